@@ -1,0 +1,118 @@
+"""Files that exist whole or not at all: atomic writes, digests, and a lock that dies with its process."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from src.errors import Problem
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fsync(path: Path) -> None:
+    """Force a file's content, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write a file or a folder to; renamed to `path` when the block ends well.
+
+    A reader sees the old content or the new, never a part. If the block fails, the temporary path is removed
+    and `path` is as it was. A full disk becomes a `Problem`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove(temporary)
+    try:
+        yield temporary
+        if temporary.is_dir():
+            for file in sorted(temporary.rglob("*")):
+                fsync(file)
+        fsync(temporary)
+        if path.is_dir():
+            # rename(2) does not replace a folder that has content: the old one steps aside first.
+            aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+            remove(aside)
+            path.rename(aside)
+            temporary.rename(path)
+            remove(aside)
+        else:
+            temporary.replace(path)
+        fsync(path.parent)
+    except OSError as error:
+        remove(temporary)
+        if error.errno in (28, 122):  # ENOSPC, EDQUOT
+            raise Problem(
+                f"The disk is full: {path} could not be written. Free some space and run the same command again; "
+                "nothing written so far is damaged."
+            ) from error
+        raise
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all it holds; nothing happens if it is not there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically (UTF-8)."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically: keys sorted, so that the same value gives the same bytes."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, *, made_by: str) -> Any:
+    """Read a JSON file; a missing or damaged one is a `Problem` that names the command which makes it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Problem(f"{path} does not exist. Make it with: {made_by}") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise Problem(f"{path} is damaged ({error}). Make it again with: {made_by}") from None
+
+
+@contextmanager
+def exclusive(path: Path, *, what: str) -> Iterator[None]:
+    """Hold a lock file for the block's length; a `Problem` naming the holder if another process has it.
+
+    The kernel drops the lock when the process dies, however it dies, so no stale lock is ever left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise Problem(f"{what} is already running ({holder}). Wait for it to end, or stop it first.") from None
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
