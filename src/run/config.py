@@ -204,7 +204,7 @@ def _validated(kind: type[T], value: Any, path: Path, problems: list[str]) -> T 
             place = ".".join(str(part) for part in item["loc"]) or "the file"
             shown = "" if item["type"] in ("missing", "model_type") else f" (it is {item['input']!r})"
             if item["type"] == "string_pattern_mismatch" or (place.startswith("steps.") and kind is Study):
-                problems.append(f"{path}: {place}: write steps as six quoted digits, \"000020\" for step 20{shown}")
+                problems.append(f'{path}: {place}: write steps as six quoted digits, "000020" for step 20{shown}')
             elif item["type"] == "extra_forbidden":
                 known = ", ".join(_fields(kind, item["loc"][:-1]))
                 problems.append(f"{path}: {place}: unknown key; known here: {known}")
@@ -224,7 +224,9 @@ def _conflicts(study: Study, scale: Profile, path: Path) -> list[str]:
     found = []
     last = max(int(step) for step in study.steps)
     if last > scale.train.steps:
-        found.append(f"params.yaml: steps: {last} is beyond the last trained step; train.steps in {path} is {scale.train.steps}")
+        found.append(
+            f"params.yaml: steps: {last} is beyond the last trained step; train.steps in {path} is {scale.train.steps}"
+        )
     crop = scale.train.sample_size + scale.model.receptive_field
     if crop > scale.clips.duration_s * scale.clips.rate_hz:
         found.append(
@@ -233,7 +235,11 @@ def _conflicts(study: Study, scale: Profile, path: Path) -> list[str]:
         )
     cardinality = scale.model.global_condition_cardinality
     if cardinality is not None and cardinality != len(study.genres):
-        found.append(f"{path}: model.global_condition_cardinality is {cardinality}, but params.yaml has {len(study.genres)} genres")
+        found.append(
+            f"{path}: model.global_condition_cardinality is {cardinality}, but params.yaml has {len(study.genres)} genres"
+        )
     if scale.clips.duration_s > scale.manifest.minimum_duration_s:
-        found.append(f"{path}: clips.duration_s is longer than manifest.minimum_duration_s: some songs could not fill a clip")
+        found.append(
+            f"{path}: clips.duration_s is longer than manifest.minimum_duration_s: some songs could not fill a clip"
+        )
     return found

@@ -58,7 +58,7 @@ class Meter:
         self._start = self.done = start
         self._note = ""
         self._began = self._spoke = time.monotonic()
-        self._task = bar.add_task(label, total=total, completed=start, rate="", note="") if bar else None
+        self._task = bar.add_task(label, total=total, completed=int(start), rate="", note="") if bar else None
 
     def advance(self, amount: float = 1, note: str | None = None) -> None:
         """Record `amount` more units done; `note` (such as the loss) is shown behind the rate."""

@@ -1,5 +1,6 @@
 """Files that exist whole or not at all: atomic writes, digests, and a lock that dies with its process."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -39,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     remove(temporary)
-    try:
+    with disk_full_is_a_problem(str(path)), _removed_on_failure(temporary):
         yield temporary
         if temporary.is_dir():
             for file in sorted(temporary.rglob("*")):
@@ -55,16 +56,28 @@ def replacing(path: Path) -> Iterator[Path]:
         else:
             temporary.replace(path)
         fsync(path.parent)
+
+
+@contextmanager
+def disk_full_is_a_problem(what: str) -> Iterator[None]:
+    """Turn the operating system's "no space left" into a `Problem` that says what could not be written."""
+    try:
+        yield
     except OSError as error:
-        remove(temporary)
-        if error.errno in (28, 122):  # ENOSPC, EDQUOT
-            raise Problem(
-                f"The disk is full: {path} could not be written. Free some space and run the same command again; "
-                "nothing written so far is damaged."
-            ) from error
-        raise
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Problem(
+            f"The disk is full: {what} could not be written. Free some space and run the same command again; "
+            "nothing written before is damaged."
+        ) from error
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
-        remove(temporary)
+        remove(path)
         raise
 
 
@@ -98,10 +111,11 @@ def read_json(path: Path, *, made_by: str) -> Any:
 
 
 @contextmanager
-def exclusive(path: Path, *, what: str) -> Iterator[None]:
+def exclusive(path: Path, *, what: str) -> Iterator[int]:
     """Hold a lock file for the block's length; a `Problem` naming the holder if another process has it.
 
-    The kernel drops the lock when the process dies, however it dies, so no stale lock is ever left.
+    The kernel drops the lock when the process dies, however it dies, so no stale lock is ever left. Yields the
+    lock's file descriptor: a child that inherits it holds the lock as well.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
@@ -115,4 +129,4 @@ def exclusive(path: Path, *, what: str) -> Iterator[None]:
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
-        yield
+        yield file.fileno()

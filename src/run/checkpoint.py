@@ -1,0 +1,152 @@
+"""Checkpoints that exist whole or not at all, and can never run code.
+
+A checkpoint is a folder `step-000020/` of three files: `weights.safetensors`, `optimizer.safetensors` and
+`checkpoint.json`, which names the step, the run, the network and the SHA-256 of the other two. It is written under
+a temporary name, forced to the disk and renamed, so a folder of that name is complete; a reader that finds one
+damaged all the same says so and falls back. Nothing here is unpickled.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+
+from src.errors import Problem
+from src.run import files
+from src.run.config import step_name
+from src.wavenet.network import WaveNetConfig
+
+WEIGHTS, OPTIMIZER, ABOUT = "weights.safetensors", "optimizer.safetensors", "checkpoint.json"
+
+
+class About(BaseModel):
+    """What `checkpoint.json` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal[1] = 1
+    step: int = Field(ge=0)
+    """Updates done."""
+    fingerprint: str = Field(pattern=r"^[0-9a-z][0-9a-z-]{0,63}$")
+    """The run it belongs to."""
+    genres: tuple[str, ...] = Field(strict=False)
+    """Genre names; the place of a name is its id."""
+    model: WaveNetConfig
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    optimizer_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network and its optimizer after `step` updates."""
+
+    step: int
+    fingerprint: str
+    genres: tuple[str, ...]
+    model: WaveNetConfig
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, torch.Tensor]
+    """Moments of the optimizer; empty if it has none or it was imported without."""
+
+
+class DamagedCheckpointError(Problem):
+    """A checkpoint that does not hold what it says."""
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically. The same content gives the same bytes.
+
+    Raises `Problem` if the disk is full; nothing is left behind then.
+    """
+    contents = {
+        WEIGHTS: safetensors.torch.save(_plain(checkpoint.weights)),
+        OPTIMIZER: safetensors.torch.save(_plain(checkpoint.optimizer)),
+    }
+    about = About(
+        step=checkpoint.step,
+        fingerprint=checkpoint.fingerprint,
+        genres=checkpoint.genres,
+        model=checkpoint.model,
+        weights_sha256=hashlib.sha256(contents[WEIGHTS]).hexdigest(),
+        optimizer_sha256=hashlib.sha256(contents[OPTIMIZER]).hexdigest(),
+    )
+    contents[ABOUT] = (about.model_dump_json(indent=1) + "\n").encode()
+    with files.replacing(folder) as temporary:
+        temporary.mkdir()
+        for name, content in contents.items():
+            (temporary / name).write_bytes(content)
+
+
+def about(folder: Path) -> About:
+    """Read what a checkpoint says of itself, without its tensors (they are not verified).
+
+    Raises `Problem` if there is none, `DamagedCheckpointError` if its description is not readable.
+    """
+    path = folder / ABOUT
+    try:
+        return About.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise _missing(folder) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise DamagedCheckpointError(f"{path} is damaged: {place}: {first['msg']}.") from None
+    except OSError as error:
+        raise DamagedCheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint and verify every byte of it.
+
+    Raises `Problem` if there is none (naming the steps that exist beside it), `DamagedCheckpointError` if any file is
+    missing, cut or changed, or holds other tensors than its network needs.
+    """
+    info = about(folder)
+    weights = _tensors(folder / WEIGHTS, info.weights_sha256)
+    optimizer = _tensors(folder / OPTIMIZER, info.optimizer_sha256)
+    return Checkpoint(info.step, info.fingerprint, info.genres, info.model, weights, optimizer)
+
+
+def steps(folder: Path) -> list[int]:
+    """Steps whose checkpoint folders stand in `folder`, ascending (not verified)."""
+    found = [path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir()]
+    return sorted(int(text) for text in found if text.isdigit())
+
+
+def newest(folder: Path, *, at_most: int) -> tuple[Checkpoint | None, list[str]]:
+    """The newest good checkpoint of a step up to `at_most`, and a sentence for each damaged one passed over."""
+    passed: list[str] = []
+    for step in reversed([step for step in steps(folder) if step <= at_most]):
+        try:
+            return load(folder / step_name(step)), passed
+        except Problem as problem:
+            passed.append(str(problem))
+    return None, passed
+
+
+def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedCheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DamagedCheckpointError(f"{path} is damaged: its SHA-256 is not the one {ABOUT} gives.")
+    try:
+        tensors: dict[str, torch.Tensor] = safetensors.torch.load(content)
+        return tensors
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise DamagedCheckpointError(f"{path} is damaged: {error}.") from None
+
+
+def _missing(folder: Path) -> Problem:
+    beside = ", ".join(str(step) for step in steps(folder.parent)) or "none"
+    return Problem(f"There is no checkpoint {folder}. Steps that have one: {beside}. Make it with: dvc repro train")

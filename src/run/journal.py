@@ -1,0 +1,184 @@
+"""The journal: every attempt and every step of a run, appended before it counts. It is the truth; MLflow is a view of it.
+
+One JSON object a line in `journal.jsonl` (docs/formats.md). A line counts when its newline is there. The first
+line of a step counts; later ones are replays after an interruption and must say the same loss.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.errors import Problem
+from src.run import files
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training step: `loss` in nats per sample before its update, `seconds` it took, when it ended."""
+
+    step: int
+    loss: float
+    seconds: float | None
+    time_ms: int
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One life of the training process."""
+
+    attempt: int
+    time_ms: int
+    start_step: int
+    """Step of the checkpoint it went on from; 0 for a fresh start."""
+    automatic: bool
+    details: dict[str, Any]
+    """The whole `attempt` line: host, versions and what else is known."""
+    end: dict[str, Any] | None = None
+    """The whole `end` line; None if the attempt was killed or still lives."""
+
+
+@dataclass
+class View:
+    """What a journal says, read at one moment."""
+
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    steps: dict[int, Step] = field(default_factory=dict)
+    """First line of each step."""
+    replayed: int = 0
+    """Lines of steps that were done again after an interruption."""
+    validations: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def last_step(self) -> int:
+        """The last step without a gap before it (0 if none): training may go on from no later than here."""
+        last = 0
+        while last + 1 in self.steps:
+            last += 1
+        return last
+
+
+def read(path: Path) -> View:
+    """Read a journal; one that does not exist reads as empty.
+
+    A last line without its newline does not count. Raises `Problem` on a line that is not one of ours.
+    """
+    view = View()
+    for _, record in records(path):
+        match record["kind"]:
+            case "attempt":
+                number = int(record["attempt"])
+                view.attempts[number] = Attempt(
+                    number,
+                    int(record["time_ms"]),
+                    int(record["start_step"]),
+                    bool(record["automatic"]),
+                    record,
+                )
+            case "step":
+                line = Step(
+                    int(record["step"]),
+                    float(record["loss"]),
+                    None if record.get("seconds") is None else float(record["seconds"]),
+                    int(record["time_ms"]),
+                    int(record["attempt"]),
+                )
+                if line.step in view.steps:
+                    view.replayed += 1
+                else:
+                    view.steps[line.step] = line
+            case "end":
+                number = int(record["attempt"])
+                if number in view.attempts:
+                    begun = view.attempts[number]
+                    view.attempts[number] = Attempt(
+                        number, begun.time_ms, begun.start_step, begun.automatic, begun.details, record
+                    )
+            case "validation":
+                view.validations.append(record)
+    return view
+
+
+def records(path: Path, offset: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Whole lines from byte `offset` on, each with the offset behind it.
+
+    Raises `Problem` naming the byte where the journal stops being readable.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+                record["kind"] = str(record["kind"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise Problem(
+                    f"{path} is damaged at byte {offset} ({error}). `python -m src.train` sets the damaged rest aside "
+                    "and goes on from the last checkpoint before it."
+                ) from None
+            offset += len(line)
+            yield offset, record
+
+
+class Journal:
+    """A journal open for appending. Lines reach the kernel at once, so they survive the death of the process;
+    `sync` forces them to the disk, so that they survive the death of the machine."""
+
+    def __init__(self, path: Path, attempt: int) -> None:
+        self._attempt = attempt
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def append(self, kind: str, **values: Any) -> None:
+        """Append one line. Raises `Problem` if the disk is full; a part of a line written then does not count."""
+        line = json.dumps({"kind": kind, "attempt": self._attempt, **values}, ensure_ascii=False, allow_nan=False)
+        content = line.encode() + b"\n"
+        with files.disk_full_is_a_problem("the journal"):
+            written = os.write(self._descriptor, content)
+            if written != len(content):
+                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def sync(self) -> None:
+        """Force everything appended to the disk."""
+        with files.disk_full_is_a_problem("the journal"):
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Sync and close."""
+        self.sync()
+        os.close(self._descriptor)
+
+
+def repair(path: Path) -> str | None:
+    """Make a journal fit for appending: cut what follows the last whole, readable line.
+
+    What is cut is kept beside it as `journal.jsonl.damaged-<n>`, unless it is only a torn last line. Returns a
+    sentence saying what was done, or None.
+    """
+    if not path.exists():
+        return None
+    good = 0
+    sentence = None
+    try:
+        for offset, _ in records(path):
+            good = offset
+    except Problem:
+        number = len(list(path.parent.glob(f"{path.name}.damaged-*"))) + 1
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+        with files.replacing(aside) as temporary, path.open("rb") as file:
+            file.seek(good)
+            temporary.write_bytes(file.read())
+        sentence = f"The journal was damaged after byte {good}; the damaged rest was set aside as {aside.name}."
+    if path.stat().st_size > good:
+        os.truncate(path, good)
+        files.fsync(path)
+    return sentence
