@@ -1,8 +1,22 @@
-"""The network."""
+"""The network: its shape, its parameters and its plain definition.
 
+In: codes (batch, time) and genre ids. Out: logits, or the loss in nats per sample. The fast paths compute the
+same numbers: `fused.py` for training on a CPU, `sampler.py` for generation; the tests hold them together.
+Source: van den Oord et al. 2016, arXiv 1609.03499; where it is silent, ibab/tensorflow-wavenet's `model.py`.
+"""
+
+import math
+from collections.abc import Sequence
 from typing import Self
 
+import numpy as np
+import torch
+import torch.nn.functional as functional
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import nn
+
+from src.errors import Problem
+from src.wavenet.mulaw import decode
 
 
 class WaveNetConfig(BaseModel):
@@ -40,3 +54,155 @@ class WaveNetConfig(BaseModel):
         """Input samples that one prediction sees (the reference's `calculate_receptive_field`)."""
         first = self.initial_filter_width if self.scalar_input else self.filter_width
         return (self.filter_width - 1) * sum(self.dilations) + 1 + (first - 1)
+
+
+class Product(nn.Module):
+    """Weights (and biases) of a product; the arithmetic stands in `WaveNet.forward` and in the fast paths."""
+
+    def __init__(self, weight: tuple[int, ...], bias: tuple[int, ...] | None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(weight))
+        self.bias = nn.Parameter(torch.zeros(bias)) if bias is not None else None
+
+
+class WaveNet(nn.Module):
+    """The network, its parameters stacked over the layers.
+
+    Shapes, with the letters L layers, W filter width, R residual, D dilation, S skip channels, Q codes,
+    C condition channels: `embedding.weight` (genres, C), `causal.weight` (W, Q or 1, R), `dilated.weight`
+    (L, W, R, 2D) with the filter in the first D columns and the gate in the others, `dilated.bias` (L, 2D),
+    `condition.weight` (L, C, 2D), `dense.weight` (L, D, R), `dense.bias` (L, R), `skip.weight` (L, D, S),
+    `skip.bias` (L, S), `postprocess1.weight` (S, S), `.bias` (S), `postprocess2.weight` (S, Q), `.bias` (Q).
+    Tap 0 of a filter is the oldest. `forward` is the plain definition, in operations that autograd knows.
+    """
+
+    def __init__(self, config: WaveNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        for name, (weight, bias) in parameter_shapes(config).items():
+            self.add_module(name, Product(weight, bias if config.use_biases else None))
+
+    def forward(self, codes: torch.Tensor, genre: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits of every code that a full receptive field precedes.
+
+        codes: (batch, time) int64. genre: (batch,) int64, or None without conditioning.
+        Returns (batch, time - receptive_field + 1, Q): row t predicts the code after codes[t + receptive_field - 1].
+        """
+        config = self.config
+        check_inputs(config, codes, genre)
+        parameters = dict(self.named_parameters())
+        frames = codes.shape[1] - config.receptive_field + 1
+        hidden = causal_layer(config, parameters["causal.weight"], codes)
+        gated = []
+        for layer, dilation in enumerate(config.dilations):
+            length = hidden.shape[1] - (config.filter_width - 1) * dilation
+            taps = [hidden[:, tap * dilation : tap * dilation + length] for tap in range(config.filter_width)]
+            kernel = parameters["dilated.weight"][layer].flatten(0, 1)
+            both = torch.cat(taps, -1) @ kernel
+            if config.use_biases:
+                both = both + parameters["dilated.bias"][layer]
+            if genre is not None:
+                embedded = parameters["embedding.weight"][genre] @ parameters["condition.weight"][layer]
+                both = both + embedded[:, None]
+            filtered, gate = both.chunk(2, -1)
+            activation = torch.tanh(filtered) * torch.sigmoid(gate)
+            gated.append(activation[:, length - frames :])
+            hidden = taps[-1] + activation @ parameters["dense.weight"][layer]
+            if config.use_biases:
+                hidden = hidden + parameters["dense.bias"][layer]
+        total = torch.cat(gated, -1) @ parameters["skip.weight"].flatten(0, 1)
+        if config.use_biases:
+            total = total + parameters["skip.bias"].sum(0)
+        for name in ("postprocess1", "postprocess2"):
+            total = torch.relu(total) @ parameters[f"{name}.weight"]
+            if config.use_biases:
+                total = total + parameters[f"{name}.bias"]
+        return total
+
+
+def parameter_shapes(config: WaveNetConfig) -> dict[str, tuple[tuple[int, ...], tuple[int, ...] | None]]:
+    """Shapes of the weight and the bias of each part; `WaveNet` explains them."""
+    layers, width = len(config.dilations), config.filter_width
+    residual, dilation, skip = config.residual_channels, config.dilation_channels, config.skip_channels
+    codes, condition = config.quantization_channels, config.global_condition_channels
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...] | None]] = {}
+    if condition is not None and config.global_condition_cardinality is not None:
+        shapes["embedding"] = (config.global_condition_cardinality, condition), None
+        shapes["condition"] = (layers, condition, 2 * dilation), None
+    causal = (config.initial_filter_width, 1, residual) if config.scalar_input else (width, codes, residual)
+    return shapes | {
+        "causal": (causal, None),
+        "dilated": ((layers, width, residual, 2 * dilation), (layers, 2 * dilation)),
+        "dense": ((layers, dilation, residual), (layers, residual)),
+        "skip": ((layers, dilation, skip), (layers, skip)),
+        "postprocess1": ((skip, skip), (skip,)),
+        "postprocess2": ((skip, codes), (codes,)),
+    }
+
+
+def causal_layer(config: WaveNetConfig, weight: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """The first layer, with neither bias nor activation: (batch, time) codes to (batch, time - W + 1, R).
+
+    One-hot codes times a filter are rows of the filter; scalar input is the decoded waveform.
+    """
+    width = weight.shape[0]
+    length = codes.shape[1] - width + 1
+    if config.scalar_input:
+        table = torch.from_numpy(decode(np.arange(config.quantization_channels), config.quantization_channels))
+        waveform = table.to(weight)[codes]
+        return waveform.unfold(1, width, 1) @ weight[:, 0]
+    hidden = functional.embedding(codes[:, :length], weight[0])
+    for tap in range(1, width):
+        hidden = hidden + functional.embedding(codes[:, tap : tap + length], weight[tap])
+    return hidden
+
+
+def check_inputs(config: WaveNetConfig, codes: torch.Tensor, genre: torch.Tensor | None) -> None:
+    """Raise `Problem` for inputs that this network cannot take."""
+    if codes.shape[1] < config.receptive_field:
+        raise Problem(
+            f"{codes.shape[1]} samples are less than the receptive field of {config.receptive_field}: use longer audio."
+        )
+    check_genres(config, None if genre is None else genre.tolist())
+
+
+def check_genres(config: WaveNetConfig, genres: Sequence[int] | None) -> None:
+    """Raise `Problem` for a genre id that this network was not made for."""
+    known = config.global_condition_cardinality
+    if (genres is None) != (known is None):
+        raise Problem("This network needs a genre." if genres is None else "This network was made without genres.")
+    if genres is not None and known is not None and not all(0 <= genre < known for genre in genres):
+        raise Problem(f"Genre ids {sorted(set(genres))} are not all in 0..{known - 1}, which this network was made for.")
+
+
+def loss(model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean cross-entropy in nats of every code that has a full receptive field before it.
+
+    codes: (batch, receptive_field + n) int64; the last n of each row are scored. Differentiable.
+    """
+    logits = model(codes[:, :-1], genre)
+    return functional.cross_entropy(logits.flatten(0, 1), codes[:, model.config.receptive_field :].flatten())
+
+
+def initialise(config: WaveNetConfig, seed: int) -> WaveNet:
+    """A network with random weights, the same for one seed on every machine.
+
+    Glorot-uniform by each layer's own fan-in and fan-out, filter and gate apart; zero biases; a square
+    embedding table starts as the identity (all as in the reference).
+    """
+    model = WaveNet(config)
+    with torch.no_grad():
+        for number, (name, parameter) in enumerate(model.named_parameters()):
+            if name.endswith("bias"):
+                continue
+            shape = tuple(parameter.shape)
+            if name == "embedding.weight" and shape[0] == shape[1]:
+                parameter.copy_(torch.eye(shape[0]))
+                continue
+            taps = shape[-3] if name in ("causal.weight", "dilated.weight") else 1
+            outputs = shape[-1] // 2 if name in ("dilated.weight", "condition.weight") else shape[-1]
+            limit = math.sqrt(6 / (taps * (shape[-2] + outputs)))
+            generator = np.random.Generator(np.random.Philox(key=[seed, number]))
+            uniform = (2 * generator.random(shape) - 1) * limit
+            parameter.copy_(torch.from_numpy(uniform.astype(np.float32)))
+    return model

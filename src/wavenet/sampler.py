@@ -1,0 +1,106 @@
+"""Generation sample by sample: codes of any length, for several genres at once, in constant memory.
+
+In: a network, the genre of each stream and a function that gives the uniform number of each sample. Out: an
+iterator of code chunks, written while they go. A stream's codes depend on its own genre, primer and numbers
+alone: they are bit for bit the same alone and beside others, and however the streams are shared out.
+Source: the fast generation of Paine et al. 2016 (arXiv 1611.09482).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from src.errors import Problem
+from src.wavenet import mulaw
+from src.wavenet.network import WaveNet, causal_layer, check_genres
+
+Codes = npt.NDArray[np.integer]
+Floats = npt.NDArray[np.float32]
+Uniforms = Callable[[int, int, int], npt.NDArray[np.float64]]
+"""(stream, first sample, count) → that stream's numbers in [0, 1)."""
+
+_STREAM = 0x67656E65  # keeps these numbers apart from those of the weights and of the batches
+
+
+def uniforms(seed: int, step: int, genre: int | None, clip: int, start: int, count: int) -> npt.NDArray[np.float64]:
+    """The numbers in [0, 1) that pick samples start … start + count - 1 of a clip (Philox, counter-based).
+
+    seed: of the study, step: of the checkpoint, genre: id or None, clip: number within the genre.
+    """
+    block = start // 4
+    generator = np.random.Philox(key=[seed, _STREAM], counter=[block, clip, step, 0 if genre is None else genre + 1])
+    raw = generator.random_raw(start - 4 * block + count)[start - 4 * block :]
+    return (raw >> np.uint64(11)) * 2.0**-53
+
+
+def generate(
+    model: WaveNet,
+    genres: Sequence[int | None],
+    frames: int,
+    uniforms: Uniforms | npt.NDArray[np.float64],
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    start: Literal["silence", "zeros"] = "silence",
+    primers: Sequence[Codes | None] | None = None,
+    chunk_frames: int = 1600,
+    threads: int = 1,
+    on_progress: Callable[[int], None] | None = None,
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Codes of new audio, chunk after chunk: (streams, up to chunk_frames), values 0..Q-1.
+
+    genres: one id for each stream (None for a network without genres). frames: length in samples.
+    uniforms: function, or array (streams, frames), of the number in [0, 1) that picks each sample.
+    temperature: divides the logits. top_k, top_p: keep the k likeliest codes, or the likeliest that together
+    have probability p. start: what precedes the first sample, a receptive field of silence or all-zero
+    buffers. primers: recorded codes for each stream (or None), taken in before the first sample; they are not
+    part of the output. threads: streams are shared out over these. on_progress: told the number of samples
+    made since the last call, over all streams. Raises `Problem` for lengths, genres or settings out of range.
+    """
+    _check(model, genres, frames, temperature, top_k, top_p, primers, chunk_frames)
+    from src.wavenet.sampler_kernel import Streams  # numba: not needed where a GPU generates
+
+    group = Streams(model, genres)
+    for stream in range(len(genres)):
+        group.prime(stream, start, None if primers is None else primers[stream])
+    for first in range(0, frames, chunk_frames):
+        count = min(chunk_frames, frames - first)
+        if callable(uniforms):
+            numbers = np.stack([uniforms(stream, first, count) for stream in range(len(genres))])
+        else:
+            numbers = uniforms[:, first : first + count]
+        yield group.sample(np.ascontiguousarray(numbers, np.float64), temperature, top_k, top_p)
+        if on_progress is not None:
+            on_progress(count * len(genres))
+
+
+def _check(
+    model: WaveNet,
+    genres: Sequence[int | None],
+    frames: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    primers: Sequence[Codes | None] | None,
+    chunk_frames: int,
+) -> None:
+    codes = model.config.quantization_channels
+    if frames < 1 or chunk_frames < 1 or not genres:
+        raise Problem(f"{len(genres)} clips of {frames} samples cannot be generated: both must be 1 or more.")
+    named = [genre for genre in genres if genre is not None]
+    if named and len(named) < len(genres):
+        raise Problem("Some clips have a genre and some have none.")
+    check_genres(model.config, named or None)
+    if not temperature > 0:
+        raise Problem(f"temperature is {temperature}; it must be above 0.")
+    if top_k is not None and not 1 <= top_k <= codes:
+        raise Problem(f"top_k is {top_k}; it must be in 1..{codes}.")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise Problem(f"top_p is {top_p}; it must be above 0 and at most 1.")
+    for primer in primers or ():
+        if primer is not None and len(primer) and not (0 <= np.min(primer) and np.max(primer) < codes):
+            raise Problem(f"A primer has codes outside 0..{codes - 1}: it was encoded for another network.")

@@ -1,0 +1,73 @@
+"""One update of the network: loss, gradients, check, optimizer.
+
+In: a batch of codes and genre ids. Out: the loss before the update. Nothing here is random and nothing is
+kept between steps except workspaces, so that a step depends on weights, optimizer state and batch alone.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+
+from src.errors import Problem
+from src.wavenet import network, optimizers
+
+Precision = Literal["float32", "bfloat16"]
+
+Reduce = Callable[[list[torch.Tensor]], None]
+"""Averages tensors over all training processes, in place."""
+
+
+class NotFiniteError(Problem):
+    """Loss or gradients are NaN or infinite. The update was not made: weights and state are as before."""
+
+
+class TrainingStep:
+    """Makes updates; call it with a batch."""
+
+    def __init__(
+        self,
+        model: network.WaveNet,
+        optimizer: optimizers.Optimizer,
+        state: optimizers.State,
+        *,
+        precision: Precision = "float32",
+        recompute_activations: bool = False,
+        l2_regularization: float = 0.0,
+        reduce: Reduce | None = None,
+    ) -> None:
+        self.model = model
+        self.parameters = dict(model.named_parameters())
+        self.optimizer = optimizer
+        self.state = state
+        self.precision = precision
+        self.recompute_activations = recompute_activations
+        self.l2_regularization = l2_regularization
+        self.reduce = reduce
+
+    def __call__(self, codes: torch.Tensor, genre: torch.Tensor | None, learning_rate: float) -> float:
+        """Update the weights once and return the loss before it (nats per sample, without the L2 term).
+
+        codes: (batch, receptive_field + n) int64. genre: (batch,) int64 or None.
+        Raises `NotFiniteError` before anything was changed.
+        """
+        loss, gradients = self.loss_and_gradients(codes, genre)
+        if self.reduce is not None:
+            self.reduce([loss, *gradients.values()])
+        names = [name for name, gradient in gradients.items() if not bool(torch.isfinite(gradient).all())]
+        if names or not bool(torch.isfinite(loss)):
+            what = f"the gradient of {names[0]}" if names else "the loss"
+            raise NotFiniteError(f"{what} is not finite (loss {float(loss)}); lower train.learning_rate.")
+        if self.l2_regularization > 0:
+            for name, parameter in self.parameters.items():
+                gradients[name].add_(parameter.detach(), alpha=self.l2_regularization)
+        self.optimizer.update(self.parameters, gradients, self.state, learning_rate)
+        return float(loss)
+
+    def loss_and_gradients(
+        self, codes: torch.Tensor, genre: torch.Tensor | None
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Loss and its gradient for every parameter."""
+        loss = network.loss(self.model, codes, genre)
+        gradients = torch.autograd.grad(loss, list(self.parameters.values()))
+        return loss.detach(), dict(zip(self.parameters, gradients, strict=True))
