@@ -236,7 +236,7 @@ def _conflicts(study: Study, scale: Profile, path: Path) -> list[str]:
     cardinality = scale.model.global_condition_cardinality
     if cardinality is not None and cardinality != len(study.genres):
         found.append(
-            f"{path}: model.global_condition_cardinality is {cardinality}, but params.yaml has {len(study.genres)} genres"
+            f"{path}: model.global_condition_cardinality is {cardinality}; params.yaml has {len(study.genres)} genres"
         )
     if scale.clips.duration_s > scale.manifest.minimum_duration_s:
         found.append(

@@ -1,4 +1,4 @@
-"""The journal: every attempt and every step of a run, appended before it counts. It is the truth; MLflow is a view of it.
+"""The journal: every attempt and every step of a run, appended before it counts. MLflow is a view of it.
 
 One JSON object a line in `journal.jsonl` (docs/formats.md). A line counts when its newline is there. The first
 line of a step counts; later ones are replays after an interruption and must say the same loss.

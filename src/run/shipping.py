@@ -1,0 +1,118 @@
+"""From the journal to MLflow: in batches, with the journal's time stamps, nothing lost and nothing twice.
+
+What was sent is remembered in `shipped.json` beside the journal, but nothing depends on it: the first line of each
+step is always the same point with the same time stamp, and MLflow drops exact repeats. So a shipment may be cut off
+anywhere and sent again. Only lines that are safe on the disk are sent: MLflow never knows more than the journal.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.run import files, journal
+from src.run.tracking import Point, Store
+
+MOST_LINES = 5000
+"""Lines read into memory at once."""
+
+
+@dataclass
+class Shipper:
+    """Sends one run's journal to one store, again and again."""
+
+    store: Store
+    run_id: str
+    training: Path
+    offset: int = 0
+    last_step: int = 0
+    attempts: dict[int, str] = field(default_factory=dict)
+    """Attempt number → nested run."""
+    open_attempt: tuple[int, int] | None = None
+    """The attempt without an end so far, and the time of its last line."""
+
+    def __post_init__(self) -> None:
+        known = self._remembered()
+        if known.get("uri") == self.store.uri and known.get("run_id") == self.run_id:
+            self.offset, self.last_step = int(known["offset"]), int(known["last_step"])
+            self.attempts = {int(number): str(run) for number, run in known["attempts"].items()}
+            self.open_attempt = tuple(known["open_attempt"]) if known["open_attempt"] else None
+        else:
+            # What the journal's memory lost, MLflow still knows: steps it has are not sent a second time.
+            self.last_step = self.store.last_step(self.run_id, "loss")
+        path = self.training / "journal.jsonl"
+        self.offset = min(self.offset, path.stat().st_size if path.exists() else 0)
+
+    def ship(self) -> int:
+        """Send all that is new; returns the number of steps sent. Raises `TrackingError` if MLflow does not take it."""
+        sent = 0
+        while True:
+            points: list[Point] = []
+            lines = 0
+            reached = self.offset
+            for behind, record in journal.records(self.training / "journal.jsonl", self.offset):
+                self._take(record, points)
+                reached = behind
+                lines += 1
+                if lines == MOST_LINES:
+                    break
+            if lines == 0:
+                return sent
+            self.store.points(self.run_id, points)
+            sent += sum(1 for point in points if point[0] == "loss")
+            self.offset = reached
+            self._remember()
+
+    def _take(self, record: dict[str, Any], points: list[Point]) -> None:
+        at = int(record.get("time_ms", 0))
+        match record["kind"]:
+            case "step":
+                step = int(record["step"])
+                # Steps rise without a gap but for replays, so a first line is one beyond all before it.
+                if step > self.last_step:
+                    self.last_step = step
+                    points.append(("loss", float(record["loss"]), at, step))
+                    if record.get("seconds") is not None:
+                        points.append(("seconds_per_step", float(record["seconds"]), at, step))
+                if self.open_attempt is not None:
+                    self.open_attempt = (self.open_attempt[0], at)
+            case "validation":
+                for key, value in record["bits_per_sample"].items():
+                    points.append((f"validation_bits_per_sample.{key}", float(value), at, int(record["step"])))
+            case "attempt":
+                if self.open_attempt is not None:
+                    number, seen = self.open_attempt
+                    self.store.status(self.attempts[number], "KILLED", seen)
+                number = int(record["attempt"])
+                tags = {key: str(value) for key, value in record.items() if key not in ("kind", "attempt", "time_ms")}
+                self.attempts[number] = self.store.attempt(self.run_id, number, at, tags)
+                self.open_attempt = (number, at)
+                points.append(("attempt", float(number), at, int(record["start_step"])))
+            case "end":
+                number = int(record["attempt"])
+                cause = str(record["cause"])
+                if number in self.attempts:
+                    self.store.tag(self.attempts[number], {"cause": cause})
+                    ended = "FINISHED" if cause == "finished" else "KILLED" if cause == "interrupted" else "FAILED"
+                    self.store.status(self.attempts[number], ended, at)
+                if self.open_attempt is not None and self.open_attempt[0] == number:
+                    self.open_attempt = None
+
+    def _remembered(self) -> dict[str, Any]:
+        path = self.training / "shipped.json"
+        if not path.is_file():
+            return {}
+        value = files.read_json(path, made_by="python -m src.train")
+        return value if isinstance(value, dict) else {}
+
+    def _remember(self) -> None:
+        files.write_json(
+            self.training / "shipped.json",
+            {
+                "uri": self.store.uri,
+                "run_id": self.run_id,
+                "offset": self.offset,
+                "last_step": self.last_step,
+                "attempts": {str(number): run for number, run in self.attempts.items()},
+                "open_attempt": list(self.open_attempt) if self.open_attempt else None,
+            },
+        )

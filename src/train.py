@@ -1,0 +1,145 @@
+"""Train the WaveNet on the clips, through every interruption.
+
+In: data/clips/ and the `model` and `train` sections of the profile. Out: checkpoints/ (the compared steps) and
+metrics/train.json. The run itself lives in work/train/<fingerprint>/ and, as a view of it, in MLflow.
+
+    python -m src.train
+"""
+
+import shutil
+import statistics
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from src.errors import Problem
+from src.music.clipset import ClipSet
+from src.run import checkpoint, config, console, files, identity, journal, layout, tracking
+from src.run.config import Params, step_name
+from src.run.shipping import Shipper
+from src.run.supervisor import supervise
+
+app = console.command_app("Train the WaveNet on the clips, through every interruption.")
+
+CLIPS = Path("data/clips")
+CHECKPOINTS = Path("checkpoints")
+SUMMARY = Path("metrics/train.json")
+LOSS_WINDOW = 200
+"""Steps whose median is called the loss at a step: single steps vary too much."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: its parameters, its clips, its identity and where it lives."""
+
+    params: Params
+    clips: ClipSet
+    fingerprint: str
+    folder: Path
+
+    @property
+    def journal(self) -> Path:
+        """The run's journal."""
+        return self.folder / "journal.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """All checkpoints of the run, the compared ones among them."""
+        return self.folder / "checkpoints"
+
+    @property
+    def kept_steps(self) -> set[int]:
+        """Steps whose checkpoints are never deleted."""
+        return {*self.params.compared_steps, self.params.profile.train.steps}
+
+
+@app.command()
+def main(
+    profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
+    attempt: Annotated[int | None, typer.Option(hidden=True)] = None,
+    automatic: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Train to the last step; the same command goes on after an interruption."""
+    run = open_run(config.load(profile=profile))
+    if attempt is not None:  # the child that the supervisor started
+        from src.run.attempt import train
+
+        train(run.params, run.clips, run.fingerprint, run.folder, attempt, automatic)
+        return
+    with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:
+        missing = unfinished(run)
+        if missing:
+            child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
+            supervise(
+                lambda number, auto: [*child, "--attempt", str(number), *(["--automatic"] if auto else [])],
+                run.folder,
+                lock,
+                lambda: connect(run),
+            )
+        else:
+            console.say(f"Run {run.fingerprint} has all its {run.params.profile.train.steps:,} steps already.")
+        publish(run)
+
+
+def open_run(params: Params) -> Run:
+    """The run that these parameters and the clips on the disk make. Raises `Problem` if there are no clips."""
+    clips = ClipSet.open(CLIPS)
+    fingerprint = identity.fingerprint(params, clips.digest)
+    return Run(params, clips, fingerprint, layout.training_folder(Path(), fingerprint))
+
+
+def unfinished(run: Run) -> list[int]:
+    """Kept steps whose checkpoints are not there, or not whole."""
+    missing = []
+    for step in sorted(run.kept_steps):
+        folder = run.checkpoints / step_name(step)
+        try:
+            checkpoint.load(folder)
+        except checkpoint.DamagedCheckpointError as damage:
+            # Set aside, so that the training goes back and makes it again.
+            files.remove(folder)
+            console.warn(f"{damage} It is made again.")
+            missing.append(step)
+        except Problem:
+            missing.append(step)
+    return missing
+
+
+def connect(run: Run) -> Shipper:
+    """Open MLflow for this run. Raises `TrackingError`."""
+    store = tracking.Store()
+    run_id = tracking.study_run(store, run.fingerprint, run.params)
+    counts = {f"{split}_{genre}": 0 for split in ("train", "validation") for genre in run.params.genres}
+    for clip in run.clips.clips:
+        counts[f"{clip.split}_{clip.genre}"] += 1
+    store.dataset(run_id, "clips", run.clips.digest, counts)
+    return Shipper(store, run_id, run.folder)
+
+
+def publish(run: Run) -> None:
+    """Fill checkpoints/ from the run's own folder and write metrics/train.json.
+
+    checkpoints/ is DVC's: it may be deleted, restored or linked at any time, so the run keeps files of its own.
+    """
+    with files.replacing(CHECKPOINTS) as temporary:
+        for step in run.params.compared_steps:
+            shutil.copytree(run.checkpoints / step_name(step), temporary / step_name(step))
+    steps = journal.read(run.journal).steps
+    losses = {
+        step_name(step).removeprefix("step-"): statistics.median(
+            steps[near].loss for near in range(max(1, step - LOSS_WINDOW + 1), step + 1)
+        )
+        for step in run.params.compared_steps
+    }
+    files.write_json(
+        SUMMARY,
+        {"fingerprint": run.fingerprint, "steps": run.params.profile.train.steps, "median_loss_nats": losses},
+    )
+    console.say(f"{CHECKPOINTS}/ has steps {', '.join(str(step) for step in run.params.compared_steps)}.")
+
+
+if __name__ == "__main__":
+    console.run(app)
