@@ -51,9 +51,10 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
-    def kept_steps(self) -> set[int]:
-        """Steps whose checkpoints are never deleted."""
-        return {*self.params.compared_steps, self.params.profile.train.steps}
+    def finished(self) -> bool:
+        """Whether the compared checkpoints and the last one are there, and whole."""
+        steps = {*self.params.compared_steps, self.params.profile.train.steps}
+        return all(checkpoint.is_good(self.checkpoints / step_name(step)) for step in steps)
 
 
 @app.command()
@@ -70,8 +71,7 @@ def main(
         train(run.params, run.clips, run.fingerprint, run.folder, attempt, automatic)
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:
-        missing = unfinished(run)
-        if missing:
+        if not run.finished:
             child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
             supervise(
                 lambda number, auto: [*child, "--attempt", str(number), *(["--automatic"] if auto else [])],
@@ -89,23 +89,6 @@ def open_run(params: Params) -> Run:
     clips = ClipSet.open(CLIPS)
     fingerprint = identity.fingerprint(params, clips.digest)
     return Run(params, clips, fingerprint, layout.training_folder(Path(), fingerprint))
-
-
-def unfinished(run: Run) -> list[int]:
-    """Kept steps whose checkpoints are not there, or not whole."""
-    missing = []
-    for step in sorted(run.kept_steps):
-        folder = run.checkpoints / step_name(step)
-        try:
-            checkpoint.load(folder)
-        except checkpoint.DamagedCheckpointError as damage:
-            # Set aside, so that the training goes back and makes it again.
-            files.remove(folder)
-            console.warn(f"{damage} It is made again.")
-            missing.append(step)
-        except Problem:
-            missing.append(step)
-    return missing
 
 
 def connect(run: Run) -> Shipper:

@@ -56,7 +56,7 @@ def train(params: Params, clips: ClipSet, fingerprint: str, folder: Path, attemp
         with _asked_to_stop() as asked:
             update = _training_step(settings, model, state)
             draw = _batches(params, clips)
-            kept = {*params.compared_steps, settings.steps}
+            kept = kept_steps(params)
             with console.progress("training", settings.steps, "steps", start=start) as meter:
                 synced = time.monotonic()
                 for step in range(start + 1, settings.steps + 1):
@@ -104,6 +104,11 @@ def learning_rate(settings: TrainParams, step: int) -> float:
     return settings.learning_rate * rise * decay
 
 
+def kept_steps(params: Params) -> set[int]:
+    """Steps whose checkpoints are never deleted: the compared ones and the last."""
+    return {*params.compared_steps, params.profile.train.steps}
+
+
 def prune(folder: Path, kept: set[int], keep_last: int) -> None:
     """Delete checkpoints that are neither kept for good nor among the last `keep_last`."""
     present = checkpoint.steps(folder)
@@ -114,7 +119,10 @@ def prune(folder: Path, kept: set[int], keep_last: int) -> None:
 
 def _resume(params: Params, folder: Path, last_recorded: int) -> tuple[int, WaveNet, optimizers.State]:
     settings = params.profile.train
-    found, passed = checkpoint.newest(folder / "checkpoints", at_most=last_recorded)
+    # A kept checkpoint that is missing or damaged is made again, by going back before it.
+    wanted = [step for step in kept_steps(params) if not checkpoint.is_good(folder / "checkpoints" / step_name(step))]
+    at_most = min([last_recorded, *(step - 1 for step in wanted)])
+    found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most)
     for sentence in passed:
         console.warn(f"{sentence} Going back to the one before it.")
     model = initialise(params.profile.model, params.study.seed)

@@ -112,6 +112,15 @@ def load(folder: Path) -> Checkpoint:
     return Checkpoint(info.step, info.fingerprint, info.genres, info.model, weights, optimizer)
 
 
+def is_good(folder: Path) -> bool:
+    """Whether a checkpoint is there and every byte of it is as it was written."""
+    try:
+        load(folder)
+    except Problem:
+        return False
+    return True
+
+
 def steps(folder: Path) -> list[int]:
     """Steps whose checkpoint folders stand in `folder`, ascending (not verified)."""
     found = [path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir()]

@@ -69,7 +69,8 @@ def supervise(command: Callable[[int, bool], Sequence[str]], training: Path, loc
 
 def _run_child(command: Sequence[str], lock: int) -> int:
     """Run the child, passing signals on; its exit status, or 256 + the signal that killed it."""
-    child = subprocess.Popen(command, pass_fds=[lock])
+    # A process group of its own: Ctrl-C reaches this process alone, which passes it on once.
+    child = subprocess.Popen(command, pass_fds=[lock], process_group=0)
 
     def pass_on(signum: int, _frame: FrameType | None) -> None:
         child.send_signal(signum)

@@ -1,0 +1,49 @@
+# make repro   set everything up and run the whole study (demo scale; on your music with MUSIC_LIBRARY=/path)
+# make test    set everything up and pass the tests
+# make ui      open the MLflow pages of all runs
+
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+export MLFLOW_DISABLE_TELEMETRY := true
+export DVC_NO_ANALYTICS := true
+
+.PHONY: repro test check ui lock clean help
+
+help:
+	@grep '^# make' Makefile | sed 's/^# //'
+
+# The environment: pinned in requirements.lock. Made anew when the lock changes.
+.venv/made: requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or name yours: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up .venv (some minutes the first time) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps musicnn==0.1.0
+	@touch $@
+
+repro: .venv/made
+	@$(BIN)/python -m src.library
+	$(BIN)/dvc repro
+
+test: .venv/made
+	$(BIN)/python -m pytest
+
+check: .venv/made
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: .venv/made
+	@echo "MLflow opens at http://127.0.0.1:5000 (Ctrl-C ends it)"
+	@$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
+
+# After a change of requirements.in: make the environment from it and write down what came out.
+lock:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --requirement requirements.in
+	@(echo "# Written by \`make lock\`: every package at the version the results were made with."; $(BIN)/pip freeze | sed 's/+cpu//') > requirements.lock
+	@touch .venv/made
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,40 @@
+"""Writing generated audio: 16-bit WAV while it is made, and MP3 from it, the same bytes for the same samples."""
+
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import numpy.typing as npt
+import pydub
+import soundfile
+
+MP3_BITRATE = "64k"
+"""Plenty for 16 kHz mono."""
+
+
+def open_wav(path: Path, rate_hz: int) -> soundfile.SoundFile:
+    """A mono 16-bit WAV file to write to piece by piece."""
+    return soundfile.SoundFile(str(path), "w", samplerate=rate_hz, channels=1, subtype="PCM_16", format="WAV")
+
+
+def to_int16(audio: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
+    """Samples in [-1, 1] as 16-bit integers (rounded; all 256 mu-law values stay apart)."""
+    scaled: npt.NDArray[np.int16] = np.rint(np.clip(audio, -1, 1) * 32767).astype(np.int16)
+    return scaled
+
+
+def mp3_from_wav(wav: Path, mp3: Path) -> None:
+    """Encode a WAV file as MP3 without tags; ffmpeg comes from the imageio-ffmpeg package.
+
+    `-bitexact` keeps the encoder's name and version out of the file.
+    """
+    pydub.AudioSegment.converter = imageio_ffmpeg.get_ffmpeg_exe()
+    samples, rate_hz = soundfile.read(str(wav), dtype="int16")
+    segment = pydub.AudioSegment(samples.tobytes(), frame_rate=rate_hz, sample_width=2, channels=1)
+    segment.export(
+        str(mp3),
+        format="mp3",
+        codec="libmp3lame",
+        bitrate=MP3_BITRATE,
+        parameters=["-bitexact", "-map_metadata", "-1", "-id3v2_version", "0"],
+    ).close()
