@@ -1,0 +1,25 @@
+"""The styles the demo library is composed in: one module a genre, each a pure function (generator, index, duration) → Score.
+
+`index` is the song's number within its genre: it picks the kind of piece, the generator everything else.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from src.music.score import Score
+from src.music.styles.classical import classical
+from src.music.styles.hardcore import hardcore
+from src.music.styles.hip import hip
+from src.music.styles.metal import metal
+from src.music.styles.rock import rock
+
+Style = Callable[[np.random.Generator, int, float], Score]
+
+STYLES: Mapping[str, Style] = {
+    "classical": classical,
+    "hardcore": hardcore,
+    "hip": hip,
+    "metal": metal,
+    "rock": rock,
+}
