@@ -39,6 +39,12 @@ class About(BaseModel):
     model: WaveNetConfig
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     optimizer_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    about_sha256: str = ""
+    """Digest over all the fields above."""
+
+    def digest(self) -> str:
+        """What `about_sha256` must be."""
+        return hashlib.sha256(self.model_dump_json(exclude={"about_sha256"}).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         WEIGHTS: safetensors.torch.save(_plain(checkpoint.weights)),
         OPTIMIZER: safetensors.torch.save(_plain(checkpoint.optimizer)),
     }
-    about = About(
+    unsigned = About(
         step=checkpoint.step,
         fingerprint=checkpoint.fingerprint,
         genres=checkpoint.genres,
@@ -75,7 +81,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         weights_sha256=hashlib.sha256(contents[WEIGHTS]).hexdigest(),
         optimizer_sha256=hashlib.sha256(contents[OPTIMIZER]).hexdigest(),
     )
-    contents[ABOUT] = (about.model_dump_json(indent=1) + "\n").encode()
+    signed = unsigned.model_copy(update={"about_sha256": unsigned.digest()})
+    contents[ABOUT] = (signed.model_dump_json(indent=1) + "\n").encode()
     with files.replacing(folder) as temporary:
         temporary.mkdir()
         for name, content in contents.items():
@@ -89,7 +96,7 @@ def about(folder: Path) -> About:
     """
     path = folder / ABOUT
     try:
-        return About.model_validate_json(path.read_bytes())
+        found = About.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise _missing(folder) from None
     except ValidationError as error:
@@ -98,6 +105,9 @@ def about(folder: Path) -> About:
         raise DamagedCheckpointError(f"{path} is damaged: {place}: {first['msg']}.") from None
     except OSError as error:
         raise DamagedCheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+    if found.digest() != found.about_sha256:
+        raise DamagedCheckpointError(f"{path} is damaged: its fields do not have the SHA-256 that it gives.")
+    return found
 
 
 def load(folder: Path) -> Checkpoint:

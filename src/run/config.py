@@ -134,8 +134,14 @@ class Study(Section):
     seed: int = Field(ge=0, lt=2**63)
     genres: dict[str, GenreRule] = Field(min_length=2)
     """Genre → rule, in order of precedence: the first genre whose rule matches a tag has the song."""
-    steps: tuple[Annotated[str, Field(pattern=rf"^\d{{{STEP_DIGITS}}}$")], ...] = Field(min_length=1, strict=False)
+    steps: tuple[Annotated[str, Field(pattern=rf"^\d{{{STEP_DIGITS}}}$")], ...] = Field(strict=False)
     """Compared checkpoints, named as their folders are."""
+
+    @model_validator(mode="after")
+    def _some_steps(self) -> Self:
+        if not self.steps:
+            raise ValueError("steps: name at least one checkpoint to compare")
+        return self
 
 
 class Params(BaseModel):
@@ -170,10 +176,11 @@ def load(root: Path = Path(), profile: str | None = None) -> Params:
     """
     problems: list[str] = []
     study_path = root / "params.yaml"
-    study = _validated(Study, _read(study_path), study_path, problems)
-    name = profile or (study.profile if study else None)
+    content = _read(study_path)
+    study = _validated(Study, content, study_path, problems)
+    name = profile or (content.get("profile") if isinstance(content, dict) else None)
     scale: Profile | None = None
-    if name is not None:
+    if isinstance(name, str):
         scale_path = root / "params" / f"{name}.yaml"
         if scale_path.is_file() and "/" not in name:
             scale = _validated(Profile, _read(scale_path), scale_path, problems)

@@ -1,0 +1,149 @@
+"""The journal in MLflow: every step once, with its own time, whatever was interrupted and sent again."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.run import tracking
+from src.run.journal import Journal
+from src.run.shipping import Shipper
+from src.run.tracking import Store, TrackingError
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Path:
+    folder = tmp_path / "train"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("root"))
+
+
+def attempt(training: Path, number: int, start: int, steps: range, end: str | None = None) -> None:
+    book = Journal(training / "journal.jsonl", number)
+    book.append("attempt", time_ms=10_000 * number, start_step=start, automatic=number > 1, host="here")
+    for step in steps:
+        book.append("step", step=step, loss=5.5 / step, seconds=0.01, time_ms=10_000 * number + step)
+    if end:
+        book.append("end", time_ms=10_000 * number + 9_000, cause=end)
+    book.close()
+
+
+def new_run(store: Store, name: str) -> str:
+    return store.run(name, name, {"train": {"steps": 3}}, {"host": "here"})
+
+
+def history(store: Store, run_id: str) -> list[tuple[int, float, int]]:
+    points = store._client.get_metric_history(run_id, "loss")
+    return sorted((point.step, point.value, point.timestamp) for point in points)
+
+
+def expected(steps: int, borders: dict[int, int]) -> list[tuple[int, float, int]]:
+    """borders: attempt number → last step whose first line it wrote."""
+    rows = []
+    for step in range(1, steps + 1):
+        number = min(number for number, last in borders.items() if step <= last)
+        rows.append((step, 5.5 / step, 10_000 * number + step))
+    return rows
+
+
+def test_replays_are_not_sent_and_attempts_tell_the_truth(store: Store, training: Path) -> None:
+    run_id = new_run(store, "replays")
+    attempt(training, 1, 0, range(1, 31))
+    shipper = Shipper(store, run_id, training)
+    assert shipper.ship() == 30
+    attempt(training, 2, 20, range(21, 51), end="finished")
+    assert Shipper(store, run_id, training).ship() == 20
+    assert shipper.ship() == 20  # the first one does not know what the second one sent: repeats change nothing
+    assert history(store, run_id) == expected(50, {1: 30, 2: 50})
+    found = store._client.search_runs([store._experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    told = {run.data.tags["attempt"]: (run.info.status, run.info.start_time, run.info.end_time) for run in found}
+    assert told == {"1": ("KILLED", 10_000, 10_030), "2": ("FINISHED", 20_000, 29_000)}
+
+
+def test_a_shipment_cut_off_anywhere_is_completed(
+    store: Store, training: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = new_run(store, "cut")
+    attempt(training, 1, 0, range(1, 41))
+    real = Store.points
+    calls = iter([1, 0, 2, 0, 3])
+
+    def faulty(self: Store, run: str, points: Any) -> None:
+        fault = next(calls, 0)
+        if fault == 1:
+            raise TrackingError("MLflow could not be used: gone")
+        real(self, run, points[:7] if fault == 2 else points)
+        if fault >= 2:
+            raise TrackingError("MLflow could not be used: gone after it had taken a part")
+
+    monkeypatch.setattr(Store, "points", faulty)
+    for more in (41, 61, 81, 101, 121):
+        try:
+            Shipper(store, run_id, training).ship()
+        except TrackingError:
+            (training / "shipped.json").unlink(missing_ok=True)
+        attempt(training, more, more - 1, range(more, more + 20))
+    Shipper(store, run_id, training).ship()
+    assert [step for step, _, _ in history(store, run_id)] == list(range(1, 141))
+
+
+def test_lost_memory_and_a_shortened_journal_send_nothing_twice(store: Store, training: Path) -> None:
+    run_id = new_run(store, "lost")
+    attempt(training, 1, 0, range(1, 31))
+    Shipper(store, run_id, training).ship()
+    (training / "shipped.json").unlink()
+    lines = (training / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (training / "journal.jsonl").write_bytes(b"".join(lines[:11]))  # the disk lost steps 11 to 30 that MLflow has
+    attempt(training, 2, 10, range(11, 41))
+    Shipper(store, run_id, training).ship()
+    assert [step for step, _, _ in history(store, run_id)] == list(range(1, 41))
+
+
+def test_one_run_for_one_fingerprint_with_its_parameters(store: Store) -> None:
+    first, again = new_run(store, "same"), new_run(store, "same")
+    assert first == again
+    run = store._client.get_run(first)
+    assert run.data.params["train.steps"] == "3"
+    assert run.data.tags["fingerprint"] == "same"
+
+
+def test_a_dead_server_is_an_error_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(TrackingError, match="MLflow could not be used"):
+        Store(tmp_path)
+
+
+def test_artifacts_are_found_after_the_checkout_moved(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    first = Store(old)
+    run_id = new_run(first, "moved")
+    (tmp_path / "sound.wav").write_bytes(b"RIFF")
+    first.files(run_id, tmp_path / "sound.wav", "generations")
+    old.rename(new)
+    second = Store(new)
+    listed = second._client.list_artifacts(run_id, "generations")
+    assert [item.path for item in listed] == ["generations/sound.wav"]
+    with sqlite3.connect(new / tracking.DATABASE) as connection:
+        places = {row[0] for row in connection.execute("SELECT artifact_uri FROM runs")}
+    assert all(str(new) in place for place in places)
+
+
+def test_plain_mlflow_ui_finds_the_database(tmp_path: Path) -> None:
+    Store(tmp_path)
+    assert (tmp_path / "mlflow.db").resolve() == tmp_path / "mlruns" / "mlflow.db"
+
+
+def test_a_checkpoint_has_its_metrics(store: Store) -> None:
+    run_id = new_run(store, "models")
+    model = store.checkpoint(run_id, "step-000020", {"step": "20"})
+    assert store.checkpoint(run_id, "step-000020", {"step": "20"}) == model
+    store.checkpoint_points(run_id, model, [("bits.rock", 7.5, 1, 20)])
+    logged = store._client.get_logged_model(model)
+    assert [(metric.key, metric.value, metric.step) for metric in logged.metrics] == [("bits.rock", 7.5, 20)]
