@@ -15,7 +15,6 @@ from typing import Annotated
 
 import typer
 
-from src.errors import Problem
 from src.music.clipset import ClipSet
 from src.run import checkpoint, config, console, files, identity, journal, layout, tracking
 from src.run.config import Params, step_name
@@ -54,7 +53,7 @@ class Run:
     def finished(self) -> bool:
         """Whether the compared checkpoints and the last one are there, and whole."""
         steps = {*self.params.compared_steps, self.params.profile.train.steps}
-        return all(checkpoint.is_good(self.checkpoints / step_name(step)) for step in steps)
+        return all(checkpoint.damage(self.checkpoints / step_name(step)) is None for step in steps)
 
 
 @app.command()

@@ -120,7 +120,14 @@ def prune(folder: Path, kept: set[int], keep_last: int) -> None:
 def _resume(params: Params, folder: Path, last_recorded: int) -> tuple[int, WaveNet, optimizers.State]:
     settings = params.profile.train
     # A kept checkpoint that is missing or damaged is made again, by going back before it.
-    wanted = [step for step in kept_steps(params) if not checkpoint.is_good(folder / "checkpoints" / step_name(step))]
+    wanted = []
+    for step in sorted(kept_steps(params)):
+        damage = checkpoint.damage(folder / "checkpoints" / step_name(step))
+        if damage is not None:
+            wanted.append(step)
+        if isinstance(damage, checkpoint.DamagedCheckpointError):
+            console.warn(f"{damage} It is made again.")
+            files.remove(folder / "checkpoints" / step_name(step))
     at_most = min([last_recorded, *(step - 1 for step in wanted)])
     found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most)
     for sentence in passed:

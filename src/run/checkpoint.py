@@ -9,17 +9,17 @@ damaged all the same says so and falls back. Nothing here is unpickled.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import safetensors.torch
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
 
 from src.errors import Problem
 from src.run import files
 from src.run.config import step_name
-from src.wavenet.network import WaveNetConfig
+from src.wavenet.shape import WaveNetConfig
+
+if TYPE_CHECKING:  # torch takes seconds to load, and most readers only ask which steps there are
+    import torch
 
 WEIGHTS, OPTIMIZER, ABOUT = "weights.safetensors", "optimizer.safetensors", "checkpoint.json"
 
@@ -55,8 +55,8 @@ class Checkpoint:
     fingerprint: str
     genres: tuple[str, ...]
     model: WaveNetConfig
-    weights: dict[str, torch.Tensor]
-    optimizer: dict[str, torch.Tensor]
+    weights: dict[str, "torch.Tensor"]
+    optimizer: dict[str, "torch.Tensor"]
     """Moments of the optimizer; empty if it has none or it was imported without."""
 
 
@@ -69,6 +69,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
     Raises `Problem` if the disk is full; nothing is left behind then.
     """
+    import safetensors.torch
+
     contents = {
         WEIGHTS: safetensors.torch.save(_plain(checkpoint.weights)),
         OPTIMIZER: safetensors.torch.save(_plain(checkpoint.optimizer)),
@@ -117,18 +119,20 @@ def load(folder: Path) -> Checkpoint:
     missing, cut or changed, or holds other tensors than its network needs.
     """
     info = about(folder)
-    weights = _tensors(folder / WEIGHTS, info.weights_sha256)
-    optimizer = _tensors(folder / OPTIMIZER, info.optimizer_sha256)
+    weights = _tensors(folder / WEIGHTS, _verified(folder / WEIGHTS, info.weights_sha256))
+    optimizer = _tensors(folder / OPTIMIZER, _verified(folder / OPTIMIZER, info.optimizer_sha256))
     return Checkpoint(info.step, info.fingerprint, info.genres, info.model, weights, optimizer)
 
 
-def is_good(folder: Path) -> bool:
-    """Whether a checkpoint is there and every byte of it is as it was written."""
+def damage(folder: Path) -> Problem | None:
+    """What is wrong with a checkpoint, or None if it is there and every byte is as it was written."""
     try:
-        load(folder)
-    except Problem:
-        return False
-    return True
+        info = about(folder)
+        _verified(folder / WEIGHTS, info.weights_sha256)
+        _verified(folder / OPTIMIZER, info.optimizer_sha256)
+    except Problem as problem:
+        return problem
+    return None
 
 
 def steps(folder: Path) -> list[int]:
@@ -148,22 +152,29 @@ def newest(folder: Path, *, at_most: int) -> tuple[Checkpoint | None, list[str]]
     return None, passed
 
 
-def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _plain(tensors: dict[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+def _verified(path: Path, sha256: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DamagedCheckpointError(f"{path} cannot be read: {error.strerror}.") from None
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DamagedCheckpointError(f"{path} is damaged: its SHA-256 is not the one {ABOUT} gives.")
+    return content
+
+
+def _tensors(path: Path, content: bytes) -> dict[str, "torch.Tensor"]:
+    import safetensors.torch
+    from safetensors import SafetensorError
+
     try:
         tensors: dict[str, torch.Tensor] = safetensors.torch.load(content)
-        return tensors
     except (SafetensorError, ValueError, KeyError) as error:
         raise DamagedCheckpointError(f"{path} is damaged: {error}.") from None
+    return tensors
 
 
 def _missing(folder: Path) -> Problem:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from src.errors import Problem
-from src.wavenet.network import WaveNetConfig
+from src.wavenet.shape import WaveNetConfig
 
 STEP_DIGITS = 6
 

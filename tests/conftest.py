@@ -1,0 +1,102 @@
+"""A small study on disk: parameters of a tiny scale and clips that take no time to learn."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from src.music import clipset
+
+ROOT = Path(__file__).parents[1]
+GENRES = ("classical", "hardcore", "hip", "metal", "rock")
+RATE_HZ = 16_000
+
+# Two threads per process would fight over the cores that the tests run on.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """A folder with params.yaml and params/, in which stages can be run as a user runs them."""
+
+    root: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of a stage: this checkout's code, MLflow in this folder, no library of the tester's."""
+        kept = {key: value for key, value in os.environ.items() if key not in ("MUSIC_LIBRARY", "MLFLOW_TRACKING_URI")}
+        return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "TERM": "dumb"} | more
+
+    def start(self, module: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start `python -m <module>` here."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.root,
+            env=self.environment(**environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m <module>` here to its end."""
+        process = self.start(module, *arguments, **environment)
+        output, _ = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+    def change(self, file: str, **values: Any) -> None:
+        """Change parameters: `change("params/tiny.yaml", train__steps=5)`."""
+        path = self.root / file
+        content = yaml.safe_load(path.read_text())
+        for place, value in values.items():
+            *outer, last = place.split("__")
+            target = content
+            for key in outer:
+                target = target[key]
+            target[last] = value
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> StudyFolder:
+    """A study folder at the tiny scale, without clips."""
+    (tmp_path / "params").mkdir()
+    shared = yaml.safe_load((ROOT / "params.yaml").read_text())
+    shared |= {"profile": "tiny", "steps": ["000002", "000010", "000030"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(shared, sort_keys=False))
+    tiny = (ROOT / "tests" / "data" / "tiny.yaml").read_text()
+    (tmp_path / "params" / "tiny.yaml").write_text(tiny)
+    return StudyFolder(tmp_path)
+
+
+@pytest.fixture
+def study_with_clips(study: StudyFolder) -> StudyFolder:
+    """A study folder with three clips for each genre, a validation one among them."""
+    write_clips(study.root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
+    return study
+
+
+def write_clips(folder: Path, clips_per_genre: int, duration_s: float) -> None:
+    """Clips whose genres differ by pitch and tremolo; the first of each genre is for validation."""
+    noise = np.random.default_rng(7)
+    time_s = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
+    rows = []
+    for number, genre in enumerate(GENRES):
+        (folder / genre).mkdir(parents=True)
+        for clip in range(clips_per_genre):
+            pitch_hz = 110 * (number + 1) * (1 + 0.07 * clip)
+            tone = np.sin(2 * np.pi * pitch_hz * time_s) * (0.6 + 0.4 * np.sin(2 * np.pi * (number + 1) * time_s))
+            audio = np.rint(32767 * (0.5 * tone + 0.02 * noise.standard_normal(time_s.size)).clip(-1, 1))
+            samples = audio.astype(np.int16)
+            digest = clipset.samples_digest(samples)
+            name = f"{genre}/{digest[:16]}.flac"
+            soundfile.write(folder / name, samples, RATE_HZ, subtype="PCM_16")
+            split = "validation" if clip == 0 else "train"
+            rows.append(clipset.ClipRow(name, genre, split, samples.size, -6.0, -18.0, digest))
+    clipset.write_table(folder / "clips.csv", sorted(rows, key=lambda row: (row.genre, row.clip)))
