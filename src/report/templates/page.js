@@ -1,0 +1,361 @@
+"use strict";
+// Players that stop each other and share a position, the slider through training, and blind listening.
+// Nothing is fetched: all data stands in the page.
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const data = (id) => ($(id) ? JSON.parse($(id).textContent) : null);
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+  document.documentElement.classList.add("js");
+  const live = $("#live");
+  const speak = (text) => { live.textContent = text; };
+
+  // What all players share: which one plays, where, and how loud.
+  const deck = { current: null, position: 0, linked: true, level: false, players: [], targetDb: -20 };
+
+  class Player {
+    // root: element with .scope, .play; clip: {label, duration, offset, rms, sources}; audio: its <audio>.
+    constructor(root, clip, audio, linked) {
+      Object.assign(this, { root, audio, linked, position: 0, onend: null, heard: 0 });
+      this.button = $(".play", root);
+      this.scope = $(".scope", root);
+      this.playedPath = $(".played", root);
+      this.headLine = $(".head", root);
+      this.bar = $(".bar", root);
+      audio.controls = false;
+      this.describe(clip);
+      this.button.addEventListener("click", () => this.toggle());
+      this.scope.addEventListener("keydown", (event) => this.key(event));
+      this.scope.addEventListener("pointerdown", (event) => this.grab(event));
+      audio.addEventListener("ended", () => this.ended());
+      audio.addEventListener("error", () => this.failed(), true);
+      deck.players.push(this);
+    }
+
+    describe(clip) {
+      this.clip = clip;
+      this.scope.setAttribute("aria-valuemax", clip.duration.toFixed(1));
+      this.draw();
+    }
+
+    // Put another clip in the same place; it goes on where the last one was.
+    load(clip) {
+      const playing = this.playing;
+      this.audio.pause();
+      this.audio.replaceChildren(...clip.sources.map((source) => {
+        const element = document.createElement("source");
+        element.src = source.path;
+        element.type = source.type;
+        return element;
+      }));
+      this.audio.load();
+      this.describe(clip);
+      if (playing) this.play();
+    }
+
+    get playing() { return deck.current === this; }
+    get shared() { return this.linked && deck.linked; }
+    get place() { return clamp(this.shared ? deck.position : this.position, 0, this.clip.duration); }
+
+    toggle() { if (this.playing) this.pause(); else this.play(); }
+
+    play() {
+      if (deck.current && deck.current !== this) deck.current.pause();
+      deck.current = this;
+      const from = this.place >= this.clip.duration - 0.05 ? 0 : this.place;
+      this.move(from);
+      this.audio.volume = deck.level || !this.linked ? clamp(10 ** ((deck.targetDb - this.clip.rms) / 20), 0.01, 1) : 1;
+      this.root.classList.add("playing", "moved");
+      this.button.setAttribute("aria-label", `Pause ${this.clip.label}`);
+      speak(`Playing ${this.clip.label}`);
+      this.last = null;
+      const started = this.audio.play();
+      if (started) started.catch((error) => { if (error.name !== "AbortError") this.failed(); });
+      requestAnimationFrame(() => this.tick());
+    }
+
+    pause() {
+      this.audio.pause();
+      if (deck.current === this) deck.current = null;
+      this.root.classList.remove("playing");
+      this.button.setAttribute("aria-label", `Play ${this.clip.label}`);
+    }
+
+    // To `seconds` of the clip (its primer, if any, lies before 0).
+    move(seconds) {
+      this.position = clamp(seconds, 0, this.clip.duration);
+      if (this.shared) deck.position = this.position;
+      this.audio.currentTime = this.position + this.clip.offset;
+      this.root.classList.add("moved");
+      drawAll(this);
+    }
+
+    tick() {
+      if (!this.playing) return;
+      const now = this.audio.currentTime - this.clip.offset;
+      if (!this.audio.seeking && this.audio.readyState >= 2) {
+        if (this.last !== null && now > this.last) this.heard += Math.min(now - this.last, 0.5);
+        this.last = now;
+        this.position = clamp(now, 0, this.clip.duration);
+        if (this.shared) deck.position = this.position;
+        drawAll(this);
+        if (this.onheard) this.onheard();
+      }
+      requestAnimationFrame(() => this.tick());
+    }
+
+    ended() {
+      this.pause();
+      this.position = 0;
+      if (this.shared) deck.position = 0;
+      drawAll(this);
+      const next = this.onend;
+      this.onend = null;
+      if (next) next();
+    }
+
+    failed() {
+      if (!this.audio.error && this.audio.networkState !== 3) return;
+      this.pause();
+      speak(`${this.clip.label} cannot be played.`);
+    }
+
+    draw() {
+      const share = this.clip.duration ? this.place / this.clip.duration : 0;
+      if (this.playedPath) this.playedPath.style.clipPath = `inset(0 ${(100 - 100 * share).toFixed(2)}% 0 0)`;
+      if (this.headLine) this.headLine.style.left = `${(100 * share).toFixed(2)}%`;
+      if (this.bar) this.bar.style.width = `${(100 * share).toFixed(2)}%`;
+      this.scope.setAttribute("aria-valuenow", this.place.toFixed(1));
+      this.scope.setAttribute("aria-valuetext", `${this.place.toFixed(1)} of ${this.clip.duration.toFixed(1)} seconds`);
+    }
+
+    key(event) {
+      const jump = { ArrowRight: 0.5, ArrowUp: 0.5, ArrowLeft: -0.5, ArrowDown: -0.5, PageUp: 2, PageDown: -2 }[event.key];
+      if (jump !== undefined) this.move(this.place + jump);
+      else if (event.key === "Home") this.move(0);
+      else if (event.key === "End") this.move(this.clip.duration);
+      else if (event.key === " " || event.key === "Enter") this.toggle();
+      else return;
+      event.preventDefault();
+    }
+
+    // Drag to seek; a press also starts the clip.
+    grab(event) {
+      if (event.button > 0) return;
+      const seek = (moved) => {
+        const box = this.scope.getBoundingClientRect();
+        this.move(clamp((moved.clientX - box.left) / box.width, 0, 1) * this.clip.duration);
+      };
+      const drop = () => {
+        this.scope.removeEventListener("pointermove", seek);
+        this.scope.removeEventListener("pointerup", release);
+        this.scope.removeEventListener("pointercancel", drop);
+      };
+      const release = () => { drop(); if (!this.playing) this.play(); };
+      seek(event);
+      try { this.scope.setPointerCapture(event.pointerId); } catch { /* the pointer is gone already */ }
+      this.scope.addEventListener("pointermove", seek);
+      this.scope.addEventListener("pointerup", release);
+      this.scope.addEventListener("pointercancel", drop);
+    }
+  }
+
+  function drawAll(from) {
+    if (!from.shared) { from.draw(); return; }
+    for (const player of deck.players) if (player.shared) player.draw();
+    document.body.classList.toggle("live", deck.position > 0);
+  }
+
+  // The grid.
+  const rows = new Map();
+  for (const root of $$("#listen [data-player]")) {
+    const set = root.dataset;
+    const clip = { label: set.label, duration: +set.duration, offset: +set.offset, rms: +set.rms };
+    const player = new Player(root, clip, $("audio", root), true);
+    if (!rows.has(set.row)) rows.set(set.row, []);
+    rows.get(set.row).push(player);
+  }
+  const levels = deck.players.map((player) => player.clip.rms);
+  deck.targetDb = levels.length ? Math.max(-36, Math.min(...levels)) : -20;
+
+  for (const button of $$(".sequence")) {
+    button.addEventListener("click", () => {
+      const queue = rows.get(button.dataset.row) || [];
+      const next = (index) => {
+        if (index >= queue.length) return;
+        queue[index].onend = () => next(index + 1);
+        queue[index].move(0);
+        queue[index].play();
+      };
+      next(0);
+    });
+  }
+  $("#linked").addEventListener("change", (event) => {
+    const current = deck.current;
+    deck.linked = event.target.checked;
+    if (deck.linked && current) deck.position = current.position;
+    for (const player of deck.players) player.draw();
+  });
+  $("#level").addEventListener("change", (event) => {
+    deck.level = event.target.checked;
+    if (deck.current) deck.current.audio.volume = deck.level ? clamp(10 ** ((deck.targetDb - deck.current.clip.rms) / 20), 0.01, 1) : 1;
+  });
+
+  // The slider through training.
+  const through = data("#through-data");
+  if (through) {
+    const range = $("#through-step");
+    const root = $("#through-player article");
+    const audio = $("audio", root);
+    let player = null;
+    const show = () => {
+      const genre = through.genres[+$("input[name=through-genre]:checked").value];
+      range.max = genre.clips.length - 1;
+      const clip = genre.clips[+range.value];
+      if (player) player.load(clip);
+      else player = new Player(root, clip, audio, true);
+      for (const path of $$(".wave path", root)) path.setAttribute("d", clip.outline);
+      const image = $(".spectrum", root);
+      if (image) image.src = clip.image;
+      $("h4", root).textContent = clip.label;
+      const facts = $(".facts", root);
+      facts.textContent = clip.facts;
+      $("#through-output").textContent = clip.step_text;
+      range.setAttribute("aria-valuetext", `step ${clip.step_text}`);
+      player.button.setAttribute("aria-label", `${player.playing ? "Pause" : "Play"} ${clip.label}`);
+      player.scope.setAttribute("aria-label", `Position in ${clip.label}`);
+    };
+    show();
+    range.addEventListener("input", show);
+    for (const radio of $$("input[name=through-genre]")) radio.addEventListener("change", show);
+    // Decode the pictures ahead, so that dragging does not flicker.
+    range.addEventListener("pointerenter", () => {
+      for (const genre of through.genres) for (const clip of genre.clips) new Image().src = clip.image;
+    }, { once: true });
+  }
+
+  // Blind listening.
+  const blind = data("#blind-data");
+  if (blind) {
+    const dialog = $("#blind");
+    const MINIMUM_S = 0.3;
+    let trials = [], place = 0, answers = [], began = "", sides = null;
+
+    const below = (limit) => crypto.getRandomValues(new Uint32Array(1))[0] % limit;
+    const shuffle = (items) => {
+      for (let i = items.length - 1; i > 0; i -= 1) {
+        const j = below(i + 1);
+        [items[i], items[j]] = [items[j], items[i]];
+      }
+      return items;
+    };
+
+    const open = () => {
+      if (deck.current) deck.current.pause();
+      trials = [];
+      for (const genre of blind.genres) {
+        genre.clips.forEach((first, i) => genre.clips.slice(i + 1).forEach((second) => {
+          trials.push({ genre: genre.name, pair: shuffle([first, second]) });
+        }));
+      }
+      shuffle(trials);
+      place = 0;
+      answers = [];
+      began = new Date().toISOString();
+      $("#blind-ask").hidden = false;
+      $("#blind-result").hidden = true;
+      dialog.showModal();
+      ask();
+    };
+
+    const ask = () => {
+      const trial = trials[place];
+      $("#blind-count").textContent = `${place + 1} of ${trials.length}`;
+      $("#blind-genre").textContent = `· ${trial.genre}`;
+      const clips = trial.pair.map((clip, side) => ({ ...clip, label: "AB"[side] }));
+      if (sides) sides.forEach((player, side) => { player.pause(); player.load(clips[side]); player.move(0); });
+      else {
+        sides = $$(".side", dialog).map((root, side) => {
+          const audio = document.createElement("audio");
+          const player = new Player(root, clips[side], audio, false);
+          player.load(clips[side]);
+          player.onheard = ready;
+          return player;
+        });
+      }
+      for (const player of sides) player.heard = 0;
+      ready();
+    };
+
+    const ready = () => {
+      const heard = sides !== null && sides.every((player) => player.heard >= MINIMUM_S);
+      for (const button of [...$$(".choose", dialog), $("#blind-tie")]) button.disabled = !heard;
+      $("#blind-hint").textContent = heard ? "" : "Hear a little of both first.";
+    };
+
+    const answer = (side) => {
+      const trial = trials[place];
+      answers.push({
+        genre: trial.genre,
+        steps: trial.pair.map((clip) => clip.step),
+        clips: trial.pair.map((clip) => clip.digest),
+        chosen: side === null ? null : trial.pair[side].step,
+        heard_s: sides.map((player) => Math.round(player.heard * 100) / 100),
+      });
+      place += 1;
+      if (place < trials.length) {
+        ask();
+        sides[0].button.focus();
+        speak(`Question ${place + 1} of ${trials.length}, ${trials[place].genre}`);
+      } else finish();
+    };
+
+    const finish = () => {
+      for (const player of sides) player.pause();
+      $("#blind-ask").hidden = true;
+      $("#blind-result").hidden = false;
+      $("#blind-save").disabled = answers.length === 0;
+      const later = answers.filter((item) => item.chosen !== null && item.chosen === Math.max(...item.steps)).length;
+      const decided = answers.filter((item) => item.chosen !== null).length;
+      $("#blind-said").textContent = answers.length === 0
+        ? "No question was answered."
+        : `The later step was more like music to you in ${later} of ${decided} decided questions (${answers.length} asked).`;
+      const table = document.createElement("table");
+      table.className = "numbers";
+      const line = (cells, tag) => {
+        const row = table.insertRow();
+        for (const text of cells) {
+          const cell = document.createElement(tag);
+          cell.textContent = text;
+          row.append(cell);
+        }
+      };
+      if (answers.length) line(["genre", "A", "B", "more like music"], "th");
+      for (const item of answers) {
+        const step = (number) => `step ${number.toLocaleString("en")}`;
+        line([item.genre, ...item.steps.map(step), item.chosen === null ? "cannot tell" : step(item.chosen)], "td");
+      }
+      $("#blind-table").replaceChildren(table);
+      $("#blind-save").focus();
+    };
+
+    const save = () => {
+      const content = { kind: "listening", format: 1, run: blind.run, began, answers };
+      const link = document.createElement("a");
+      const address = URL.createObjectURL(new Blob([JSON.stringify(content, null, 1)], { type: "application/json" }));
+      link.href = address;
+      link.download = `listening-${began.slice(0, 19).replaceAll(":", "")}.json`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(address), 10000);
+      speak("The answers were saved.");
+    };
+
+    $("#blind-open").addEventListener("click", open);
+    $("#blind-close").addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => { if (sides) for (const player of sides) player.pause(); });
+    $$(".choose", dialog).forEach((button, side) => button.addEventListener("click", () => answer(side)));
+    $("#blind-tie").addEventListener("click", () => answer(null));
+    $("#blind-end").addEventListener("click", finish);
+    $("#blind-save").addEventListener("click", save);
+  }
+})();

@@ -1,0 +1,31 @@
+"""Numbers and small sentences as a reader wants them."""
+
+import math
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with `digits` significant digits, never in exponents where that can be helped: 0.042, 3.14, 15,000."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if size >= 6 or size < -5:
+        return f"{value:.{digits - 1}e}"
+    text = f"{value:,.{max(0, digits - 1 - size)}f}"
+    return text.replace("-", "−")
+
+
+def interval(lo: float | None, hi: float | None) -> str:
+    """A 95 % interval, or nothing."""
+    return "" if lo is None or hi is None else f"{number(lo)} to {number(hi)}"
+
+
+def plural(count: int, noun: str) -> str:
+    """1 song, 2 songs."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def listed(items: list[str]) -> str:
+    """a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
