@@ -2,137 +2,199 @@
 
 In: checkpoints/, data/clips/, generations/ (or those of an imported run). Out: metrics/evaluate.json and
 metrics/summary.json (docs/formats.md), and a table. Each section is measured on its own: what is missing gets a
-sentence in the file and the rest is still measured. Command: python -m src.evaluate
+sentence in the file and the rest is still measured. docs/measures.md explains every measure.
+
+    python -m src.evaluate
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import torch
 import typer
-from rich.table import Table
 
 from src.errors import Problem
-from src.measures import heldout, likelihood
+from src.measures import heldout, likelihood, listening, result, tables
+from src.measures.result import Evaluation
+from src.measures.spectra import Audio
+from src.music import generations
 from src.music.clipset import ClipSet
 from src.run import checkpoint, config, console, files, layout
+from src.run.config import Params
+from src.run.layout import RunFiles
 from src.wavenet import mulaw
 from src.wavenet.network import WaveNet
 
-app = console.command_app(__doc__ or "")
+app = console.command_app("Measure the compared checkpoints and what was generated from them.")
 
+CLIPS = Path("data/clips")
+SONGS_PER_GENRE = 40
+"""Songs of a genre and split whose sound is measured in pieces; likelihood and copying use all."""
 
-def codes_of(clips: ClipSet, index: int, channels: int) -> likelihood.Codes:
-    """Mu-law codes of a whole clip: (time,) int64."""
-    return np.asarray(mulaw.encode(clips.read(index, 0, clips.clips[index].frames), channels), dtype=np.int64)
-
-
-def held_out(clips: ClipSet, params: config.Params) -> list[heldout.Song]:
-    """The validation clips with the windows to score: one second each, spread over the clip."""
-    rate, model = params.profile.clips.rate_hz, params.profile.model
-    total = round(params.profile.evaluate.seconds_per_clip * rate)
-    songs = []
-    for index, clip in enumerate(clips.clips):
-        if clip.split == "validation":
-            windows = likelihood.spread_windows(clip.frames, model.receptive_field, total, min(rate, total))
-            if windows:
-                codes = codes_of(clips, index, model.quantization_channels)
-                songs.append(heldout.Song(clip.genre, codes, tuple(windows)))
-    return songs
-
-
-def training_counts(clips: ClipSet, channels: int) -> dict[str, likelihood.Codes]:
-    """How often code follows code in each genre's training clips: genre → (channels, channels)."""
-    counts: dict[str, likelihood.Codes] = {}
-    training = [index for index, clip in enumerate(clips.clips) if clip.split == "train"]
-    with console.progress("Fitting Markov models", len(training), "clips") as meter:
-        for index in training:
-            genre = clips.clips[index].genre
-            counts[genre] = counts.get(genre, 0) + likelihood.count_pairs(codes_of(clips, index, channels), channels)
-            meter.advance()
-    return counts
-
-
-def load_network(folder: Path, genres: tuple[str, ...]) -> tuple[checkpoint.Checkpoint, WaveNet]:
-    """A checkpoint and its network, ready to score. Raises `Problem` if it knows other genres."""
-    loaded = checkpoint.load(folder)
-    if loaded.genres != genres:
-        raise Problem(f"{folder} knows the genres {', '.join(loaded.genres)}; params.yaml has {', '.join(genres)}.")
-    network = WaveNet(loaded.model)
-    network.load_state_dict(loaded.weights)
-    return loaded, network.eval()
-
-
-def evaluate(run: layout.RunFiles, params: config.Params) -> dict[str, Any]:
-    """Everything of metrics/evaluate.json."""
-    torch.set_num_threads(params.profile.train.threads)
-    channels = params.profile.model.quantization_channels
-    clips = ClipSet.open(Path("data/clips"))
-    songs = held_out(clips, params)
-    baselines = heldout.score_baselines(training_counts(clips, channels), songs)
-    markov = {
-        genre: min(found[name].value for name in ("markov_genre", "markov_pooled"))
-        for genre, found in baselines.items()
-    }
-    steps, conditioning, context = {}, {}, {}
-    total = len(params.compared_steps) * heldout.predictions(songs, len(params.genres))
-    with console.progress("Scoring held-out clips", total, "samples") as meter:
-        for step in params.compared_steps:
-            loaded, network = load_network(run.checkpoint(step), params.genres)
-            field = loaded.model.receptive_field
-            scores = heldout.score(network, field, songs, params.genres, silence=channels // 2, done=meter.advance)
-            steps[f"{step:06d}"] = heldout.likelihood_rows(scores, songs, markov)
-            conditioning[f"{step:06d}"] = heldout.conditioning_row(scores, songs, params.genres)
-            context[f"{step:06d}"] = heldout.context_rows(scores, songs, field)
-    return {
-        "format": 1,
-        "run": None if run.name == "current" else run.name,
-        "genres": list(params.genres),
-        "uniform": float(np.log2(channels)),
-        "markov": markov,
-        "baselines": {g: {name: bits.to_json() for name, bits in found.items()} for g, found in baselines.items()},
-        "steps": steps,
-        "conditioning": conditioning,
-        "context": context,
-        "why": {},
-    }
-
-
-def bits_table(result: dict[str, Any]) -> Table:
-    """Held-out bits per sample: a row for each step, then the baselines."""
-    table = Table(title=f"Held-out bits per sample (uniform {result['uniform']:.2f}; lower is better)")
-    table.add_column("step")
-    for genre in result["genres"]:
-        table.add_column(genre, justify="right")
-    for step, rows in result["steps"].items():
-        table.add_row(str(int(step)), *(shown(rows.get(genre)) for genre in result["genres"]))
-    table.add_section()
-    labels = {"markov_genre": "Markov, this genre", "markov_pooled": "Markov, all genres", "unigram": "unigram"}
-    for name, label in labels.items():
-        table.add_row(label, *(f"{result['baselines'][genre][name]['value']:.2f} " for genre in result["genres"]))
-    return table
-
-
-def shown(row: dict[str, Any] | None) -> str:
-    """A figure of the table; a star where it is below the stronger Markov model."""
-    if row is None:
-        return "–"
-    return f"{row['bits_per_sample']:.2f}{'*' if row['below_markov'] else ' '}"
+Generations = dict[int, dict[str, list[Audio]]]
+"""Step → genre → clips."""
 
 
 @app.command()
 def main(
-    profile: str = typer.Option(None, help="Scale of the study; the one in params.yaml if not given."),
-    run: str = typer.Option(None, help="Name of an imported run; the study's own if not given."),
+    profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
+    run: Annotated[str | None, typer.Option(help="Measure a run imported under work/runs/.")] = None,
 ) -> None:
-    """Measure the compared checkpoints."""
+    """Measure a run's checkpoints and generations."""
     params = config.load(profile=profile)
-    places = layout.imported(run) if run else layout.current()
-    result = evaluate(places, params)
-    files.write_json(places.metrics / "evaluate.json", result)
-    console.show(bits_table(result))
-    console.say(f"Written: {places.metrics / 'evaluate.json'}. A star: below the stronger Markov model.")
+    place = layout.imported(run) if run else layout.current()
+    torch.set_num_threads(params.profile.train.threads)
+    found = result.to_json(evaluate(place, params, own=run is None))
+    files.write_json(place.metrics / "evaluate.json", found)
+    files.write_json(place.metrics / "summary.json", result.summary(found))
+    for table in (tables.bits(found), tables.sound(found)):
+        if table.row_count:
+            console.show(table)
+    for sentence in found["sentences"]:
+        console.say(sentence)
+    for section, reason in found["why"].items():
+        console.warn(f"{section}: {reason}")
+    console.say(f"Everything measured: {place.metrics / 'evaluate.json'}")
+
+
+def evaluate(place: RunFiles, params: Params, *, own: bool) -> Evaluation:
+    """Measure a run. own: it was trained on data/clips/, so its sound can be compared with these songs.
+
+    Raises `Problem` if there is nothing at all to measure.
+    """
+    channels = params.profile.model.quantization_channels
+    found = Evaluation(None if own else place.name, params.genres, float(np.log2(channels)))
+    made = read_generations(place, steps_of(place, params, own=own), found)
+    room = listening.Room(params.profile.clips.rate_hz, lambda audio: codes_of(audio, channels))
+    length = min((len(audio) for step in made.values() for clips in step.values() for audio in clips), default=0)
+    length = length or round(params.profile.generate.duration_s * room.rate_hz)
+    library = None
+    if own or checkpoint.steps(place.checkpoints):
+        try:
+            library = read_clips(ClipSet.open(CLIPS), params, room, length if own else 0, found)
+        except Problem as problem:
+            found.why["songs"] = str(problem)
+    if not own:
+        found.why["distance"] = "The music an imported run was trained on is not here, so nothing is compared with it."
+    for step in steps_of(place, params, own=own) if found.songs else ():
+        score(place.checkpoint(step), step, params, found)
+    measure_sound(made, room, library if own else None, found)
+    noise = listening.white_noise(length, lambda codes: mulaw.decode(codes, channels), channels)
+    pieces = [room.piece(audio) for audio in noise]
+    found.references["white_noise"] = listening.noise_reference(pieces, found.genres, library, room)
+    if not found.measures:
+        raise Problem(f"There is nothing to measure: {' '.join(dict.fromkeys(found.why.values()))}")
+    return found
+
+
+def steps_of(place: RunFiles, params: Params, *, own: bool) -> tuple[int, ...]:
+    """The compared steps; of an imported run, all that have a checkpoint or a generation."""
+    if own:
+        return params.compared_steps
+    return tuple(sorted({*checkpoint.steps(place.checkpoints), *checkpoint.steps(place.generations)}))
+
+
+def codes_of(audio: Audio, channels: int) -> likelihood.Codes:
+    """Mu-law codes (time,) int64."""
+    return np.asarray(mulaw.encode(audio, channels), dtype=np.int64)
+
+
+def read_generations(place: RunFiles, steps: tuple[int, ...], found: Evaluation) -> Generations:
+    """All usable generations; what is not usable is explained in `found.why`."""
+    made: Generations = {}
+    for step in steps:
+        try:
+            clips, unusable = generations.read(place.generation(step))
+        except Problem as problem:
+            found.why[f"sound of step {step}"] = str(problem)
+            continue
+        if unusable:
+            found.why[f"sound of step {step}"] = " ".join(unusable)
+        for clip in clips:
+            made.setdefault(step, {}).setdefault(clip.genre, []).append(clip.audio)
+    return made
+
+
+def read_clips(
+    clips: ClipSet, params: Params, room: listening.Room, length: int, found: Evaluation
+) -> listening.Library | None:
+    """Read every clip once: Markov counts, held-out codes and, in pieces of `length` samples, the sound of the songs.
+
+    length 0: the sound is not needed.
+    """
+    total = round(params.profile.evaluate.seconds_per_clip * room.rate_hz)
+    channels, context = params.profile.model.quantization_channels, params.profile.model.receptive_field
+    counts: dict[str, likelihood.Codes] = {}
+    songs: list[heldout.Song] = []
+    library = listening.Collector(room, length, SONGS_PER_GENRE)
+    with console.progress("reading the clips", len(clips), "clips") as meter:
+        for index, clip in enumerate(clips.clips):
+            audio = clips.read(index, 0, clip.frames)
+            codes = room.encode(audio)
+            if clip.split == "train":
+                counts[clip.genre] = counts.get(clip.genre, 0) + likelihood.count_pairs(codes, channels)
+            else:
+                windows = likelihood.spread_windows(clip.frames, context, total, min(room.rate_hz, total))
+                if windows:
+                    small = codes.astype(np.uint8 if channels <= 256 else np.int32)
+                    songs.append(heldout.Song(clip.genre, small, tuple(windows)))
+            if length:
+                library.hear(audio, clip.genre, training=clip.split == "train")
+            meter.advance()
+    found.songs = tuple(songs)
+    found.baselines = heldout.score_baselines(counts, songs)
+    if not length:
+        return None
+    finished, references = library.finish()
+    found.references.update(references)
+    return finished
+
+
+def score(folder: Path, step: int, params: Params, found: Evaluation) -> None:
+    """Score the held-out songs with one checkpoint, or say why not."""
+    try:
+        loaded = checkpoint.load(folder)
+        if loaded.genres != params.genres:
+            raise Problem(f"{folder} knows {', '.join(loaded.genres)}; params.yaml has {', '.join(params.genres)}.")
+        if loaded.model.receptive_field > params.profile.model.receptive_field:
+            raise Problem(
+                f"{folder} needs more context than the network in the parameters: run with its own --profile."
+            )
+    except Problem as problem:
+        found.why[f"likelihood of step {step}"] = str(problem)
+        return
+    network = WaveNet(loaded.model).eval()
+    network.load_state_dict(loaded.weights)
+    total = heldout.predictions(found.songs, len(params.genres))
+    with console.progress(f"scoring step {step}", total, "samples") as meter:
+        scores = heldout.score(
+            network,
+            loaded.model.receptive_field,
+            found.songs,
+            params.genres,
+            silence=mulaw.silence(loaded.model.quantization_channels),
+            done=meter.advance,
+        )
+    found.add_scores(step, loaded.model.receptive_field, scores)
+
+
+def measure_sound(
+    made: Generations, room: listening.Room, library: listening.Library | None, found: Evaluation
+) -> None:
+    """Measure every generation, and search it for stretches of training songs."""
+    total = sum(len(clips) for step in made.values() for clips in step.values())
+    null = [value for songs in library.null().values() for song in songs for value in song] if library else []
+    with console.progress("measuring generations", total, "clips") as meter:
+        for step, by_genre in made.items():
+            for genre, clips in by_genre.items():
+                pieces = [room.piece(audio) for audio in clips]
+                measures = listening.generation(clips, pieces, genre, library, room)
+                found.measures.setdefault(step, {}).setdefault(genre, {}).update(measures)
+                if library:
+                    row = listening.copying_row(pieces, library, null)
+                    found.copying.setdefault(step, {})[genre] = row
+                meter.advance(len(clips))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,12 @@ def confusion(truth: Sequence[int], guessed: Sequence[int], genres: int) -> NDAr
     return table
 
 
+def accuracy(truth: Sequence[int], bits: Sequence[Floats]) -> intervals.Measure:
+    """Share of songs whose own genre makes them likeliest, with Wilson's interval."""
+    hits = sum(true == guess for true, guess in zip(truth, guesses(bits), strict=True))
+    return intervals.wilson(hits, len(truth), "songs")
+
+
 def summarise(truth: Sequence[int], bits: Sequence[Floats], genres: Sequence[str]) -> dict[str, Any]:
     """The confusion matrix of whole songs, accuracy over songs (Wilson) and over windows.
 
@@ -42,7 +48,6 @@ def summarise(truth: Sequence[int], bits: Sequence[Floats], genres: Sequence[str
     is over songs.
     """
     guessed = guesses(bits)
-    hits = sum(true == guess for true, guess in zip(truth, guessed, strict=True))
     shares = []
     for true, table in zip(truth, bits, strict=True):
         windows = guesses([table[:, column : column + 1] for column in range(table.shape[1])])
@@ -51,7 +56,7 @@ def summarise(truth: Sequence[int], bits: Sequence[Floats], genres: Sequence[str
         "genres": list(genres),
         "confusion": confusion(truth, guessed, len(genres)).tolist(),
         "undecided": sum(guess < 0 for guess in guessed),
-        "accuracy": intervals.wilson(hits, len(truth), "songs").to_json(),
+        "accuracy": accuracy(truth, bits).to_json(),
         "accuracy_windows": intervals.mean(shares, "share", "songs").to_json(),
         "chance": intervals.rounded(1 / len(genres)),
     }

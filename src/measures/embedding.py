@@ -1,7 +1,8 @@
 """Windows of audio as points: a hand-made embedding from statistics of log-mel bands.
 
 In: audio (time,) and its rate. Out: (windows, 16): of each 1 s window, the means and the standard deviations over time
-of the first 8 cepstral coefficients of 40 log-mel bands, in dB (coefficient 0 is the mean of the bands). Nothing in it is learned; a trained one is in musicnn.py.
+of the first 8 cepstral coefficients of 40 log-mel bands, in dB (coefficient 0 is the mean of the bands). Nothing in
+it is learned; a trained one is in musicnn.py.
 """
 
 import numpy as np

@@ -75,7 +75,9 @@ class Distance:
         return float(centre @ centre) + self._trace + spread - 2 * float(cross)
 
 
-def extrapolated(reference: Cloud, points: Points, *, seed: int, together: int = 1, spread: bool = True) -> intervals.Measure:
+def extrapolated(
+    reference: Cloud, points: Points, *, seed: int, together: int = 1, spread: bool = True
+) -> intervals.Measure:
     """Fréchet distance at infinitely many windows, its interval from a bootstrap over runs of `together` windows.
 
     The distance of n windows is about the true one plus c / n, as n windows show less than all of their covariance.
@@ -89,9 +91,7 @@ def extrapolated(reference: Cloud, points: Points, *, seed: int, together: int =
     rng = np.random.default_rng(seed)
     distance = Distance(reference, points)
     sizes = np.unique(np.linspace(n // 2, n, SIZES).round().astype(int))
-    means = [
-        np.mean([distance(rng.permutation(n)[:size]) for _ in range(DRAWS if size < n else 1)]) for size in sizes
-    ]
+    means = [np.mean([distance(rng.permutation(n)[:size]) for _ in range(DRAWS if size < n else 1)]) for size in sizes]
     value = float(np.polyfit(1 / sizes, means, 1)[1])
     if not spread:
         return intervals.Measure(value, "", n, "windows")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from src.measures import conditioning, intervals, likelihood, scoring
+from src.measures import intervals, likelihood, scoring
 from src.measures.likelihood import Codes, Floats, Window
 
 CONDITIONING_WINDOWS = 4
@@ -119,26 +119,15 @@ def score(
     return Scores(tuple(own), tuple(under), tuple(context))
 
 
-def likelihood_rows(scores: Scores, songs: Sequence[Song], markov: Mapping[str, float]) -> dict[str, dict[str, Any]]:
-    """Genre → the figures of one step in metrics/evaluate.json."""
-    found = {}
-    for genre, bits in by_genre(scores.own, songs).items():
-        chosen = [song for song in songs if song.genre == genre]
-        value = intervals.rounded(bits.value)
-        found[genre] = {
-            "bits_per_sample": value,
-            "clips": len(chosen),
-            "samples": sum(window.length for song in chosen for window in song.windows),
-            "below_markov": None if value is None or genre not in markov else value < markov[genre],
-            "measures": {"bits_per_sample": bits.to_json()},
-        }
-    return found
+def scored(songs: Sequence[Song], genre: str) -> dict[str, int]:
+    """How many clips and samples of a genre are scored."""
+    chosen = [song for song in songs if song.genre == genre]
+    return {"clips": len(chosen), "samples": sum(window.length for song in chosen for window in song.windows)}
 
 
-def conditioning_row(scores: Scores, songs: Sequence[Song], genres: Sequence[str]) -> dict[str, Any]:
-    """One step's confusion matrix and accuracy, by songs and by windows."""
-    truth = [genres.index(song.genre) for song in songs]
-    return conditioning.summarise(truth, scores.genres, genres)
+def bits_change(before: Scores, after: Scores, songs: Sequence[Song]) -> dict[str, intervals.Measure]:
+    """Genre → change of bits per sample, sample by sample the same at both checkpoints."""
+    return by_genre([b - a for a, b in zip(before.own, after.own, strict=True)], songs)
 
 
 def context_rows(scores: Scores, songs: Sequence[Song], receptive_field: int) -> dict[str, list[dict[str, Any]]]:

@@ -6,12 +6,14 @@ that came; log2(Q) = 8 for the uniform model over 256 codes.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Codes = NDArray[np.int64]
+Codes = NDArray[Any]
+"""Integer codes of any width; long ones are kept as uint8."""
 Floats = NDArray[np.float64]
 
 SMOOTHING = 0.01
@@ -22,7 +24,8 @@ def count_pairs(codes: Codes, channels: int = 256) -> NDArray[np.int64]:
     """How often code b follows code a: (channels, channels) int64."""
     if len(codes) < 2:
         return np.zeros((channels, channels), dtype=np.int64)
-    flat = np.bincount(codes[:-1] * channels + codes[1:], minlength=channels * channels)
+    wide = codes.astype(np.int64)
+    flat = np.bincount(wide[:-1] * channels + wide[1:], minlength=channels * channels)
     return flat.reshape(channels, channels)
 
 

@@ -34,7 +34,7 @@ def window_bits(
     found = np.zeros((len(genres), len(windows)))
     weights = np.array([window.length for window in windows], dtype=np.float64)
     for place, start, length in _pieces(windows, max(1, CHUNK_SAMPLES // len(genres))):
-        piece = torch.from_numpy(codes[start - receptive_field : start + length]).to(device)
+        piece = torch.from_numpy(codes[start - receptive_field : start + length].astype(np.int64)).to(device)
         batch = piece.expand(len(genres), -1)
         with torch.inference_mode():
             logits = network(batch[:, :-1], torch.tensor(genres, device=device))
@@ -67,7 +67,7 @@ def context_bits(
     samples with care.
     """
     edges = position_edges(receptive_field)
-    rows = np.stack([codes[start : start + receptive_field + 1] for start in starts])
+    rows = np.stack([codes[start : start + receptive_field + 1] for start in starts]).astype(np.int64)
     found = np.zeros((len(starts), len(edges)))
     size = max(1, CHUNK_SAMPLES // receptive_field)
     for first in range(0, len(starts), size):

@@ -1,0 +1,304 @@
+"""Sounds beside each other: what a generation measures, and what the real and the worthless measure in the same way.
+
+In: audio (time,) of generations and songs, their rate. Out: the `measures` of metrics/evaluate.json. References are cut
+into pieces of a generation's length, because several figures depend on the length.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from src.measures import catalogue, copying, embedding, frechet, intervals, sound
+from src.measures.embedding import Points
+from src.measures.intervals import Measure
+from src.measures.likelihood import Codes
+from src.measures.spectra import Audio
+
+HELD_OUT_PIECES = 6
+TRAINING_PIECES = 2
+NOISE_PIECES = 6
+
+Embed = Callable[[Audio, int, float], Points]
+"""(audio, rate in Hz, hop in s; 0 for the embedding's finest) → points (windows, dims)."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A way to turn audio into points."""
+
+    name: str
+    """`logmel` gives the measures frechet_logmel and distance_logmel."""
+    embed: Embed
+    song_hop_s: float
+    """Hop in whole songs: windows that do not overlap."""
+    together: int
+    """So many windows of the finest hop overlap; they are resampled together."""
+
+
+LOG_MEL = Embedding(
+    "logmel",
+    lambda audio, rate_hz, hop_s: embedding.log_mel_statistics(audio, rate_hz, hop_s or embedding.HOP_S),
+    embedding.WINDOW_S,
+    embedding.WINDOWS_TOGETHER,
+)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is kept of a stretch of sound of a generation's length."""
+
+    values: Mapping[str, float]
+    points: Mapping[str, Points]
+    fingerprint: copying.Fingerprint
+
+
+@dataclass(frozen=True)
+class RealSong:
+    """What is kept of a song; `points` are of the whole song."""
+
+    genre: str
+    pieces: tuple[Piece, ...]
+    points: Mapping[str, Points]
+    fingerprint: copying.Fingerprint
+
+
+@dataclass(frozen=True)
+class Room:
+    """How sounds are measured here: rate, encoding, embeddings."""
+
+    rate_hz: int
+    encode: Callable[[Audio], Codes]
+    embeddings: tuple[Embedding, ...] = (LOG_MEL,)
+
+    def piece(self, audio: Audio) -> Piece:
+        """Measure one stretch of sound."""
+        return Piece(
+            sound.measure(audio, self.rate_hz, self.encode(audio)),
+            {e.name: e.embed(audio, self.rate_hz, 0) for e in self.embeddings},
+            copying.fingerprint(audio, self.rate_hz),
+        )
+
+    def song(self, audio: Audio, genre: str, length: int, pieces: int) -> RealSong:
+        """Measure a song and some pieces of `length` samples, spread over it."""
+        return RealSong(
+            genre,
+            tuple(self.piece(part) for part in cut(audio, length, pieces)),
+            {e.name: e.embed(audio, self.rate_hz, e.song_hop_s) for e in self.embeddings},
+            copying.fingerprint(audio, self.rate_hz),
+        )
+
+
+def cut(audio: Audio, length: int, pieces: int) -> list[Audio]:
+    """At most `pieces` stretches of `length` samples that do not overlap, spread over the audio."""
+    count = min(pieces, len(audio) // length) if length else 0
+    starts = np.linspace(0, len(audio) - length, count).astype(int) if count > 1 else [0] * count
+    return [audio[start : start + length] for start in starts]
+
+
+@dataclass(frozen=True)
+class Library:
+    """The songs that generations are compared with."""
+
+    training: tuple[RealSong, ...]
+    held_out: tuple[RealSong, ...]
+    clouds: Mapping[str, Mapping[str, frechet.Cloud]] = field(init=False)
+    """Embedding → genre → the genre's training songs as a Gaussian."""
+
+    def __post_init__(self) -> None:
+        names = self.training[0].points.keys() if self.training else ()
+        genres = sorted({song.genre for song in self.training})
+        object.__setattr__(self, "clouds", {name: {g: self._cloud(name, g) for g in genres} for name in names})
+
+    def _cloud(self, name: str, genre: str) -> frechet.Cloud:
+        return frechet.Cloud.fit(np.concatenate([s.points[name] for s in self.training if s.genre == genre]))
+
+    def closest(self, heard: copying.Fingerprint) -> tuple[copying.Match, str | None]:
+        """The longest match with any training song, and that song's genre."""
+        best, genre = copying.Match(0.0, 0.0, 0.0), None
+        for song in self.training:
+            match = copying.longest_match(heard, song.fingerprint)
+            if match.duration_s > best.duration_s:
+                best, genre = match, song.genre
+        return best, genre
+
+    def null(self) -> dict[str, list[list[float]]]:
+        """Genre → each held-out song → the longest match of each of its pieces, in seconds: what no copying gives."""
+        found: dict[str, list[list[float]]] = {}
+        for song in self.held_out:
+            matches = [self.closest(piece.fingerprint)[0].duration_s for piece in song.pieces]
+            found.setdefault(song.genre, []).append(matches)
+        return found
+
+
+class Collector:
+    """Hears songs one after the other and becomes a `Library` with its references."""
+
+    def __init__(self, room: Room, length: int, most: int) -> None:
+        """length: samples of a piece. most: songs of a genre and split of which pieces are measured."""
+        self._room, self._length, self._most = room, length, most
+        self._training: list[RealSong] = []
+        self._held_out: list[RealSong] = []
+        self._shuffled: dict[str, list[list[Piece]]] = {}
+
+    def hear(self, audio: Audio, genre: str, *, training: bool) -> None:
+        """Take one song."""
+        into = self._training if training else self._held_out
+        wanted = sum(song.genre == genre for song in into) < self._most
+        pieces = (TRAINING_PIECES if training else HELD_OUT_PIECES) if wanted else 0
+        into.append(self._room.song(audio, genre, self._length, pieces))
+        if wanted and not training:
+            parts = shuffled(cut(audio, self._length, TRAINING_PIECES))
+            self._shuffled.setdefault(genre, []).append([self._room.piece(part) for part in parts])
+
+    def finish(self) -> tuple[Library, dict[str, dict[str, dict[str, Measure]]]]:
+        """The library, and reference → genre → measures."""
+        library = Library(tuple(self._training), tuple(self._held_out))
+        references: dict[str, dict[str, dict[str, Measure]]] = {}
+        for genre in sorted({song.genre for song in self._training}):
+            groups: dict[str, list[Sequence[Piece]]] = {
+                "real": [song.pieces for song in self._held_out if song.genre == genre],
+                "training": [song.pieces for song in self._training if song.genre == genre],
+                "other_genres": [song.pieces for song in self._training if song.genre != genre],
+                "shuffled": list(self._shuffled.get(genre, [])),
+            }
+            for name, pieces in groups.items():
+                measures = reference(pieces, genre, library, self._room)
+                if measures:
+                    references.setdefault(name, {})[genre] = measures
+        for genre, matches in library.null().items():
+            references["real"][genre]["longest_match"] = over_songs(matches, "longest_match")
+        return library, references
+
+
+def distances(piece: Piece, genre: str, library: Library, room: Room, *, spread: bool) -> dict[str, Measure]:
+    """Fréchet and mean distance of a piece from a genre's training songs, in every embedding."""
+    found = {}
+    for way in room.embeddings:
+        cloud = library.clouds.get(way.name, {}).get(genre)
+        points = piece.points[way.name]
+        names = f"frechet_{way.name}", f"distance_{way.name}"
+        if cloud is None or len(points) == 0:
+            why = "No training song of this genre to compare with." if cloud is None else "The clip is too short."
+            found.update({name: unmeasured(name, why) for name in names})
+            continue
+        found[names[0]] = frechet.extrapolated(cloud, points, seed=0, together=way.together, spread=spread)
+        each = frechet.typical_distance(cloud, points)
+        blocks = [float(part.mean()) for part in np.array_split(each, max(1, len(each) // way.together))]
+        found[names[1]] = intervals.whole_with_windows(float(each.mean()), blocks, "")
+    return {name: with_unit(name, measure) for name, measure in found.items()}
+
+
+def generation(
+    audios: Sequence[Audio], pieces: Sequence[Piece], genre: str, library: Library | None, room: Room
+) -> dict[str, Measure]:
+    """Every measure of a genre's generations at one step; the intervals come from the parts of the clips.
+
+    pieces: the same clips as `Room.piece` gives them.
+    """
+    rows = [
+        sound.window_measures(part, room.rate_hz, coded)
+        for audio in audios
+        for part, coded in sound.parts(audio, room.encode(audio))
+    ]
+    found = {}
+    for name in pieces[0].values:
+        values = [piece.values[name] for piece in pieces if math.isfinite(piece.values[name])]
+        whole = float(np.mean(values)) if values else float("nan")
+        found[name] = intervals.whole_with_windows(
+            whole, [row[name] for row in rows if name in row], catalogue.UNITS[name]
+        )
+    if library is not None:
+        joined = {way.name: np.concatenate([piece.points[way.name] for piece in pieces]) for way in room.embeddings}
+        found |= distances(Piece({}, joined, pieces[0].fingerprint), genre, library, room, spread=True)
+        longest = max(library.closest(piece.fingerprint)[0].duration_s for piece in pieces)
+        found["longest_match"] = Measure(longest, "s", len(library.training), "songs")
+    return found
+
+
+def reference(
+    groups: Iterable[Sequence[Piece]], genre: str | None, library: Library | None, room: Room
+) -> dict[str, Measure]:
+    """The measures of a reference, from the pieces of each of its songs.
+
+    genre: whose training songs the distances are from; None for none.
+    """
+    rows: list[list[dict[str, float]]] = []
+    for pieces in groups:
+        measured = []
+        for piece in pieces:
+            row = dict(piece.values)
+            if genre is not None and library is not None:
+                far = distances(piece, genre, library, room, spread=False)
+                row |= {name: math.nan if m.value is None else m.value for name, m in far.items()}
+            measured.append(row)
+        if measured:
+            rows.append(measured)
+    names = sorted({name for song in rows for row in song for name in row})
+    return {name: over_songs([[row[name] for row in song if name in row] for song in rows], name) for name in names}
+
+
+def over_songs(values: Sequence[Sequence[float]], name: str) -> Measure:
+    """Mean over songs of each song's mean; over its pieces where there is one song. NaN is left out."""
+    known = [[value for value in song if math.isfinite(value)] for song in values]
+    known = [song for song in known if song]
+    unit = catalogue.UNITS[name]
+    if not known:
+        return unmeasured(name, "Nothing in these songs has this measure.")
+    if len(known) == 1:
+        return intervals.mean(known[0], unit, "windows")
+    return intervals.mean([float(np.mean(song)) for song in known], unit, "songs")
+
+
+def unmeasured(name: str, why: str) -> Measure:
+    """No figure, and why."""
+    return Measure(None, catalogue.UNITS[name], 0, "windows", why=why)
+
+
+def with_unit(name: str, measure: Measure) -> Measure:
+    """The measure with its catalogue unit."""
+    return Measure(measure.value, catalogue.UNITS[name], measure.n, measure.over, measure.lo, measure.hi, measure.why)
+
+
+def white_noise(length: int, decode: Callable[[Codes], Audio], channels: int) -> list[Audio]:
+    """Noise of evenly drawn codes, as an untrained network would emit: the floor."""
+    rng = np.random.default_rng(0)
+    return [decode(rng.integers(0, channels, length)) for _ in range(NOISE_PIECES)]
+
+
+def noise_reference(
+    pieces: Sequence[Piece], genres: Sequence[str], library: Library | None, room: Room
+) -> dict[str, dict[str, Measure]]:
+    """Genre → measures of white noise; only the distances depend on the genre."""
+    known = library.clouds[room.embeddings[0].name] if library else {}
+    return {
+        genre: reference([[piece] for piece in pieces], genre if genre in known else None, library, room)
+        for genre in genres
+    }
+
+
+def shuffled(pieces: Iterable[Audio]) -> list[Audio]:
+    """The same samples in random order: what a model that knows only the unigram could do."""
+    rng = np.random.default_rng(0)
+    return [rng.permutation(piece) for piece in pieces]
+
+
+def copying_row(pieces: Sequence[Piece], library: Library, null: Sequence[float]) -> dict[str, object]:
+    """The longest match of a genre's generations, beside those of held-out pieces as long (`null`)."""
+    best, genre, clip = copying.Match(0.0, 0.0, 0.0), None, 1
+    for number, piece in enumerate(pieces, start=1):
+        match, whose = library.closest(piece.fingerprint)
+        if match.duration_s > best.duration_s:
+            best, genre, clip = match, whose, number
+    longer = sum(value >= best.duration_s for value in null)
+    return {
+        "longest_s": intervals.rounded(best.duration_s),
+        "clip": clip,
+        "start_s": intervals.rounded(best.start_s),
+        "song_genre": genre,
+        "held_out_as_long": intervals.rounded(longer / len(null)) if null else None,
+        "held_out_pieces": len(null),
+        "held_out_longest_s": intervals.rounded(max(null)) if null else None,
+        "songs_searched": len(library.training),
+    }
