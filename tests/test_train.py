@@ -161,7 +161,9 @@ def test_a_full_disk_ends_with_a_sentence_and_goes_on_when_there_is_room(
     study = study_with_clips
     disk = study.root / "work"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False, capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("mounting a small disk needs root")
     try:
