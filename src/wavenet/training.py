@@ -5,12 +5,15 @@ kept between steps except workspaces, so that a step depends on weights, optimiz
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from src.errors import Problem
 from src.wavenet import network, optimizers
+
+if TYPE_CHECKING:
+    from src.wavenet.fused import FusedLoss
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -34,6 +37,7 @@ class TrainingStep:
         precision: Precision = "float32",
         recompute_activations: bool = False,
         l2_regularization: float = 0.0,
+        threads: int = 1,
         reduce: Reduce | None = None,
     ) -> None:
         self.model = model
@@ -44,6 +48,16 @@ class TrainingStep:
         self.recompute_activations = recompute_activations
         self.l2_regularization = l2_regularization
         self.reduce = reduce
+        self._fused: FusedLoss | None = None
+        if next(iter(self.parameters.values())).device.type == "cpu":
+            from src.wavenet.fused import FusedLoss  # numba: not needed where a GPU trains
+
+            self._fused = FusedLoss(
+                model.config,
+                threads=threads,
+                bfloat16=precision == "bfloat16",
+                keep_activations=not recompute_activations,
+            )
 
     def __call__(self, codes: torch.Tensor, genre: torch.Tensor | None, learning_rate: float) -> float:
         """Update the weights once and return the loss before it (nats per sample, without the L2 term).
@@ -67,7 +81,9 @@ class TrainingStep:
     def loss_and_gradients(
         self, codes: torch.Tensor, genre: torch.Tensor | None
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Loss and its gradient for every parameter."""
+        """Loss and its gradient for every parameter; the gradients are good until the next call."""
+        if self._fused is not None:
+            return self._fused.loss_and_gradients(self.parameters, codes, genre)
         loss = network.loss(self.model, codes, genre)
         gradients = torch.autograd.grad(loss, list(self.parameters.values()))
         return loss.detach(), dict(zip(self.parameters, gradients, strict=True))
