@@ -1,0 +1,204 @@
+"""Findings of what is not the training log: generation times, checkpoints, clips; and what the study's page claims.
+
+In: `Findings`. Out: findings, tables, claims.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from src.imports import study_2019
+from src.imports.finding import Basis, Claim, Finding, finding
+from src.imports.reading import Findings
+from src.imports.tensorflow_checkpoint import Index
+
+
+def findings(found: Findings, clips: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """All findings of these files."""
+    return [*_generation(found), *_checkpoints(found), *_unchanged(found.indexes), *_clips(clips)]
+
+
+def _generation(found: Findings) -> list[Finding]:
+    times = found.generation
+    if times is None:
+        return []
+    shared = sum(count > 1 for count in times.covered)
+    values: dict[str, Any] = {
+        "total_s": times.total_s, "clips": times.clips, "mean_s": times.mean_s, "intervals": len(times.covered),
+        "seconds_per_interval": times.naive_mean_s, "stamps": len(times.stamps_ms),
+    }  # fmt: skip
+    sentence = f"{times.clips} clips took {times.total_s:,.1f} s together, {times.mean_s:,.1f} s each"
+    if found.known:
+        rate = study_2019.CLIP_FRAMES / times.mean_s
+        values["samples_per_s"] = rate
+        sentence += f": {rate:.1f} samples a second, {study_2019.RATE_HZ / rate:.0f} times slower than it plays"
+    single = [length for length, count in zip(times.seconds, times.covered, strict=True) if count == 1]
+    evidence = (
+        f"{len(times.stamps_ms)} stamps bound {len(times.covered)} intervals; the single ones last "
+        f"{min(single):,.0f} to {max(single):,.0f} s."
+    )
+    if shared:
+        place = next(k for k, count in enumerate(times.covered) if count > 1)
+        evidence += (
+            f" Interval {place + 1} lasts {times.seconds[place]:,.1f} s, "
+            f"{times.seconds[place] / np.median(single):.2f} times the others: a stamp is missing and it covers "
+            f"{times.covered[place]} clips. Dividing by {len(times.covered)} gives {times.naive_mean_s:,.0f} s."
+        )
+    basis: Basis = "inferred" if shared else "read"
+    return [finding("generation", "Seconds per clip", f"{sentence}.", evidence, basis, **values)]
+
+
+def _checkpoints(found: Findings) -> list[Finding]:
+    if not found.indexes:
+        return []
+    first = found.indexes[0]
+    steps = ", ".join(f"{index.step:,}" for index in found.indexes)
+    names = sorted({path.name for index in found.indexes for path in index.missing()})
+    sentence = f"Checkpoints {steps} list {len(first.variables)} variables with {first.parameters:,} parameters."
+    evidence = ""
+    values: dict[str, Any] = {
+        "variables": len(first.variables), "parameters": first.parameters, "missing": names,
+        "steps": [index.step for index in found.indexes],
+    }  # fmt: skip
+    if found.network is not None:
+        network = found.network
+        embedding = first.shapes.get("wavenet/embeddings/gc_embedding")
+        values |= {"network": network.model_dump(mode="json"), "embedding": list(embedding) if embedding else None}
+        evidence = (
+            f"From the shapes: {len(network.dilations)} layers, {network.residual_channels} residual, "
+            f"{network.dilation_channels} dilation and {network.skip_channels} skip channels, "
+            f"{network.quantization_channels} codes, receptive field {network.receptive_field:,}. "
+        )
+        if embedding:
+            evidence += f"The embedding is {list(embedding)}: {embedding[0]} genres. "
+    if names:
+        sentence += " Their weights are missing." if len(names) > 1 else " The weights are missing."
+        evidence += f"Not published: {', '.join(names)}. With them the networks could speak again."
+    return [finding("checkpoints", "Checkpoints", sentence, evidence.strip(), "read", **values)]
+
+
+def _unchanged(indexes: Sequence[Index]) -> list[Finding]:
+    """The index holds a checksum of every variable: what did not change between two checkpoints has the same one."""
+    if len(indexes) < 2:
+        return []
+    first, last = indexes[0], indexes[-1]
+    before = {variable.name: variable.crc for variable in first.variables}
+    same = [variable.name for variable in last.variables if before.get(variable.name) == variable.crc]
+    if len(same) == len(last.variables):
+        text = f"Checkpoints {first.step:,} and {last.step:,} are the same network."
+    elif same:
+        text = (
+            f"Checkpoints {first.step:,} and {last.step:,} belong to one training: "
+            f"{len(same)} of {len(last.variables)} variables still have the same checksum."
+        )
+    else:
+        text = f"No variable kept its checksum from checkpoint {first.step:,} to {last.step:,}."
+    evidence = ""
+    if 0 < len(same) < len(last.variables):
+        short = ", ".join(name.removeprefix("wavenet/dilated_stack/") for name in same[:4])
+        evidence = (
+            f"{short}: the last layer's residual output goes nowhere, so these get no gradient and keep their first "
+            "random values. A training begun anew would have drawn others."
+        )
+    return [finding("same_training", "One training", text, evidence, "inferred", unchanged=same)]
+
+
+def _clips(clips: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    if not clips:
+        return []
+    steps = sorted({clip["step"] for clip in clips})
+    primer = {clip["primer_frames"] for clip in clips}
+    grid = all(clip["on_grid"] for clip in clips)
+    parts = []
+    for step in steps:
+        flatness = [clip["spectral_flatness"] for clip in clips if clip["step"] == step]
+        parts.append(f"{min(flatness):.3f} to {max(flatness):.3f} at step {step:,}")
+    sentence = f"{len(clips)} clips are here. Their spectral flatness, 1 for white noise and near 0 for a tone, is "
+    sentence += " and ".join(parts) + "."
+    frames = ", ".join(f"{count:,}" for count in sorted(primer))
+    evidence = (
+        f"{frames} samples in front of each are the primer, silence and one random code; they are taken off before "
+        f"anything is measured. {'Every sample is' if grid else 'Not every sample is'} one of the mu-law values."
+    )
+    return [finding("clips", "What was generated", sentence, evidence, "read", clips=len(clips), steps=steps)]
+
+
+def checkpoints(found: Findings) -> list[dict[str, Any]]:
+    """One row a checkpoint."""
+    return [
+        {
+            "step": index.step, "updates": (index.step or 0) + 1, "variables": len(index.variables),
+            "parameters": index.parameters, "missing": [path.name for path in index.missing()],
+        }
+        for index in found.indexes
+    ]  # fmt: skip
+
+
+def claims(found: Findings, by_key: Mapping[str, Finding]) -> list[Claim]:
+    """What the 2019 page says beside what the files say; each only if the files are here."""
+    result = []
+    if "loss" in by_key:
+        loss = by_key["loss"].values
+        low = (
+            " That step's batch was partly padding."
+            if "example" in by_key.get("padding", by_key["loss"]).values
+            else ""
+        )
+        result.append(
+            Claim(
+                "Loss at the end", f"{loss['last_logged']:.3f} (the curve's last point)", f"{loss['final_median']:.2f}",
+                f"Median of the last 100 unpadded steps.{low}",
+            )
+        )  # fmt: skip
+    if "generation" in by_key:
+        values = by_key["generation"].values
+        result.append(
+            Claim(
+                "Seconds per clip", f"{study_2019.PUBLISHED_SECONDS_PER_CLIP:,.0f}", f"{values['mean_s']:,.1f}",
+                f"The first interval covers two clips: divide by {values['clips']}, not {values['intervals']}.",
+            )
+        )  # fmt: skip
+    if "time" in by_key:
+        days = by_key["time"].values["step_seconds"] / 86400
+        result.append(
+            Claim(
+                "Training time", f"roughly {study_2019.PUBLISHED_TRAINING_DAYS:.0f} days", f"{days:.2f} days of steps",
+                "Sum of the logged seconds; standing still comes on top.",
+            )
+        )  # fmt: skip
+    if "restarts" in by_key:
+        values = by_key["restarts"].values
+        result.append(
+            Claim(
+                "Restarts", "a mark on each figure", f"{values['restart_lines']} in {values['breakdowns']} breakdowns",
+                f"Crash loops look like one mark; {len(values['unlogged_starts'])} more starts left no line.",
+            )
+        )  # fmt: skip
+    if "speed" in by_key and len(by_key["speed"].values["phases"]) > 2:
+        phases = by_key["speed"].values["phases"]
+        first, last = phases[0]["median_s"], phases[-1]["median_s"]
+        result.append(
+            Claim(
+                "Computers", "the first one at steps 0–343 and again from 870",
+                f"{first:.0f} s a step, then {last:.1f} s", f"{first / last:.0f} times faster: not the same set-up.",
+            )
+        )  # fmt: skip
+    if "padding" in by_key:
+        seconds = by_key["padding"].values["clip_seconds"]
+        result.append(
+            Claim(
+                "Length of a song", "two minutes, and elsewhere its first 30 seconds", f"{seconds:.0f} s at most",
+                f"Losses repeat every {by_key['padding'].values['period']} steps, which is one song.",
+            )
+        )  # fmt: skip
+    if "seen" in by_key:
+        values = by_key["seen"].values
+        low, high = values["distinct"]
+        result.append(
+            Claim(
+                "Music trained on", f"{values['songs']:,} songs", f"about {low:,.0f}–{high:,.0f} of them",
+                "The run was over before the others' turn came.",
+            )
+        )  # fmt: skip
+    return result

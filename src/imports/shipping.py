@@ -1,0 +1,62 @@
+"""An imported run in MLflow, with its original time stamps. In: the run's files. Out: a sentence on what was sent."""
+
+from pathlib import Path
+
+from src.imports.reading import Findings
+from src.run.layout import RunFiles
+from src.run.shipping import Shipper
+from src.run.tracking import Point, Store
+
+
+def ship(place: RunFiles, found: Findings, fingerprint: str, report: Path) -> str:
+    """Send the journal, the generations and the report; sending again changes nothing.
+
+    Raises `TrackingError` if MLflow does not take it; the same call goes on from there.
+    """
+    store = Store()
+    network = found.network.model_dump(mode="json") if found.network else {}
+    params = {
+        "genres": ",".join(found.genres),
+        "model": network,
+        "steps": "numbered from 0: step n is after n + 1 updates",
+    }
+    tags = {"imported": "true", "source": "ibab/tensorflow-wavenet", "known_study": str(found.known).lower()}
+    run_id = store.run(fingerprint, place.name, params, tags)
+    sent = 0
+    if place.training is not None and place.journal is not None:
+        shipper = Shipper(store, run_id, place.training)
+        if shipper.offset == 0 and shipper.last_step == 0:
+            shipper.last_step = -1  # this study counts from 0, and its step 0 is a step
+        sent = shipper.ship()
+    generation_points, clips = _generations(store, run_id, place, found)
+    store.points(run_id, generation_points)
+    store.files(run_id, report, "forensics")
+    store.status(run_id, "FINISHED", _end_ms(found))
+    if not sent and not clips:
+        return "MLflow had all of it."
+    return f"MLflow: {sent:,} steps and {clips} clips sent to the run {place.name}."
+
+
+def _generations(store: Store, run_id: str, place: RunFiles, found: Findings) -> tuple[list[Point], int]:
+    points: list[Point] = []
+    clips = 0
+    for step in sorted({wav.step for wav in found.wavs}):
+        if place.generation(step).is_dir():
+            store.files(run_id, place.generation(step), f"generations/{place.generation(step).name}")
+            clips += sum(wav.step == step for wav in found.wavs)
+    if found.generation is not None and found.order:
+        at_ms = found.generation.stamps_ms[0]
+        for (step, genre), (seconds, _) in zip(found.order, found.generation.clip_seconds(), strict=True):
+            at_ms += round(seconds * 1000)
+            points.append((f"generation_seconds.{genre}", seconds, at_ms, step))
+    return points, clips
+
+
+def _end_ms(found: Findings) -> int | None:
+    """When the last of it happened."""
+    ends = []
+    if found.generation is not None:
+        ends.append(found.generation.stamps_ms[-1])
+    if found.training is not None:
+        ends += [attempt.died_ms for attempt in found.training.attempts if attempt.died_ms is not None]
+    return max(ends) if ends else None
