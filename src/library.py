@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from src.errors import Problem
 from src.music import albums, compose, drums, score, styles, synth
@@ -24,19 +26,24 @@ DEMO = Path("data/demo-library")
 LOCK = Path("work/library.lock")
 COMMAND = "python -m src.library"
 ENVIRONMENT = "MUSIC_LIBRARY"
+MAX_JOBS = 8
+"""A song being made takes up to 200 MB."""
 
 app = console.command_app("Compose the demo library, or record the folder in MUSIC_LIBRARY.")
 
 
 @app.command()
-def main() -> None:
+def main(
+    profile: Annotated[
+        str | None, typer.Option(help="Scale of the study: a file in params/ (default: as in params.yaml).")
+    ] = None,
+) -> None:
     """Compose the demo library, or record the folder that MUSIC_LIBRARY names."""
     own = os.environ.get(ENVIRONMENT)
     with files.exclusive(LOCK, what=COMMAND):
         _clear_leftovers()
         if own is None:
-            jobs = len(os.sched_getaffinity(0))
-            prepare_demo(config.load(), jobs)
+            prepare_demo(config.load(profile=profile), min(os.cpu_count() or 1, MAX_JOBS))
         else:
             record_own(own)
 
@@ -51,6 +58,8 @@ def prepare_demo(params: config.Params, jobs: int) -> None:
     if known.get("recipe") == recipe and DEMO.is_dir() and known == _demo_record(recipe):
         console.say(f"The demo library is there and whole: {known['files']} files in {DEMO}")
         return
+    if known.get("kind") == "own":
+        console.warn(f"{ENVIRONMENT} is not set: from now on the composed songs are studied, not {known.get('path')}")
     console.say(f"No {ENVIRONMENT} is set: composing a demo library of {len(params.genres)} genres in {DEMO}")
     with files.replacing(DEMO) as folder:
         library = params.profile.library

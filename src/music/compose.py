@@ -22,7 +22,7 @@ from src.run.config import LibraryParams
 from src.run.console import progress
 
 INSTRUMENTS = {**PITCHED, **DRUMS}
-LEVELS = 8
+LEVELS = 12
 """Notes are played at one of so many loudnesses, so that equal notes are computed once."""
 LENGTH_GRID_S = 0.02
 

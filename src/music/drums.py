@@ -9,6 +9,9 @@ from scipy.signal import butter, sosfilt
 
 from src.music.synth import CEILING_HZ, Instrument, Samples, decay, frequency, gate, seconds_axis
 
+CYMBAL_GAIN = 0.5
+"""Peak of a cymbal at level 1: beside the drums, metal is quiet, and its partials are the hardest to predict."""
+
 
 def _noise(frames: int, rate_hz: int, low_hz: float, high_hz: float, seed: int) -> Samples:
     white = np.random.default_rng(seed).standard_normal(frames)
@@ -57,7 +60,7 @@ def snare(pitch: float, _seconds: float, level: float, rate_hz: int) -> Samples:
     body = _swept(1.5 * hz, hz, 0.012, frames, rate_hz) * decay(frames, rate_hz, 0.06)
     body += np.float32(0.5) * _swept(2.2 * hz, 1.8 * hz, 0.012, frames, rate_hz) * decay(frames, rate_hz, 0.04)
     wires = _noise(frames, rate_hz, 900.0, 5500.0, 11) * decay(frames, rate_hz, 0.055)
-    return _finish(body + wires * np.float32(0.7), level, rate_hz)
+    return _finish(body + wires * np.float32(0.5), level, rate_hz)
 
 
 def clap(pitch: float, _seconds: float, level: float, rate_hz: int) -> Samples:
@@ -81,26 +84,27 @@ def tom(pitch: float, _seconds: float, level: float, rate_hz: int) -> Samples:
 def closed_hat(_pitch: float, _seconds: float, level: float, rate_hz: int) -> Samples:
     """Hi-hat, closed."""
     frames = int(0.09 * rate_hz)
-    return _finish(_metal(frames, rate_hz, 3800.0, 8, 13) * decay(frames, rate_hz, 0.018), level, rate_hz)
+    return _finish(_metal(frames, rate_hz, 3800.0, 8, 13) * decay(frames, rate_hz, 0.018), CYMBAL_GAIN * level, rate_hz)
 
 
 def open_hat(_pitch: float, _seconds: float, level: float, rate_hz: int) -> Samples:
     """Hi-hat, open."""
     frames = int(0.4 * rate_hz)
-    return _finish(_metal(frames, rate_hz, 3600.0, 10, 13) * decay(frames, rate_hz, 0.11), level, rate_hz)
+    return _finish(_metal(frames, rate_hz, 3600.0, 10, 13) * decay(frames, rate_hz, 0.09), CYMBAL_GAIN * level, rate_hz)
 
 
 def crash(_pitch: float, _seconds: float, level: float, rate_hz: int) -> Samples:
     """Crash cymbal."""
     frames = int(1.3 * rate_hz)
-    return _finish(_metal(frames, rate_hz, 1500.0, 26, 14) * decay(frames, rate_hz, 0.3), level, rate_hz)
+    return _finish(_metal(frames, rate_hz, 1300.0, 22, 14) * decay(frames, rate_hz, 0.22), CYMBAL_GAIN * level, rate_hz)
 
 
 def ride(_pitch: float, _seconds: float, level: float, rate_hz: int) -> Samples:
     """Ride cymbal: a ping over a short wash."""
-    frames = int(0.6 * rate_hz)
-    ping = _metal(frames, rate_hz, 2500.0, 5, 15) * decay(frames, rate_hz, 0.12)
-    return _finish(ping, level, rate_hz)
+    frames = int(0.4 * rate_hz)
+    ping = _metal(frames, rate_hz, 3600.0, 7, 15) * decay(frames, rate_hz, 0.03)
+    wash = _metal(frames, rate_hz, 2400.0, 22, 16) * decay(frames, rate_hz, 0.09)
+    return _finish(ping + np.float32(0.35) * wash, CYMBAL_GAIN * level, rate_hz)
 
 
 DRUMS: dict[str, Instrument] = {

@@ -5,6 +5,7 @@ Nothing here knows about samples. A style (`src/music/styles/`) writes a `Score`
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -210,5 +211,4 @@ def random_rhythm(rng: np.random.Generator, beats_per_bar: int, steps_per_beat: 
     steps = beats_per_bar * steps_per_beat
     chance = np.where(np.arange(steps) % steps_per_beat == 0, min(1.0, 1.6 * density), density)
     onsets = [0, *(int(i) for i in np.flatnonzero(rng.random(steps) < chance) if i > 0), steps]
-    pairs = zip(onsets[:-1], onsets[1:], strict=True)
-    return tuple((a / steps_per_beat, (b - a) / steps_per_beat) for a, b in pairs)
+    return tuple((a / steps_per_beat, (b - a) / steps_per_beat) for a, b in pairwise(onsets))

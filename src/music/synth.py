@@ -41,23 +41,23 @@ def harmonic_count(hz: float, rate_hz: int) -> int:
     return max(1, int(min(CEILING_HZ, 0.45 * rate_hz) / hz))
 
 
-def tone(amplitudes: NDArray[np.float64], hz: float | NDArray[np.float64], frames: int, rate_hz: int) -> Samples:
+def tone(amplitudes: NDArray[np.floating], hz: float | NDArray[np.float64], frames: int, rate_hz: int) -> Samples:
     """Sum of harmonics by table lookup: `amplitudes[k]` is the (k+1)-th harmonic's.
 
     hz: one frequency, or one for each frame (vibrato, glide).
     """
     spectrum = np.zeros(TABLE_FRAMES // 2 + 1, dtype=np.complex128)
     spectrum[1 : len(amplitudes) + 1] = -0.5j * TABLE_FRAMES * amplitudes
-    table = np.fft.irfft(spectrum)
+    table: Samples = np.fft.irfft(spectrum).astype(np.float32)
     rise = np.roll(table, -1) - table
     if isinstance(hz, np.ndarray):
         phase = np.cumsum(hz) * (TABLE_FRAMES / rate_hz)
     else:
-        phase = np.arange(frames) * (hz * TABLE_FRAMES / rate_hz)
+        phase = np.arange(frames, dtype=np.float64) * (hz * TABLE_FRAMES / rate_hz)
     whole = phase.astype(np.int64)
     part = (phase - whole).astype(np.float32)
     whole &= TABLE_FRAMES - 1
-    return np.asarray(table.astype(np.float32)[whole] + part * rise.astype(np.float32)[whole])
+    return np.asarray(table[whole] + part * rise[whole])
 
 
 def seconds_axis(frames: int, rate_hz: int) -> Samples:
@@ -131,6 +131,7 @@ def _bowed(
 def _distorted(
     pitch: float, seconds: float, level: float, rate_hz: int, *,
     drive: float, cutoff_hz: float, tau_s: float, intervals: tuple[float, ...], cents: float = 0.0,
+    cut: float = 0.0,
 ) -> Samples:  # fmt: skip
     """An overdriven guitar: strings at pure ratios through tanh and a loudspeaker's low-pass.
 
@@ -148,6 +149,8 @@ def _distorted(
         strings += tone(color, line, frames, rate_hz)
     strings *= np.float32(1.0 / len(intervals)) * decay(frames, rate_hz, tau_s)
     sound = lowpass(np.tanh(np.float32(drive) * strings), cutoff_hz * (0.7 + 0.3 * level), rate_hz, order=4)
+    # A guitar's loudspeaker has little below 150 Hz: the bass keeps that place.
+    sound -= np.float32(cut) * lowpass(sound, 220.0, rate_hz, order=1)
     return _peak(sound * gate(frames, rate_hz, 0.004, 0.045), level)
 
 
@@ -160,7 +163,7 @@ def _voice(
     k = np.arange(1, min(40, harmonic_count(hz, rate_hz)) + 1)
     formants = sum(
         weight / (1.0 + ((k * hz - center) / width) ** 2)
-        for center, width, weight in zip(VOWELS_HZ[vowel], (90.0, 120.0, 180.0), (1.0, 0.6, 0.25), strict=True)
+        for center, width, weight in zip(VOWELS_HZ[vowel], (90.0, 120.0, 180.0), (1.0, 0.5, 0.15), strict=True)
     )
     sound = tone((0.04 + np.asarray(formants)) / k**0.5, vibrato(hz, frames, rate_hz, cents), frames, rate_hz)
     if drive:
@@ -212,18 +215,18 @@ POWER_CHORD = (1.0, 1.5, 2.0)
 
 PITCHED: dict[str, Instrument] = {
     "piano": partial(_struck, slope=1.1, even=0.9, tau_s=1.1, bright_s=0.16, release_s=0.25, brightness=0.6),
-    "harpsichord": partial(_struck, slope=0.6, even=1.0, tau_s=0.5, bright_s=0.3, release_s=0.1, brightness=1.0),
+    "harpsichord": partial(_struck, slope=0.9, even=1.0, tau_s=0.5, bright_s=0.3, release_s=0.1, brightness=1.0),
     "pizzicato": partial(_struck, slope=1.3, even=0.6, tau_s=0.18, bright_s=0.05, release_s=0.08, brightness=0.7),
-    "clean guitar": partial(_struck, slope=1.0, even=0.7, tau_s=0.8, bright_s=0.25, release_s=0.12, brightness=0.8),
+    "clean guitar": partial(_struck, slope=1.3, even=0.7, tau_s=0.8, bright_s=0.25, release_s=0.12, brightness=0.8),
     "bass": partial(_struck, slope=1.3, even=0.8, tau_s=0.6, bright_s=0.12, release_s=0.05, brightness=0.7),
-    "violin": partial(_bowed, slope=1.0, attack_s=0.07, release_s=0.16, cents=14.0, harmonics=16),
-    "cello": partial(_bowed, slope=1.1, attack_s=0.09, release_s=0.2, cents=9.0, harmonics=20),
+    "violin": partial(_bowed, slope=1.5, attack_s=0.07, release_s=0.16, cents=14.0, harmonics=16),
+    "cello": partial(_bowed, slope=1.4, attack_s=0.09, release_s=0.2, cents=9.0, harmonics=20),
     "flute": partial(_bowed, slope=2.1, attack_s=0.05, release_s=0.12, cents=10.0, harmonics=6),
     "pad": partial(_bowed, slope=1.7, attack_s=0.3, release_s=0.4, cents=4.0, harmonics=10),
-    "crunch guitar": partial(_distorted, drive=3.5, cutoff_hz=3600.0, tau_s=1.6, intervals=POWER_CHORD),
-    "heavy guitar": partial(_distorted, drive=9.0, cutoff_hz=3200.0, tau_s=2.5, intervals=POWER_CHORD),
-    "muted guitar": partial(_distorted, drive=7.0, cutoff_hz=1700.0, tau_s=0.07, intervals=(1.0, 1.5)),
-    "punk guitar": partial(_distorted, drive=6.0, cutoff_hz=5200.0, tau_s=1.2, intervals=(1.0, 1.5, 2.0, 3.0)),
+    "crunch guitar": partial(_distorted, drive=3.5, cutoff_hz=3000.0, tau_s=1.6, intervals=POWER_CHORD, cut=0.6),
+    "heavy guitar": partial(_distorted, drive=9.0, cutoff_hz=3800.0, tau_s=2.5, intervals=POWER_CHORD, cut=0.85),
+    "muted guitar": partial(_distorted, drive=8.0, cutoff_hz=2600.0, tau_s=0.07, intervals=(1.0, 1.5), cut=0.7),
+    "punk guitar": partial(_distorted, drive=6.0, cutoff_hz=4400.0, tau_s=1.2, intervals=(1.0, 1.5, 2.0, 3.0), cut=0.8),
     "lead guitar": partial(_distorted, drive=5.0, cutoff_hz=4200.0, tau_s=2.0, intervals=(1.0,), cents=16.0),
     "fuzz bass": partial(_distorted, drive=3.0, cutoff_hz=1500.0, tau_s=0.8, intervals=(1.0,)),
     "electric piano": _electric_piano,

@@ -1,6 +1,7 @@
-"""The styles the demo library is composed in: one module a genre, each a pure function (generator, index, duration) → Score.
+"""The styles the demo library is composed in, one module a genre.
 
-`index` is the song's number within its genre: it picks the kind of piece, the generator everything else.
+Each is a pure function (generator, index, duration in seconds) → Score. `index` is the song's number within its
+genre: it picks the kind of piece; the generator picks everything else.
 """
 
 from collections.abc import Callable, Mapping

@@ -56,8 +56,8 @@ def hardcore(rng: np.random.Generator, index: int, duration_s: float) -> Score:
         bars=bars,
         sections=form,
         parts={
-            "guitar": Part("punk guitar", 0.55, -0.3),
-            "bass": Part("fuzz bass", 0.4),
+            "guitar": Part("punk guitar", 0.65, -0.3),
+            "bass": Part("fuzz bass", 0.3),
             "feedback": Part("lead guitar", 0.3, 0.3),
             "shout": Part("shout a", 0.55, 0.0, ((0.06, 0.2),)),
             "drums": Part("kick", 0.7),
@@ -78,14 +78,14 @@ def _guitars(pen: Pen, section: Section, i: int, bar: int, root: float, rng: np.
     if section.name == "breakdown":
         for beat, beats in ((0, 1.4), (1.5, 0.4), (2, 0.9), (3, 0.45), (3.5, 0.45)):
             mute = "muted guitar" if beats < 0.5 else None
-            pen.note("guitar", bar, beat, beats, root if beats > 0.5 else root - 0, 1.0, mute)
+            pen.note("guitar", bar, beat, beats, root, 1.0, mute)
             pen.note("bass", bar, beat, beats, root - 12, 0.9)
         return
     step = 1.0 if section.name == "intro" else 0.5
     for beat in np.arange(0, 4, step):
         # Now and then the strumming hand pushes the next chord early.
         push = 1 if beat == 3.5 and section.name == "chorus" and rng.random() < 0.3 else 0
-        pen.note("guitar", bar, float(beat), step * 0.94, root + push, 0.95 if beat % 1 == 0 else 0.8)
+        pen.note("guitar", bar, float(beat), step * 0.72, root + push, 0.95 if beat % 1 == 0 else 0.8)
         pen.note("bass", bar, float(beat), step * 0.9, root - 12, 0.8)
 
 

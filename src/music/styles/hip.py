@@ -8,7 +8,6 @@ from src.music.score import (
     Part,
     Pen,
     Score,
-    Section,
     choose_bars,
     degree_pitch,
     plan_form,

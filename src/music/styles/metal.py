@@ -93,8 +93,8 @@ def metal(rng: np.random.Generator, index: int, duration_s: float) -> Score:
         sections=form,
         parts={
             "clean": Part("clean guitar", 0.6, -0.2, ((0.17, 0.25), (0.34, 0.12))),
-            "guitar": Part("heavy guitar", 0.6, -0.35),
-            "bass": Part("fuzz bass", 0.45),
+            "guitar": Part("heavy guitar", 0.8, -0.35),
+            "bass": Part("fuzz bass", 0.32),
             "lead": Part("lead guitar", 0.4, 0.3, ((0.21, 0.2),)),
             "harmony": Part("lead guitar", 0.28, -0.5, ((0.21, 0.2),)),
             "drums": Part("kick", 0.62),

@@ -80,12 +80,12 @@ def rock(rng: np.random.Generator, index: int, duration_s: float) -> Score:
         sections=form,
         parts={
             "clean": Part("clean guitar", 0.5, -0.5, ((0.12, 0.2),)),
-            "guitar": Part("crunch guitar", 0.42, 0.45),
-            "bass": Part("bass", 0.6),
+            "guitar": Part("crunch guitar", 0.55, 0.45),
+            "bass": Part("bass", 0.45),
             "organ": Part("organ", 0.22, -0.35),
-            "singer": Part("voice a", 0.5, 0.0, ((0.09, 0.15),)),
+            "singer": Part("voice a", 0.42, 0.0, ((0.09, 0.15),)),
             "lead": Part("lead guitar", 0.42, 0.15, ((0.24, 0.22),)),
-            "drums": Part("kick", 0.7),
+            "drums": Part("kick", 0.65),
         },
         notes=tuple(pen.notes),
         duration_s=duration_s,
@@ -103,7 +103,7 @@ def _band(
     if section.name in ("intro", "verse", "bridge"):
         chord = voiced(stack(scale, tonic, degree), 57)
         for step in range(8):
-            pitch = (chord + [chord[0] + 12])[(0, 1, 2, 3, 2, 1, 2, 1)[step]]
+            pitch = [*chord, chord[0] + 12][(0, 1, 2, 3, 2, 1, 2, 1)[step]]
             pen.note("clean", bar, step / 2, 0.9, pitch, 0.75 if step % 2 == 0 else 0.6)
     if loud:
         ends = [*strum[1:], 4.0]
