@@ -4,23 +4,32 @@ In: data/manifest.csv and the library. Out: data/clips/ (clips.csv and <genre>/<
 metrics/clips.json with counts alone. Command: `python -m src.clips`.
 """
 
-import io
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import soundfile
 import typer
 from rich.table import Table
 
 from src.errors import Problem
-from src.manifest import LIBRARY, library_folder
+from src.manifest import (
+    LIBRARY,
+    Fresh,
+    Library,
+    Metrics,
+    Profile,
+    TimeLimit,
+    Work,
+    Workers,
+    library_folder,
+)
 from src.manifest import OUT as MANIFEST
-from src.music import clipset, rows, split, summary
+from src.music import cache, clipping, clipset, rows, scan, split, summary
+from src.music.clipping import Made
 from src.music.clipset import ClipRow
-from src.music.cut import Cut, cut
-from src.music.decode import Undecodable, open_sound
 from src.music.rows import Row
+from src.music.share import Share
 from src.run import config, console, files
 from src.run.config import ClipsParams
 
@@ -34,77 +43,84 @@ METRICS = Path("metrics/clips.json")
 
 @app.command()
 def main(
-    profile: Annotated[
-        str | None, typer.Option(help="Scale of the study: a file in params/ (default: as in params.yaml).")
-    ] = None,
+    profile: Profile = None,
     manifest: Annotated[Path, typer.Option(help="Table written by src.manifest.")] = MANIFEST,
-    library: Annotated[
-        Path | None, typer.Option(help="Folder the table's paths begin at (default: the one data/library.json names).")
-    ] = None,
-    out: Annotated[
-        Path, typer.Option(help="Folder to write the clips to; replaced when the new ones are complete.")
-    ] = OUT,
-    metrics: Annotated[
-        Path | None, typer.Option(help="Counts to write as JSON (default: metrics/clips.json if --out is not given).")
-    ] = None,
+    library: Library = None,
+    out: Annotated[Path, typer.Option(help="Folder to write; replaced when the new clips are complete.")] = OUT,
+    metrics: Metrics = None,
+    work: Work = cache.FOLDER,
+    workers: Workers = None,
+    time_limit_s: TimeLimit = scan.TIME_LIMIT_S,
+    fresh: Fresh = False,
 ) -> None:
-    """Cut the clips."""
+    """Cut a clip from every kept song (16 kHz, mono), and set some songs aside for validation."""
     params = config.load(profile=profile)
-    kept = [row for row in rows.read(manifest) if row.status == "kept"]
+    wanted = params.profile.clips
+    kept = [row for row in rows.read(manifest) if row.status == "kept" and row.genre in params.genres]
     folder = library or library_folder(LIBRARY)
-    lost: Counter[str] = Counter()
-    made: list[ClipRow] = []
+    store = work / "clips"
+    share = Share.of_environment()
+    with cache.opened(work, folder, writes=share.leads) as known:
+        made, count = clipping.make(
+            kept, folder, wanted, known, store, time_limit_s=time_limit_s, workers=workers, share=share, fresh=fresh
+        )
+    if not share.leads:
+        return
+    chosen, lost = choose(kept, made, wanted)
+    check(list(chosen.values()), params.genres, lost)
+    divided, moved = split.divide(list(chosen.values()), wanted.validation_fraction, params.study.seed)
+    keys = {clip.clip: key for key, clip in chosen.items()}
     with files.replacing(out) as temporary:
         temporary.mkdir()
-        for row in kept:
-            try:
-                with open_sound(folder / rows.path_of(row.path), row.format or "") as sound:
-                    clip = cut(sound, params.profile.clips)
-            except Undecodable as error:
-                lost[str(error)] += 1
-                continue
-            made.append(_write(temporary, row, clip, params.profile.clips))
-        made = _without_equals(made, lost)
-        check(made, params.genres)
-        divided, moved = split.divide(made, params.profile.clips.validation_fraction, params.study.seed)
+        for clip in divided:
+            clipping.place(clipping.path_in(store, keys[clip.clip]), temporary / clip.clip)
         clipset.write_table(temporary / clipset.TABLE, divided)
     if metrics is not None or out == OUT:
         files.write_json(metrics or METRICS, counts(divided, params.genres, moved, lost))
-    report(divided, params.genres, out)
+    report(divided, params.genres, lost)
+    console.say(f"{len(divided):,} clips in {out}: {count:,} cut now, the others known from before.")
 
 
-def _write(folder: Path, row: Row, clip: Cut, params: ClipsParams) -> ClipRow:
-    digest = clipset.samples_digest(clip.samples)
-    name = f"{row.genre}/{digest[:16]}.flac"
-    path = folder / name
-    path.parent.mkdir(exist_ok=True)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, clip.samples, params.rate_hz, format="FLAC", subtype="PCM_16")
-    path.write_bytes(buffer.getvalue())
-    return ClipRow(name, str(row.genre), "train", len(clip.samples), clip.peak_dbfs, clip.loudness_lufs, digest)
-
-
-def _without_equals(made: list[ClipRow], lost: Counter[str]) -> list[ClipRow]:
-    unique: dict[str, ClipRow] = {}
-    for clip in made:
-        if clip.sha256 in unique:
+def choose(
+    kept: Sequence[Row], made: dict[str, Made | str], params: ClipsParams
+) -> tuple[dict[str, ClipRow], Counter[str]]:
+    """(key → clip, one for each different sound, sorted by genre and id; why the other songs gave none)."""
+    lost: Counter[str] = Counter()
+    found: dict[str, tuple[str, ClipRow]] = {}
+    for row in kept:
+        key = clipping.key_of(row, params)
+        clip = made[key]
+        if isinstance(clip, str):
+            lost[clip] += 1
+            continue
+        if clip.sha256 in found:
+            # Two songs that are equal for two minutes: to keep both could put one sound on both sides of the split.
             lost["the same clip as another song"] += 1
-        unique.setdefault(clip.sha256, clip)
-    return sorted(unique.values(), key=lambda clip: (clip.genre, clip.clip))
+            continue
+        genre = str(row.genre)
+        name = f"{genre}/{clip.sha256[:16]}.flac"
+        levels = clip.peak_dbfs, clip.loudness_lufs
+        found[clip.sha256] = key, ClipRow(name, genre, "train", clip.frames, *levels, clip.sha256)
+    ordered = sorted(found.values(), key=lambda item: (item[1].genre, item[1].clip))
+    return dict(ordered), lost
 
 
-def check(made: list[ClipRow], genres: tuple[str, ...]) -> None:
+def check(made: Sequence[ClipRow], genres: tuple[str, ...], lost: Counter[str]) -> None:
     """Raise `Problem` if a genre has no two clips: one to train on and one to validate with."""
+    told = "".join(f" {count} songs gave no clip: {reason}." for reason, count in sorted(lost.items()))
     for genre in genres:
         count = sum(clip.genre == genre for clip in made)
         if count < 2:
             raise Problem(
-                f"{genre} has {count} usable song{'' if count == 1 else 's'}; it needs two, one for validation. "
+                f"{genre} has {count} usable song{'' if count == 1 else 's'}; it needs two, one for validation."
+                f"{told} "
                 "Add songs, or change `genres` in params.yaml."
             )
 
 
-def counts(made: list[ClipRow], genres: tuple[str, ...], moved: dict[str, str], lost: Counter[str]) -> dict[str, Any]:
+def counts(
+    made: Sequence[ClipRow], genres: tuple[str, ...], moved: dict[str, str], lost: Counter[str]
+) -> dict[str, Any]:
     """The content of metrics/clips.json."""
     return {
         "clips": len(made),
@@ -122,7 +138,7 @@ def counts(made: list[ClipRow], genres: tuple[str, ...], moved: dict[str, str], 
     }
 
 
-def report(made: list[ClipRow], genres: tuple[str, ...], out: Path) -> None:
+def report(made: Sequence[ClipRow], genres: tuple[str, ...], lost: Counter[str]) -> None:
     """Print the counts by genre."""
     table = Table(title="The clips", title_justify="left")
     for name in ("genre", "train", "validation"):
@@ -131,7 +147,8 @@ def report(made: list[ClipRow], genres: tuple[str, ...], out: Path) -> None:
         parts = [clip.split for clip in made if clip.genre == genre]
         table.add_row(genre, f"{parts.count('train'):,}", f"{parts.count('validation'):,}")
     console.show(table)
-    console.say(f"{len(made):,} clips in {out}")
+    for reason, count in sorted(lost.items()):
+        console.say(f"{count:>9,} songs gave no clip: {reason}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Read every file of the library: kept, or skipped with a reason.
 
-In: the library (data/library.json says where it is, or --library). Out: data/manifest.csv, one row for every file,
-and metrics/manifest.json with counts alone. Command: `python -m src.manifest`.
+In: the library (data/library.json says where it is, or --library). Out: data/manifest.csv, one row for every file, a
+report for its owner beside it, and metrics/manifest.json with counts alone. Command: `python -m src.manifest`.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +13,10 @@ import typer
 from rich.table import Table
 
 from src.errors import Problem
-from src.music import rows, scan, summary
+from src.music import cache, owner, rows, scan, summary
 from src.music.decide import Rules
 from src.music.rows import Row
+from src.music.share import Share
 from src.run import config, console, files
 
 app = console.command_app(
@@ -24,22 +27,31 @@ LIBRARY = Path("data/library.json")
 OUT = Path("data/manifest.csv")
 METRICS = Path("metrics/manifest.json")
 
+Profile = Annotated[
+    str | None, typer.Option(help="Scale of the study: a file in params/ (default: as in params.yaml).")
+]
+Library = Annotated[Path | None, typer.Option(help="Folder of music (default: the one data/library.json names).")]
+Work = Annotated[Path, typer.Option(help="Where what was read is remembered for the next time; may be deleted.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes that read at once (default: one a core).")]
+TimeLimit = Annotated[float, typer.Option(min=0.1, help="Seconds after which reading one file is given up.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what earlier runs remembered and read everything again.")]
+Metrics = Annotated[
+    Path | None, typer.Option(help="Counts to write as JSON (default: in metrics/, unless --out is given).")
+]
+
 
 @app.command()
 def main(
-    profile: Annotated[
-        str | None, typer.Option(help="Scale of the study: a file in params/ (default: as in params.yaml).")
-    ] = None,
-    library: Annotated[
-        Path | None, typer.Option(help="Folder to read (default: the one data/library.json names).")
-    ] = None,
+    profile: Profile = None,
+    library: Library = None,
     out: Annotated[Path, typer.Option(help="Table to write.")] = OUT,
-    metrics: Annotated[
-        Path | None,
-        typer.Option(help="Counts to write as JSON (default: metrics/manifest.json if --out is not given)."),
-    ] = None,
+    metrics: Metrics = None,
+    work: Work = cache.FOLDER,
+    workers: Workers = None,
+    time_limit_s: TimeLimit = scan.TIME_LIMIT_S,
+    fresh: Fresh = False,
 ) -> None:
-    """Read the library and write the manifest."""
+    """Read a music library into a table: every file kept, or skipped with a reason. Nothing in it is changed."""
     params = config.load(profile=profile)
     folder = library or library_folder(LIBRARY)
     if not folder.is_dir():
@@ -47,13 +59,33 @@ def main(
             f"{folder} is not a folder that can be read. Give the folder of your music with --library or MUSIC_LIBRARY."
         )
     rules = Rules(params.study.genres, params.profile.manifest.minimum_duration_s, params.profile.manifest.require_year)
-    found = scan.scan(folder, rules)
-    check(found, params.genres, rules)
-    rows.write(out, found)
-    counts = summary.counts(found, params.genres)
+    share = Share.of_environment()
+    with cache.opened(work, folder, fresh=fresh, writes=share.leads) as known:
+        done = scan.scan(folder, rules, known, time_limit_s=time_limit_s, workers=workers, share=share)
+    if not share.leads:
+        return
+    page = report_path(out)
+    files.write_text(page, owner.page(done.rows, params.genres))
+    report(done, params.genres)
+    missing = problem_with(done.rows, params.genres)
+    if missing and out == OUT:
+        # No manifest that the next stages would take: the owner's report says what to mend.
+        raise Problem(f"{missing} Every file with its reason: {page}")
+    rows.write(out, done.rows)
     if metrics is not None or out == OUT:
-        files.write_json(metrics or METRICS, counts)
-    report(found, params.genres, out)
+        files.write_json(metrics or METRICS, summary.counts(done.rows, params.genres))
+    if missing:
+        console.warn(missing)
+    kept = sum(row.status == "kept" for row in done.rows)
+    console.say(
+        f"{kept:,} of {len(done.rows):,} files kept, {len(done.rows) - kept:,} skipped. "
+        f"Every file with its reason: {out}; for reading: {page}"
+    )
+
+
+def report_path(out: Path) -> Path:
+    """Where the owner's report stands: beside the table, data/library-report.html for data/manifest.csv."""
+    return out.with_name("library-report.html" if out == OUT else f"{out.stem}-report.html")
 
 
 def library_folder(path: Path) -> Path:
@@ -64,40 +96,39 @@ def library_folder(path: Path) -> Path:
     return Path(known["path"])
 
 
-def check(found: list[Row], genres: tuple[str, ...], rules: Rules) -> None:
-    """Raise `Problem` if the study cannot be done with these files."""
+def problem_with(found: Sequence[Row], genres: tuple[str, ...]) -> str:
+    """Why the study cannot be done with these files, in a sentence; empty if it can."""
     if not any(row.format for row in found):
-        raise Problem(f"No music was found: none of the {len(found):,} files is in a format known here.")
+        return f"No music was found: none of the {len(found):,} files is in a format known here."
     empty = [genre for genre in genres if not any(row.status == "kept" and row.genre == genre for row in found)]
-    if empty:
-        raise Problem(
-            "; ".join(_missing(genre, found) for genre in empty) + ". Add songs, or change `genres` in params.yaml."
-        )
+    if not empty:
+        return ""
+    return "; ".join(_missing(genre, found) for genre in empty) + ". Add songs, or change `genres` in params.yaml."
 
 
-def _missing(genre: str, found: list[Row]) -> str:
-    tagged = [row.reason for row in found if row.genre == genre]
-    if not tagged:
+def _missing(genre: str, found: Sequence[Row]) -> str:
+    reasons = Counter(row.reason for row in found if row.genre == genre)
+    if not reasons:
         return f"No file has a genre tag that means {genre}"
-    told = ", ".join(f"{tagged.count(reason)} {reason}" for reason in sorted(set(tagged)))
-    return f"No usable song for {genre}: of {len(tagged)} tagged so, {told}"
+    told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    return f"No usable song for {genre}: of {reasons.total()} tagged so, {told}"
 
 
-def report(found: list[Row], genres: tuple[str, ...], out: Path) -> None:
-    """Print the counts by genre and by reason."""
+def report(done: scan.Scan, genres: tuple[str, ...]) -> None:
+    """Print counts by genre and by reason, and how much had to be read."""
     table = Table(title="The library", title_justify="left")
-    for name in ("genre", "kept", "skipped"):
+    for name in ("genre", "kept", "skipped", "hours kept"):
         table.add_column(name, justify="left" if name == "genre" else "right")
-    for genre in genres:
-        of_genre = [row.status for row in found if row.genre == genre]
-        table.add_row(genre, f"{of_genre.count('kept'):,}", f"{of_genre.count('skipped'):,}")
-    others = sum(row.genre is None for row in found)
-    table.add_row("none of these", "0", f"{others:,}")
+    for genre in (*genres, None):
+        of_genre = [row for row in done.rows if row.genre == genre]
+        kept = [row for row in of_genre if row.status == "kept"]
+        hours = sum(row.duration_s or 0 for row in kept) / 3600
+        table.add_row(genre or "none of these", f"{len(kept):,}", f"{len(of_genre) - len(kept):,}", f"{hours:,.1f}")
     console.show(table)
-    for reason in sorted({row.reason for row in found if row.reason}):
-        console.say(f"  {sum(row.reason == reason for row in found):>7,} skipped: {reason}")
-    kept = sum(row.status == "kept" for row in found)
-    console.say(f"{kept:,} of {len(found):,} files kept. Every file with its reason: {out}")
+    for reason, count in sorted(Counter(row.reason for row in done.rows if row.reason).items(), key=lambda x: -x[1]):
+        console.say(f"{count:>9,} skipped: {reason}")
+    remembered = len(done.rows) - done.files_read
+    console.say(f"Read {done.files_read:,} files, decoded {done.songs_decoded:,} songs; {remembered:,} were known.")
 
 
 if __name__ == "__main__":

@@ -41,12 +41,19 @@ class Sound:
     """Blocks of (frames, channels) float32, nominally in -1..1. Raises `Undecodable` where decoding fails."""
 
 
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]
+    """A file read from front to back. soundfile seeks after each block it reads, which costs MP3 its bit reservoir."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 @contextmanager
 def open_sound(path: Path, form: str) -> Iterator[Sound]:
     """Open the sound of a file whose format is `form`. Raises `Undecodable` with a reason a person understands."""
     if form in _SNDFILE_FORMATS:
         try:
-            file = soundfile.SoundFile(os.fsencode(path))
+            file = _Stream(os.fsencode(path))
         except (soundfile.LibsndfileError, RuntimeError, OSError):
             file = None  # ffmpeg may still read it
         # libsndfile gives Vorbis channels in their own order; ffmpeg puts them in the order `downmix` expects.

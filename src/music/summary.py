@@ -6,6 +6,7 @@ In: the manifest's rows. Out: a JSON value without any name, tag text or hash of
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from src.music.rows import Row
@@ -21,6 +22,7 @@ def counts(rows: Sequence[Row], genres: Sequence[str]) -> dict[str, Any]:
         "hours_kept": round(sum(row.duration_s or 0 for row in kept) / 3600, 2),
         "genres": {genre: sum(row.genre == genre for row in kept) for genre in genres},
         "decades": _sorted(Counter(decade(row.year) for row in kept)),
+        "lengths": lengths(kept),
         "formats": _sorted(Counter(row.format or "unknown" for row in kept)),
         "reasons": _sorted(Counter(row.reason for row in rows if row.status == "skipped")),
         "digest": digest(f"{row.genre} {row.audio_sha256}" for row in kept),
@@ -30,6 +32,15 @@ def counts(rows: Sequence[Row], genres: Sequence[str]) -> dict[str, Any]:
 def decade(year: int | None) -> str:
     """1987 → "1980s"."""
     return "unknown" if year is None else f"{year // 10 * 10}s"
+
+
+def lengths(rows: Iterable[Row]) -> dict[str, int]:
+    """Songs by length: under each bound in minutes, in order."""
+    minutes = [(row.duration_s or 0) / 60 for row in rows]
+    bounds = (0, 2, 3, 4, 5, 7, 10, 20)
+    counted = {f"{low} to {high} min": sum(low <= item < high for item in minutes) for low, high in pairwise(bounds)}
+    counted[f"{bounds[-1]} min and more"] = sum(item >= bounds[-1] for item in minutes)
+    return {name: count for name, count in counted.items() if count}
 
 
 def digest(lines: Iterable[str]) -> str:
