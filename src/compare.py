@@ -25,7 +25,7 @@ from src.report import comparison as comparing
 from src.report import listening as hearing
 from src.report import page, record, sentences, terminal
 from src.report.comparison import Comparison
-from src.run import config, console, files, layout
+from src.run import config, console, files, layout, tracking
 from src.run.layout import RunFiles
 
 app = console.command_app("Contrast checkpoints: a table in the terminal and a page with sound in reports/.")
@@ -38,13 +38,16 @@ BETWEEN_STEPS = {"", "and", "vs", "versus", "with", "to", "against", "&", "-"}
 def main(
     steps: Annotated[
         list[str] | None,
-        typer.Option("--steps", "--step", "-s", help="Steps to compare: --steps 20 15000. Default: those of params.yaml."),
+        typer.Option(
+            "--steps", "--step", "-s", help="Steps to compare: --steps 20 15000. Default: those of params.yaml."
+        ),
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     run: Annotated[str | None, typer.Option(help="Compare within a run imported under work/runs/.")] = None,
     against: Annotated[str | None, typer.Option(help="Set a second run beside it.")] = None,
     listening: Annotated[
-        list[Path] | None, typer.Option(help="A file of answers saved from the page's blind listening; may be repeated.")
+        list[Path] | None,
+        typer.Option(help="A file of answers saved from the page's blind listening; may be repeated."),
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
     metrics: Annotated[
@@ -64,20 +67,21 @@ def main(
     sittings = [hearing.load(path) for path in listening or []]
     compared = comparing.gather(places, chosen, params.genres if places[0].name == "current" else ())
     heard = hearing.tally(sittings, (clip.digest for clip in compared.run.clips)) if sittings else None
+    show(compared, heard)
     folder = report_folder(places, chosen)
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    written = page.write(folder, compared, made=made, command=command_line(), listening=heard)
+    page.write(folder, compared, made=made, command=command_line(), listening=heard)
     own = places[0].name == "current" and not against and set(chosen) == set(params.compared_steps)
     if metrics or (metrics is None and own):
         write_metrics(compared, places[0].metrics)
-    show(compared, heard, folder)
-    log(compared, written, folder)
+    console.say(f"The page: {folder / 'index.html'}")
+    log(compared, params, folder)
 
 
 def parse_steps(words: Sequence[str]) -> tuple[int, ...]:
-    """Steps in any spelling: 20 15000, 20,15000, 000020, step-000020, "20 vs 15,000" is two commas too many.
+    """Steps in any spelling: 20 15000, 20,15000, 20..15000, 000020 step-015000, 20 vs 15000. Ascending, each once.
 
-    Raises `Problem` for a word that is not a step.
+    A comma parts two steps: 15,000 is the steps 15 and 0. Raises `Problem` for a word that is not a step.
     """
     found = []
     for word in re.split(r"[\s,;:/]+|\.\.+", " ".join(words)):
@@ -118,8 +122,8 @@ def write_metrics(compared: Comparison, folder: Path) -> None:
     files.write_text(folder / "plots" / "bits.csv", "\n".join(record.bits_rows(compared)) + "\n")
 
 
-def show(compared: Comparison, heard: hearing.Listening | None, folder: Path) -> None:
-    """Print the table, the sentences and where the page is."""
+def show(compared: Comparison, heard: hearing.Listening | None) -> None:
+    """Print the table, the sentences and what is not there."""
     console.show(terminal.table(compared))
     console.say("")
     for sentence in [*sentences.summary(compared), *(heard.sentences() if heard else [])]:
@@ -130,7 +134,6 @@ def show(compared: Comparison, heard: hearing.Listening | None, folder: Path) ->
         for clip in run.clips:
             if clip.trouble and clip.step in compared.steps:
                 console.warn(f"{clip.genre} at step {clip.step}: {clip.trouble}")
-    console.say(f"The page: {folder / 'index.html'}")
 
 
 def command_line() -> str:
@@ -138,8 +141,16 @@ def command_line() -> str:
     return " ".join(["python -m src.compare", *map(shlex.quote, sys.argv[1:])])
 
 
-def log(compared: Comparison, written: Sequence[Path], folder: Path) -> None:
-    """Put the page into the run's MLflow record; what MLflow does not take is a warning."""
+def log(compared: Comparison, params: config.Params, folder: Path) -> None:
+    """Put the page and its figures into the study's MLflow run; what MLflow does not take is a warning."""
+    if compared.run.name != "current" or not compared.run.fingerprint:
+        return
+    try:
+        store = tracking.Store()
+        run_id = tracking.study_run(store, compared.run.fingerprint, params)
+        store.files(run_id, folder, f"reports/{folder.name}")
+    except tracking.TrackingError as failure:
+        console.warn(f"{failure} The page is in {folder}/.")
 
 
 if __name__ == "__main__":

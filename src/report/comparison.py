@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import Problem
-from src.report import evaluation, sounds
+from src.report import curves, evaluation, sounds
 from src.report.evaluation import Evaluation
 from src.run import checkpoint, files, journal
 from src.run.config import step_name
@@ -72,12 +72,19 @@ class Run:
     batch_seconds: dict[int, float]
     """Step → seconds that generating all its clips took."""
     device: str
+    median_losses: dict[int, float] = field(default_factory=dict)
+    """Step → median loss as `src.train` recorded it, for a machine that has no journal."""
     notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """The run as the page names it."""
         return "this study" if self.name == "current" else self.name
+
+    def median_loss(self, step: int) -> float | None:
+        """Median loss of the last steps up to this one, in nats per sample."""
+        lately = curves.loss_lately(self.view, step)
+        return lately.median if lately else self.median_losses.get(step)
 
     @property
     def known_steps(self) -> tuple[int, ...]:
@@ -188,6 +195,7 @@ def read_run(places: RunFiles) -> Run:
         layers=len(about.model.dilations) if about else None,
         batch_seconds=batch_seconds,
         device=device,
+        median_losses=_median_losses(places, notes),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -195,9 +203,7 @@ def read_run(places: RunFiles) -> Run:
 def _clips(places: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
     folder = places.generation(step)
     content = files.read_json(folder / "generation.json", made_by=f"python -m src.generate --step {step}")
-    timed = {
-        (str(item["genre"]), int(item.get("clip", 1))): item for item in times.get("clips", []) if "genre" in item
-    }
+    timed = {(str(item["genre"]), int(item.get("clip", 1))): item for item in times.get("clips", []) if "genre" in item}
     found = []
     for item in content["clips"]:
         name, genre, number = str(item["file"]), str(item["genre"]), int(item.get("clip", 1))
@@ -277,6 +283,15 @@ def _counts(places: RunFiles, notes: list[str]) -> tuple[tuple[Counts, ...], str
     )
 
 
+def _median_losses(places: RunFiles, notes: list[str]) -> dict[int, float]:
+    try:
+        found = _json(places.metrics / "train.json").get("median_loss_nats", {})
+        return {int(step): float(loss) for step, loss in found.items()}
+    except (Problem, ValueError, TypeError, AttributeError) as problem:
+        notes.append(_sentence(problem, "The recorded losses cannot be read"))
+        return {}
+
+
 def _no_such_step(unknown: list[int], known: list[int], places: RunFiles) -> str:
     names = " and ".join(str(step) for step in unknown)
     if not known:
@@ -297,4 +312,3 @@ def _not_generated(step: int) -> str:
 
 def _sentence(problem: Exception, what: str) -> str:
     return str(problem) if isinstance(problem, Problem) else f"{what} ({type(problem).__name__}: {problem})."
-

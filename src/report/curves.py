@@ -13,6 +13,12 @@ from src.run.journal import View
 POINTS = 300
 """Points of a drawn curve: one for every two or three pixels of a figure."""
 
+WINDOWS = 60
+"""A window holds about this part of all steps: wide enough that the median says more than the luck of the batches."""
+
+LOSS_WINDOW = 200
+"""Steps whose median is called the loss at a step."""
+
 LOOP_S = 600.0
 """Restarts without a finished step between them, each within this of the one before, are one crash loop."""
 
@@ -57,8 +63,8 @@ class Restart:
 
 
 @dataclass(frozen=True)
-class Centre:
-    """The loss around one step."""
+class Lately:
+    """The loss of the steps up to one step."""
 
     median: float
     low: float
@@ -72,13 +78,13 @@ class Centre:
 
 
 def running(steps: NDArray[np.int64], values: NDArray[np.float64], points: int = POINTS) -> Band:
-    """Running median and 10th to 90th percentile over windows that overlap by half.
+    """Running median and 10th to 90th percentile over windows that overlap.
 
     steps, values: (n,) in the order of the steps, n >= 1.
     """
     count = len(values)
     stride = max(1, count // points)
-    window = min(count, max(2 * stride, min(21, max(1, count // 10))))
+    window = min(count, max(2 * stride, count // WINDOWS, min(21, max(1, count // 10))))
     blocks = np.lib.stride_tricks.sliding_window_view(values, window)[::stride]
     places = np.lib.stride_tricks.sliding_window_view(steps, window)[::stride]
     low, median, high = np.percentile(blocks, [10, 50, 90], axis=1)
@@ -101,17 +107,16 @@ def seconds_curve(view: View) -> Band | None:
     return running(np.array([number for number, _ in timed], np.int64), np.array([s for _, s in timed]))
 
 
-def loss_around(view: View, step: int, reach: int = 50) -> Centre | None:
-    """Median loss of the steps around `step`: within `reach` of it, and within half of it while it is small.
+def loss_lately(view: View, step: int) -> Lately | None:
+    """Median and quartiles of the loss over the last `LOSS_WINDOW` steps up to `step` (as `src.train` reports it).
 
     A single step's loss says more about its batch than about the network. None if nothing was logged there.
     """
-    reach = min(reach, max(step // 2, 1))
-    found = [number for number in range(step - reach, step + reach + 1) if number in view.steps]
+    found = [number for number in range(max(1, step - LOSS_WINDOW + 1), step + 1) if number in view.steps]
     if not found:
         return None
     low, median, high = np.percentile([view.steps[number].loss for number in found], [25, 50, 75])
-    return Centre(float(median), float(low), float(high), found[0], found[-1], len(found))
+    return Lately(float(median), float(low), float(high), found[0], found[-1], len(found))
 
 
 def restarts(view: View) -> list[Restart]:
@@ -128,9 +133,7 @@ def restarts(view: View) -> list[Restart]:
             inferred = bool(attempt.details.get("inferred", False))
             if loop and marks and marks[-1].automatic == attempt.automatic:
                 before = marks[-1]
-                marks[-1] = Restart(
-                    before.step, before.automatic, before.count + 1, before.inferred or inferred
-                )
+                marks[-1] = Restart(before.step, before.automatic, before.count + 1, before.inferred or inferred)
             else:
                 marks.append(Restart(last_step, attempt.automatic, 1, inferred))
         productive = number in reached

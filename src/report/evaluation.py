@@ -77,9 +77,7 @@ class Evaluation:
     def names(self) -> list[str]:
         """All measures in the order in which they first appear."""
         return list(
-            dict.fromkeys(
-                name for by_genre in self.steps.values() for figures in by_genre.values() for name in figures
-            )
+            dict.fromkeys(name for by_genre in self.steps.values() for figures in by_genre.values() for name in figures)
         )
 
 
@@ -99,15 +97,9 @@ def parse(content: Any) -> Evaluation:
     return Evaluation(
         steps=dict(sorted(steps.items())),
         references={name: _by_genre(found) for name, found in _objects(content.get("references"))},
-        markov={
-            genre: value
-            for genre, found in _items(content.get("markov"))
-            if (value := _value(found)) is not None
-        },
+        markov={genre: value for genre, found in _items(content.get("markov")) if (value := _value(found)) is not None},
         uniform=8.0 if uniform is None else uniform,
-        accuracy={
-            step: figure(found["accuracy"]) for step, found in conditioning.items() if "accuracy" in found
-        },
+        accuracy={step: figure(found["accuracy"]) for step, found in conditioning.items() if "accuracy" in found},
         chance=chances[0] if chances else None,
         confusion={step: table for step, found in conditioning.items() if (table := _confusion(found))},
         context={step: _contexts(found) for step, found in _by_step(content.get("context"))},

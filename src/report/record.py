@@ -1,4 +1,4 @@
-"""The comparison as data: comparison.json (everything) and the metrics under DVC (what does not differ from run to run).
+"""The comparison as data: comparison.json (everything) and the metrics under DVC (what every machine agrees on).
 
 In: a `Comparison`. Out: values for JSON and rows for CSV. Names of songs, hosts and folders are in none of them.
 """
@@ -36,8 +36,11 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
         "steps_replayed": run.view.replayed,
         "attempts": len(run.view.attempts),
         "restarts": [vars(mark) for mark in curves.restarts(run.view)],
-        "music": {"digest": run.digest, "genres": {count.genre: _without(vars(count), "genre") for count in run.counts}},
-        "loss_nats_around": {f"{step:06d}": _centre(run, step) for step in comparison.steps},
+        "music": {
+            "digest": run.digest,
+            "genres": {count.genre: _without(vars(count), "genre") for count in run.counts},
+        },
+        "loss_nats_lately": {f"{step:06d}": _lately(run, step) for step in comparison.steps},
         "loss_nats": loss.as_json() if loss else None,
         "seconds_per_step": seconds.as_json() if seconds else None,
         "generation_seconds": {f"{step:06d}": value for step, value in run.batch_seconds.items()},
@@ -61,9 +64,12 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _centre(run: Run, step: int) -> dict[str, Any] | None:
-    centre = curves.loss_around(run.view, step)
-    return vars(centre) if centre else None
+def _lately(run: Run, step: int) -> dict[str, Any] | None:
+    lately = curves.loss_lately(run.view, step)
+    if lately is not None:
+        return vars(lately)
+    median = run.median_loss(step)
+    return None if median is None else {"median": median}
 
 
 def _without(values: dict[str, Any], key: str) -> dict[str, Any]:
@@ -71,18 +77,18 @@ def _without(values: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def metrics(comparison: Comparison) -> dict[str, Any]:
-    """metrics/compare.json: bits per sample and loss of each compared step, the same on every machine that trains alike."""
+    """metrics/compare.json: bits per sample and loss of each compared step, the same for the same training."""
     run = comparison.run
     found: dict[str, Any] = {}
     for step in comparison.steps:
-        centre = curves.loss_around(run.view, step)
+        loss = run.median_loss(step)
         bits = {
             genre: value
             for genre in comparison.genres
             if run.evaluation and (value := run.evaluation.bits(step, genre)) is not None
         }
         found[f"{step:06d}"] = {
-            **({"loss_nats_median": float(f"{centre.median:.6g}")} if centre else {}),
+            **({} if loss is None else {"median_loss_nats": float(f"{loss:.6g}")}),
             **({BITS: bits, "mean_bits_per_sample": float(f"{sum(bits.values()) / len(bits):.6g}")} if bits else {}),
         }
     return found

@@ -19,12 +19,20 @@ def title(comparison: Comparison) -> str:
     return f"Steps {listed(names)}, side by side"
 
 
+def eyebrow(comparison: Comparison) -> str:
+    """The line above the title."""
+    whose = "" if comparison.run.name == "current" else f": the run {comparison.run.name}"
+    return f"A WaveNet learning music{whose}"
+
+
 def summary(comparison: Comparison) -> list[str]:
     """Sentences about likelihood, loss and speed; those of the evaluation follow them on the page."""
     found = []
     for run in comparison.runs:
         name = f"{run.label[:1].upper()}{run.label[1:]}: " if len(comparison.runs) > 1 else ""
-        found += [name + text for text in (*_likelihood(run, comparison), *_loss(run, comparison), *_speed(run, comparison))]
+        found += [
+            name + text for text in (*_likelihood(run, comparison), *_loss(run, comparison), *_speed(run, comparison))
+        ]
     return found
 
 
@@ -68,8 +76,8 @@ def _likelihood(run: Run, comparison: Comparison) -> list[str]:
 
 
 def _loss(run: Run, comparison: Comparison) -> list[str]:
-    around = {step: curves.loss_around(run.view, step) for step in comparison.steps}
-    known = {step: centre for step, centre in around.items() if centre is not None}
+    lately = {step: curves.loss_lately(run.view, step) for step in comparison.steps}
+    known = {step: loss for step, loss in lately.items() if loss is not None}
     if len(known) < 2:
         return []
     first, last = known[min(known)], known[max(known)]
@@ -83,19 +91,15 @@ def _loss(run: Run, comparison: Comparison) -> list[str]:
             f"medians of {number(first.median)} and {number(last.median)} nats lie within the spread of the steps."
         ]
     return [
-        f"The median training loss {verb} from {number(first.median)} nats around step {min(known):,} "
-        f"to {number(last.median)} around step {max(known):,}."
+        f"The training loss {verb} from {number(first.median)} nats per sample up to step {min(known):,} "
+        f"to {number(last.median)} up to step {max(known):,} (medians of the last {curves.LOSS_WINDOW} steps)."
     ]
 
 
 def _speed(run: Run, comparison: Comparison) -> list[str]:
     per_step = []
     for step in comparison.steps:
-        lengths = [
-            clip.sound.duration_s
-            for clip in run.clips
-            if clip.step == step and clip.sound is not None
-        ]
+        lengths = [clip.sound.duration_s for clip in run.clips if clip.step == step and clip.sound is not None]
         if step in run.batch_seconds and lengths:
             per_step.append(run.batch_seconds[step] / sum(lengths))
     if not per_step:

@@ -4,6 +4,7 @@ In: a wav file that `src.generate` (or an import) wrote. Out: arrays and a PNG. 
 """
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +21,22 @@ COLUMNS = 400
 BANDS = 112
 """Rows of a spectrogram."""
 LOWEST_HZ = 50.0
-FLOOR_DB, CEILING_DB = -100.0, -30.0
-"""One scale of colours for all clips: level of a band relative to a full-scale sine."""
+RANGE_DB = 70.0
+"""Levels further than this below the brightest are all black."""
 SILENT_DBFS = -80.0
 
 _PALETTE = np.array(
     # From night through violet and ember to paper; lightness rises evenly, so it also reads in grey.
-    [(16, 15, 20), (36, 30, 58), (78, 42, 92), (138, 52, 96), (196, 74, 78), (232, 124, 72), (246, 184, 104), (253, 240, 206)],
+    [
+        (16, 15, 20),
+        (36, 30, 58),
+        (78, 42, 92),
+        (138, 52, 96),
+        (196, 74, 78),
+        (232, 124, 72),
+        (246, 184, 104),
+        (253, 240, 206),
+    ],
     np.float64,
 )
 
@@ -119,9 +129,15 @@ def spectrogram(samples: NDArray[np.float64], rate_hz: int) -> NDArray[np.float6
     return np.asarray(10 * np.log10(np.maximum(rows, 1e-14)))
 
 
-def image(levels_db: NDArray[np.float64]) -> bytes:
+def brightest(sounds: Iterable[Sound]) -> float:
+    """The level in dB that is drawn lightest, one for all clips that are compared: almost nothing is above it."""
+    levels = [np.percentile(sound.levels_db, 99.5) for sound in sounds]
+    return float(max(levels, default=0.0))
+
+
+def image(levels_db: NDArray[np.float64], ceiling_db: float) -> bytes:
     """A spectrogram as a PNG with a palette: time to the right, frequency upwards, louder is lighter."""
-    scale = np.clip((levels_db[::-1] - FLOOR_DB) / (CEILING_DB - FLOOR_DB), 0, 1)
+    scale = np.clip((levels_db[::-1] - ceiling_db) / RANGE_DB + 1, 0, 1)
     # 48 levels are as many as the eye tells apart here, and half the bytes of 256.
     indexed = Image.fromarray(np.round(scale * 47).astype(np.uint8), mode="P")
     indexed.putpalette(np.round(_colours()).astype(np.uint8).tobytes())
@@ -141,14 +157,14 @@ def _colours() -> NDArray[np.float64]:
     return np.stack([np.interp(places, range(len(_PALETTE)), _PALETTE[:, i]) for i in range(3)], axis=1)
 
 
-def outline(sound: Sound, columns: int = 200) -> str:
-    """The waveform as the `d` of an SVG path in a box of `columns` × 100: full scale is the whole height."""
+def outline(sound: Sound, full: float = 1.0, columns: int = 200) -> str:
+    """The waveform as the `d` of an SVG path in a box of `columns` × 100; an amplitude of `full` fills its height."""
     edges = np.linspace(0, COLUMNS, columns + 1).astype(int)[:-1]
     high = np.maximum.reduceat(sound.high, edges)
     low = np.minimum.reduceat(sound.low, edges)
     # A silent stretch still shows as a hairline.
-    upper = np.minimum(50 - 50 * np.clip(high, -1, 1), 49.6)
-    lower = np.maximum(50 - 50 * np.clip(low, -1, 1), 50.4)
+    upper = np.minimum(50 - 50 * np.clip(high / full, -1, 1), 49.6)
+    lower = np.maximum(50 - 50 * np.clip(low / full, -1, 1), 50.4)
     forward = "L".join(f"{x} {y:.1f}" for x, y in enumerate(upper))
     back = "L".join(f"{x} {y:.1f}" for x, y in reversed(list(enumerate(lower))))
     return f"M{forward}L{back}Z"

@@ -3,8 +3,9 @@
 In: an `Evaluation`. Out: positions in percent and texts for the template.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from src.measures import catalogue
 from src.report.evaluation import BITS, Evaluation, Figure
@@ -12,6 +13,16 @@ from src.report.words import number
 
 FLOOR, CEILING = "white_noise", "real"
 BEFORE, AFTER = ("white_noise", "shuffled", "other_genres"), ("training", "real")
+HEADINGS = {
+    "likelihood": "Prediction",
+    "conditioning": "Prediction",
+    "distance": "Distance to the genre’s real music",
+    "sound": "Sound",
+    "rhythm and pitch": "Rhythm and pitch",
+    "within the clip": "Within the clip, and copying",
+    "copying": "Within the clip, and copying",
+}
+"""Group of the catalogue → heading on the page."""
 REFERENCE_LABELS = {
     "white_noise": "white noise",
     "shuffled": "shuffled",
@@ -60,7 +71,9 @@ class Row:
 class Strip:
     """One measure."""
 
-    name: str
+    id: str
+    """For addresses within the page."""
+    group: str
     label: str
     explanation: str
     low: str
@@ -70,8 +83,26 @@ class Strip:
     rows: tuple[Row, ...]
 
 
+@dataclass(frozen=True)
+class Group:
+    """Measures that belong together."""
+
+    name: str
+    strips: tuple[Strip, ...]
+
+
+def groups(evaluation: Evaluation, steps: Sequence[int], genres: Sequence[str], prefix: str = "strip") -> list[Group]:
+    """Every measure that has a value at a compared step, in the catalogue's order, unknown ones last.
+
+    prefix: beginning of the strips' addresses within the page.
+    """
+    found = [replace(strip, id=f"{prefix}-{strip.id}") for strip in strips(evaluation, steps, genres)]
+    names = dict.fromkeys(strip.group for strip in found)
+    return [Group(name, tuple(strip for strip in found if strip.group == name)) for name in names]
+
+
 def strips(evaluation: Evaluation, steps: Sequence[int], genres: Sequence[str]) -> list[Strip]:
-    """Every measure that has a value at a compared step, in the catalogue's order, unknown ones last."""
+    """The same without grouping."""
     order = [entry.name for entry in catalogue.ENTRIES]
     names = sorted(evaluation.names(), key=lambda name: order.index(name) if name in order else len(order))
     found = [_strip(evaluation, name, steps, genres) for name in names if name not in ("clips", "samples")]
@@ -99,7 +130,9 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
     ]
     drawn = [figure for by_step in here.values() for figure in by_step.values()]
     drawn += [figure for reference in (FLOOR, CEILING) for figure in references[reference].values()]
-    values = [value for figure in drawn if figure for value in (figure.value, figure.lo, figure.hi) if value is not None]
+    values = [
+        value for figure in drawn if figure for value in (figure.value, figure.lo, figure.hi) if value is not None
+    ]
     low, high = min(values), max(values)
     if high == low:
         low, high = low - 0.5, high + 0.5
@@ -109,8 +142,8 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
         marks = []
         for tone, reference in (("noise", FLOOR), ("real", CEILING)):
             marks += _mark(references[reference][genre], tone, low, high)
-        for tone, step in enumerate(steps):
-            marks += _mark(here[genre][step], str(tone), low, high)
+        for place, step in enumerate(steps):
+            marks += _mark(here[genre][step], str(place), low, high)
         if marks:
             lanes.append(Lane(genre, tuple(marks)))
         columns = [references[reference][genre] for reference in kept if reference in BEFORE]
@@ -118,7 +151,8 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
         columns += [references[reference][genre] for reference in kept if reference in AFTER]
         rows.append(Row(genre, tuple(_cell(name, figure) for figure in columns)))
     return Strip(
-        name=name,
+        id=re.sub(r"[^a-z0-9]+", "-", name.lower()),
+        group=HEADINGS[entry.group] if entry else "Further measures",
         label=entry.label if entry else name.replace("_", " "),
         explanation=entry.explanation if entry else "",
         low=shown(name, low),

@@ -1,7 +1,7 @@
 """How figures look and how they are saved: one drawing, readable on light and dark pages, wide and narrow.
 
-In: matplotlib figures drawn in the light colours below. Out: SVG and PNG files. An SVG carries its own dark colours: a
-style sheet inside it recolours it where the reader prefers a dark page. Programs without style sheets show the light one.
+In: matplotlib figures drawn in the light colours below. Out: SVG and PNG files. An SVG carries its own dark colours:
+a style sheet inside recolours it where the reader prefers a dark page. Other programs show the light one.
 """
 
 import io
@@ -28,6 +28,9 @@ ACCENT = "#b4472b"
 SECOND = "#2f6f8f"
 BAND = "#efcfc3"
 BAND_SECOND = "#c9dde6"
+
+RUN_COLOURS = ((ACCENT, BAND), (SECOND, BAND_SECOND))
+"""(line, band) of the first and the second run."""
 
 DARK = {
     PAPER: "#161514",
@@ -62,6 +65,8 @@ class Drawing:
     """What it shows, in words, for who cannot see it."""
     draw: Callable[[bool], Figure]
     """Draws it; the argument says whether the narrow form is wanted."""
+    has_narrow: bool = True
+    """Whether the page shows it, so that a form for phones is needed."""
 
 
 def step_colours(count: int) -> list[tuple[str, str]]:
@@ -119,12 +124,13 @@ def save(drawing: Drawing, folder: Path, dark: dict[str, str] | None = None) -> 
     """
     paths = []
     with drawing_style():
-        for narrow, suffix in ((False, ""), (True, "-narrow")):
+        for narrow, suffix in ((False, ""), (True, "-narrow"))[: 2 if drawing.has_narrow else 1]:
             figure = drawing.draw(narrow)
             path = folder / f"{drawing.name}{suffix}.svg"
             files.write_text(path, svg(figure, drawing.title, {**DARK, **(dark or {})}))
             paths.append(path)
             if not narrow:
+                figure.set_layout_engine("none")  # laid out already; again would take as long
                 path = folder / f"{drawing.name}.png"
                 with files.replacing(path) as temporary:
                     FigureCanvasAgg(figure)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from rich.table import Table
 
 from src.measures import catalogue
-from src.report import curves
 from src.report.comparison import Comparison, Run
 from src.report.evaluation import BITS
 from src.report.words import number
@@ -24,7 +23,7 @@ def table(comparison: Comparison) -> Table:
     columns: list[tuple[str, Cell]] = [
         ("bits/sample", _bits),
         ("Markov", lambda run, _, genre: number(run.evaluation.markov.get(genre)) if run.evaluation else "–"),
-        ("uniform", lambda run, step, genre: number(run.evaluation.uniform) if _measured(run, step, genre) else "–"),
+        ("uniform", _uniform),
         ("loss, nats", _loss),
         ("generated in", lambda run, step, genre: _with_unit(run.clip(step, genre).seconds, "s")),
         ("samples/s", lambda run, step, genre: number(run.clip(step, genre).samples_per_s, 4)),
@@ -50,8 +49,10 @@ def table(comparison: Comparison) -> Table:
     return found
 
 
-def _measured(run: Run, step: int, genre: str) -> bool:
-    return run.evaluation is not None and run.evaluation.bits(step, genre) is not None
+def _uniform(run: Run, step: int, genre: str) -> str:
+    if run.evaluation is None or run.evaluation.bits(step, genre) is None:
+        return "–"
+    return number(run.evaluation.uniform)
 
 
 def _bits(run: Run, step: int, genre: str) -> str:
@@ -64,8 +65,7 @@ def _bits(run: Run, step: int, genre: str) -> str:
 
 
 def _loss(run: Run, step: int, _genre: str) -> str:
-    centre = curves.loss_around(run.view, step)
-    return number(centre.median) if centre else "–"
+    return number(run.median_loss(step))
 
 
 def _measure(name: str) -> Cell:

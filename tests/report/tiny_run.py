@@ -190,7 +190,12 @@ def write_generation(folder: Path, step: int, progress: float, duration_s: float
 def write_times(path: Path, step: int, slow: float = 1) -> None:
     """The clips of a step took 1.1 s to 1.5 s, and `slow` times that for a slow run."""
     clips = [
-        {"genre": genre, "clip": 1, "seconds": slow * (1.1 + 0.1 * place), "samples_per_s": 8000 / slow / (1.1 + 0.1 * place)}
+        {
+            "genre": genre,
+            "clip": 1,
+            "seconds": slow * (1.1 + 0.1 * place),
+            "samples_per_s": 8000 / slow / (1.1 + 0.1 * place),
+        }
         for place, genre in enumerate(GENRES)
     ]
     files.write_json(path, {"step": step, "seconds": 6.5 * slow, "device": "cpu", "clips": clips})
@@ -244,6 +249,16 @@ def write_metrics(folder: Path, steps: Sequence[int]) -> None:
                     ],
                     "accuracy": measure(0.5 if step < max(steps) else 1.0, 0.1, "share", "clips"),
                     "chance": 0.2,
+                }
+                for step in steps
+            },
+            "context": {
+                f"{step:06d}": {
+                    genre: [
+                        {"from": 2**k, "to": 2 ** (k + 1) - 1, "bits": measure(7.5 - 0.4 * k * step / max(steps), 0.3)}
+                        for k in range(10)
+                    ]
+                    for genre in GENRES
                 }
                 for step in steps
             },
