@@ -18,6 +18,8 @@ Evidence = Literal["beginning", "restart line", "slow first step", "step numbers
 CADENCES = (1000, 500, 250, 200, 100, 50, 25, 20, 10, 5, 2)
 CHUNK = 100_000
 NEIGHBOURS = 10
+MOST_STARTS = 1000
+"""Known starts looked at for how slow a first step is."""
 SLOW_RATIO = 1.25
 """A first step builds the graph: in 2019 it took 1.43 to 1.6 times the following ones."""
 LOOP_S = 600.0
@@ -70,17 +72,14 @@ def find(log: TrainingLog, manual: Sequence[int] = ()) -> list[Attempt]:
     size = len(log.steps)
     begins: dict[int, Evidence] = {0: "beginning"}
     moved = {step + 1 for step in manual}
-    for place in np.flatnonzero(np.isin(log.steps, list(moved))):
-        begins[int(place)] = "published"
-    for place in _slow_starts(log, cadence):
-        begins[place] = "slow first step"
-    for place in np.flatnonzero(np.diff(log.steps) != 1) + 1:
-        begins[int(place)] = "step numbers"
+    begins |= dict.fromkeys(np.flatnonzero(np.isin(log.steps, list(moved))).tolist(), "published")
+    begins |= dict.fromkeys(_slow_starts(log, cadence), "slow first step")
+    # A gap forward is lines that were lost; only a step that comes again shows another life.
+    begins |= dict.fromkeys((np.flatnonzero(np.diff(log.steps) <= 0) + 1).tolist(), "step numbers")
+    lined = {restart.steps_before for restart in log.restarts}
     # Each restart line ends one life and begins another; several at one place are a loop that got nowhere.
     bounds: list[tuple[int, Evidence, int | None]] = [
-        (place, evidence, None)
-        for place, evidence in begins.items()
-        if not any(restart.steps_before == place for restart in log.restarts) or place == 0
+        (place, evidence, None) for place, evidence in begins.items() if place not in lined or place == 0
     ]
     bounds += [(restart.steps_before, "restart line", restart.time_ms) for restart in log.restarts]
     # Python's sort is stable: at one place the lines stay in their order, behind what is inferred there.
@@ -101,14 +100,17 @@ def _slow_starts(log: TrainingLog, cadence: int) -> list[int]:
     """Places of steps that are slow as only a first step is, right behind a checkpoint, without a restart line."""
     if cadence == 1:
         return []
-    known = sorted({restart.steps_before for restart in log.restarts if 0 < restart.steps_before < len(log.steps)})
+    lined = {restart.steps_before for restart in log.restarts}
+    known = sorted(place for place in lined if 0 < place < len(log.steps))[:MOST_STARTS]
     typical = np.median([excess for place in known if (excess := _excess(log, place)[0]) > 0] or [np.inf])
-    candidates = np.flatnonzero((log.steps - 1) % cadence == 0)
+    candidates = np.flatnonzero((log.steps[:-3] - 1) % cadence == 0)
+    following = np.median([log.millis[candidates + shift] for shift in (1, 2, 3)], axis=0)
+    candidates = candidates[log.millis[candidates] > SLOW_RATIO * following]
     found = []
     for place in candidates:
         excess, after, spread = _excess(log, int(place))
         slow = excess >= 0.75 * typical and excess > (SLOW_RATIO - 1) * after and excess > 6 * spread
-        if slow and place > 0 and int(place) not in known:
+        if slow and place > 0 and int(place) not in lined:
             found.append(int(place))
     return found
 

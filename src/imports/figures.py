@@ -1,7 +1,7 @@
 """The figures of the forensic page, as SVG that takes its colours and letters from the page's style.
 
-In: `Analysis`. Out: SVG text. Every figure has a title and a description for those who do not see it. Coordinates are
-in a box of 720 wide; the style enlarges the letters where the box is drawn small.
+In: `Analysis` and the width of the box, `WIDE` or `NARROW`: a page holds both and its style shows one, so that letters
+keep their size on a phone. Out: SVG text with a description for those who do not see it.
 """
 
 import itertools
@@ -15,22 +15,26 @@ from numpy.typing import NDArray
 
 from src.imports.analysis import Analysis
 from src.imports.generation_log import Generation
+from src.imports.training_log import ZONES_H
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 720, 52, 12, 14, 34
+WIDE, NARROW = 720, 360
+LEFT, RIGHT, TOP, BOTTOM = 42, 12, 14, 34
 MOST_DOTS = 1600
 
 
 class Plot:
     """A box with a linear x axis and a linear or logarithmic y axis."""
 
-    def __init__(self, x: tuple[float, float], y: tuple[float, float], height: int = 260, log: bool = False) -> None:
-        self._x, self._log, self.height = x, log, height
+    def __init__(
+        self, x: tuple[float, float], y: tuple[float, float], width: int, height: int, log: bool = False
+    ) -> None:
+        self._x, self._log, self.width, self.height = x, log, width, height
         self._y = (np.log(y[0]), np.log(y[1])) if log else y
         self._parts: list[str] = []
 
     def x(self, value: float) -> float:
         """Where a value lies from left to right."""
-        return LEFT + (value - self._x[0]) / (self._x[1] - self._x[0]) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (value - self._x[0]) / (self._x[1] - self._x[0]) * (self.width - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
         """Where a value lies from top to bottom."""
@@ -46,16 +50,17 @@ class Plot:
         floor = self.height - BOTTOM
         for value in ys:
             at = self.y(value)
-            self.add(f'<path class="grid" d="M{LEFT} {at:.1f}H{WIDTH - RIGHT}"/>')
+            self.add(f'<path class="grid" d="M{LEFT} {at:.1f}H{self.width - RIGHT}"/>')
             self.add(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{value:g}</text>')
         for number, value in enumerate(xs):
-            anchor = "end" if number == len(xs) - 1 and self.x(value) > WIDTH - 60 else "middle"
+            anchor = "end" if number == len(xs) - 1 and self.x(value) > self.width - 60 else "middle"
             shown = format(value, form)
             self.add(f'<text x="{self.x(value):.1f}" y="{floor + 16}" text-anchor="{anchor}">{shown}</text>')
-        self.add(f'<path class="axis" d="M{LEFT} {floor}H{WIDTH - RIGHT}"/>')
+        self.add(f'<path class="axis" d="M{LEFT} {floor}H{self.width - RIGHT}"/>')
         self.add(f'<text class="label" x="{LEFT}" y="{TOP - 3}">{escape(y_label)}</text>')
         self.add(
-            f'<text class="label" x="{WIDTH - RIGHT}" y="{self.height - 4}" text-anchor="end">{escape(x_label)}</text>'
+            f'<text class="label" x="{self.width - RIGHT}" y="{self.height - 4}" text-anchor="end">'
+            f"{escape(x_label)}</text>"
         )
 
     def line(self, xs: NDArray[np.float64], ys: NDArray[np.float64], style: str) -> None:
@@ -78,20 +83,19 @@ class Plot:
     def svg(self, title: str, description: str) -> str:
         """The whole figure."""
         return (
-            f'<svg viewBox="0 0 {WIDTH} {self.height}" role="img" aria-label="{escape(title)}. {escape(description)}">'
-            + "".join(self._parts)
-            + "</svg>"
+            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" '
+            f'aria-label="{escape(title)}. {escape(description)}">' + "".join(self._parts) + "</svg>"
         )
 
 
-def loss(analysis: Analysis) -> str:
+def loss(analysis: Analysis, width: int = WIDE) -> str:
     """Loss per step: median and middle 80 % of unpadded steps, the padded ones as dots, restarts below."""
     series = analysis.series
     steps, losses = series.steps.astype(float), series.losses
     clean = np.ones(len(losses), bool)
     clean[series.padded] = False
     low_y, high_y = float(np.floor(losses.min())), float(np.ceil(losses.max()))
-    plot = Plot((float(steps.min()), float(steps.max())), (low_y, max(high_y, low_y + 1)), 300)
+    plot = Plot((float(steps.min()), float(steps.max())), (low_y, max(high_y, low_y + 1)), width, 300)
     plot.axes(_ticks(plot, steps), np.arange(low_y, high_y + 0.1).tolist(), "step", "loss, nats per sample")
     order = np.argsort(steps[clean], kind="stable")
     x, y = steps[clean][order], losses[clean][order]
@@ -108,24 +112,25 @@ def loss(analysis: Analysis) -> str:
     return plot.svg("Loss per step", "Median of the steps without padding with the middle 80 %, padded steps as dots.")
 
 
-def distances(analysis: Analysis) -> str:
+def distances(analysis: Analysis, width: int = WIDE) -> str:
     """How many steps lie between neighbouring padded ones, beside what chance would give."""
     found = analysis.padding
     if found is None:
         return ""
     most = 30
     counts, chance = found.distances[: most + 1], found.by_chance[: most + 1]
-    plot = Plot((0.3, most + 0.7), (0, float(max(counts.max(), chance.max())) * 1.08), 230)
+    plot = Plot((0.3, most + 0.7), (0, float(max(counts.max(), chance.max())) * 1.08), width, 230)
     top = float(counts.max())
     step = 10 ** np.floor(np.log10(max(top, 1)))
     plot.axes(
         [1, 5, 10, 15, 20, 25, 30], np.arange(0, top + 1, step).tolist(), "steps from one drop to the next", "pairs"
     )
     for gap in range(1, most + 1):
-        height = plot.y(0) - plot.y(float(counts[gap]))
+        height, thick = plot.y(0) - plot.y(float(counts[gap])), width / 46
         style = "bar strong" if gap == found.period else "bar"
         plot.add(
-            f'<rect class="{style}" x="{plot.x(gap) - 8:.1f}" y="{plot.y(float(counts[gap])):.1f}" width="16" '
+            f'<rect class="{style}" x="{plot.x(gap) - thick / 2:.1f}" width="{thick:.1f}" '
+            f'y="{plot.y(float(counts[gap])):.1f}" '
             f'height="{height:.1f}"/>'
         )
     gaps = np.arange(3, most + 1, dtype=float)
@@ -135,12 +140,12 @@ def distances(analysis: Analysis) -> str:
     )
 
 
-def speed(analysis: Analysis) -> str:
+def speed(analysis: Analysis, width: int = WIDE) -> str:
     """Seconds per step on a logarithmic axis, with its phases."""
     series = analysis.series
     steps, seconds = series.steps.astype(float), series.seconds.clip(0.1)
     low, high = float(np.percentile(seconds, 0.2)) * 0.8, float(seconds.max()) * 1.15
-    plot = Plot((float(steps.min()), float(steps.max())), (low, high), 240, log=True)
+    plot = Plot((float(steps.min()), float(steps.max())), (low, high), width, 240, log=True)
     ticks = [value for value in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if low < value < high]
     plot.axes(_ticks(plot, steps), ticks, "step", "seconds per step")
     inside = np.flatnonzero(seconds > low)
@@ -155,7 +160,7 @@ def speed(analysis: Analysis) -> str:
     return plot.svg("Seconds per step", f"{len(analysis.phases)} phases of different speed.")
 
 
-def calendar(analysis: Analysis) -> str:
+def calendar(analysis: Analysis, width: int = WIDE) -> str:
     """One line a day: when steps were computed, and where processes died. Days are of the log's own clock."""
     training = analysis.training
     zone_ms = _zone_ms(training.log.zones)
@@ -177,24 +182,24 @@ def calendar(analysis: Analysis) -> str:
     height = int((last - first + 1) * row + 40)
 
     def x(part: float) -> float:
-        return left + part * (WIDTH - left - RIGHT)
+        return left + part * (width - left - RIGHT)
 
     out = [
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Calendar: when steps were computed, day by day">'
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Calendar: when steps were computed, day by day">'
     ]
     for number in range(int(last - first + 1)):
         top = 10 + number * row
         date = datetime.fromtimestamp((first + number) * 86_400, UTC)
         out.append(f'<text x="{left - 8}" y="{top + 13}" text-anchor="end">{date:%a} {date.day} {date:%b}</text>')
-        out.append(f'<rect class="idle" x="{left}" y="{top}" width="{WIDTH - left - RIGHT}" height="{row - 6}"/>')
+        out.append(f'<rect class="idle" x="{left}" y="{top}" width="{width - left - RIGHT}" height="{row - 6}"/>')
         start = (first + number) * day
         for a, b, guessed in spans:
             low, high = max(a, start), min(b, start + day)
             if high > low:
-                width = max(x((high - start) / day) - x((low - start) / day), 0.4)
+                length = max(x((high - start) / day) - x((low - start) / day), 0.4)
                 style = "busy guessed" if guessed else "busy"
                 out.append(
-                    f'<rect class="{style}" x="{x((low - start) / day):.1f}" y="{top}" width="{width:.1f}" '
+                    f'<rect class="{style}" x="{x((low - start) / day):.1f}" y="{top}" width="{length:.1f}" '
                     f'height="{row - 6}"/>'
                 )
         ticks = [stamp for stamp in stamps if start <= stamp < start + day]
@@ -206,31 +211,31 @@ def calendar(analysis: Analysis) -> str:
     return "".join(out) + "</svg>"
 
 
-def hours(rows: Sequence[dict[str, Any]]) -> str:
+def hours(rows: Sequence[dict[str, Any]], width: int = WIDE) -> str:
     """Where the time went, as one bar."""
     total = sum(row["hours"] for row in rows)
     if total <= 0:
         return ""
-    out = [f'<svg viewBox="0 0 {WIDTH} 46" role="img" aria-label="Where the time went">']
+    out = [f'<svg viewBox="0 0 {width} 46" role="img" aria-label="Where the time went">']
     at = 0.0
     for number, row in enumerate(rows):
-        width = row["hours"] / total * WIDTH
-        out.append(f'<rect class="part part-{number}" x="{at:.1f}" y="4" width="{max(width, 0.5):.1f}" height="38"/>')
-        at += width
+        length = row["hours"] / total * width
+        out.append(f'<rect class="part part-{number}" x="{at:.1f}" y="4" width="{max(length, 0.5):.1f}" height="38"/>')
+        at += length
     return "".join(out) + "</svg>"
 
 
-def generation(times: Generation) -> str:
+def generation(times: Generation, width: int = WIDE) -> str:
     """The intervals between the stamps, as bars; one that covers two clips stands out."""
     seconds = times.seconds
-    plot = Plot((0.3, len(seconds) + 0.7), (0, max(seconds) * 1.08), 200)
+    plot = Plot((0.3, len(seconds) + 0.7), (0, max(seconds) * 1.08), width, 200)
     ticks = [value for value in (0, 1000, 2000, 3000, 4000) if value < max(seconds) * 1.08]
     plot.axes([1, 5, 10, 15, len(seconds)] if len(seconds) > 16 else [1, len(seconds)], ticks, "interval", "seconds")
-    width = (WIDTH - LEFT - RIGHT) / len(seconds) * 0.7
+    thick = (width - LEFT - RIGHT) / len(seconds) * 0.7
     for place, (length, count) in enumerate(zip(seconds, times.covered, strict=True), 1):
         style = "bar strong" if count > 1 else "bar"
         plot.add(
-            f'<rect class="{style}" x="{plot.x(place) - width / 2:.1f}" y="{plot.y(length):.1f}" width="{width:.1f}" '
+            f'<rect class="{style}" x="{plot.x(place) - thick / 2:.1f}" y="{plot.y(length):.1f}" width="{thick:.1f}" '
             f'height="{plot.y(0) - plot.y(length):.1f}"/>'
         )
     return plot.svg("Seconds between stamps", "The first interval is twice as long as the others.")
@@ -240,12 +245,10 @@ def _ticks(plot: Plot, steps: NDArray[np.float64]) -> list[float]:
     low, high = float(steps.min()), float(steps.max())
     size = 10 ** np.floor(np.log10(max(high - low, 1)))
     size = size / 2 if (high - low) / size < 3 else size
-    size = size * 5 if (high - low) / size > 12 else size
+    size = size * 5 if (high - low) / size > plot.width / 60 else size
     first = np.ceil(low / size) * size
     return [float(value) for value in np.arange(first, high + 1, size)]
 
 
 def _zone_ms(zones: Sequence[str]) -> int:
-    from src.imports.training_log import ZONES_H
-
     return ZONES_H.get(zones[0], 0) * 3_600_000 if zones else 0

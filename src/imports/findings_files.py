@@ -1,6 +1,6 @@
-"""Findings of what is not the training log: generation times, checkpoints, clips; and what the study's page claims.
+"""Findings of what is not the training log: generation times, checkpoints, clips.
 
-In: `Findings`. Out: findings, tables, claims.
+In: `Findings`. Out: findings, and the table of checkpoints.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from src.imports import study_2019
-from src.imports.finding import Basis, Claim, Finding, finding
+from src.imports.finding import Basis, Finding, finding
 from src.imports.reading import Findings
 from src.imports.tensorflow_checkpoint import Index
 
@@ -133,72 +133,3 @@ def checkpoints(found: Findings) -> list[dict[str, Any]]:
         }
         for index in found.indexes
     ]  # fmt: skip
-
-
-def claims(found: Findings, by_key: Mapping[str, Finding]) -> list[Claim]:
-    """What the 2019 page says beside what the files say; each only if the files are here."""
-    result = []
-    if "loss" in by_key:
-        loss = by_key["loss"].values
-        low = (
-            " That step's batch was partly padding."
-            if "example" in by_key.get("padding", by_key["loss"]).values
-            else ""
-        )
-        result.append(
-            Claim(
-                "Loss at the end", f"{loss['last_logged']:.3f} (the curve's last point)", f"{loss['final_median']:.2f}",
-                f"Median of the last 100 unpadded steps.{low}",
-            )
-        )  # fmt: skip
-    if "generation" in by_key:
-        values = by_key["generation"].values
-        result.append(
-            Claim(
-                "Seconds per clip", f"{study_2019.PUBLISHED_SECONDS_PER_CLIP:,.0f}", f"{values['mean_s']:,.1f}",
-                f"The first interval covers two clips: divide by {values['clips']}, not {values['intervals']}.",
-            )
-        )  # fmt: skip
-    if "time" in by_key:
-        days = by_key["time"].values["step_seconds"] / 86400
-        result.append(
-            Claim(
-                "Training time", f"roughly {study_2019.PUBLISHED_TRAINING_DAYS:.0f} days", f"{days:.2f} days of steps",
-                "Sum of the logged seconds; standing still comes on top.",
-            )
-        )  # fmt: skip
-    if "restarts" in by_key:
-        values = by_key["restarts"].values
-        result.append(
-            Claim(
-                "Restarts", "a mark on each figure", f"{values['restart_lines']} in {values['breakdowns']} breakdowns",
-                f"Crash loops look like one mark; {len(values['unlogged_starts'])} more starts left no line.",
-            )
-        )  # fmt: skip
-    if "speed" in by_key and len(by_key["speed"].values["phases"]) > 2:
-        phases = by_key["speed"].values["phases"]
-        first, last = phases[0]["median_s"], phases[-1]["median_s"]
-        result.append(
-            Claim(
-                "Computers", "the first one at steps 0–343 and again from 870",
-                f"{first:.0f} s a step, then {last:.1f} s", f"{first / last:.0f} times faster: not the same set-up.",
-            )
-        )  # fmt: skip
-    if "padding" in by_key:
-        seconds = by_key["padding"].values["clip_seconds"]
-        result.append(
-            Claim(
-                "Length of a song", "two minutes, and elsewhere its first 30 seconds", f"{seconds:.0f} s at most",
-                f"Losses repeat every {by_key['padding'].values['period']} steps, which is one song.",
-            )
-        )  # fmt: skip
-    if "seen" in by_key:
-        values = by_key["seen"].values
-        low, high = values["distinct"]
-        result.append(
-            Claim(
-                "Music trained on", f"{values['songs']:,} songs", f"about {low:,.0f}–{high:,.0f} of them",
-                "The run was over before the others' turn came.",
-            )
-        )  # fmt: skip
-    return result

@@ -19,7 +19,7 @@ SHORT_STOP_S = 600.0
 
 def findings(analysis: Analysis, known: bool) -> list[Finding]:
     """Findings of the log's lines and stamps; those that need stamps only where there are any."""
-    found = [_lines(analysis), _time(analysis), *_speed(analysis, known), _restarts(analysis)]
+    found = [_lines(analysis), _time(analysis, known), *_speed(analysis, known), _restarts(analysis)]
     return [*found, *_downtime(analysis), *_lost(analysis), *_contradictions(analysis)]
 
 
@@ -70,7 +70,7 @@ def _few(numbers: list[int]) -> str:
     return f"{shown} and {len(numbers) - 5} more" if len(numbers) > 5 else shown
 
 
-def _time(analysis: Analysis) -> Finding:
+def _time(analysis: Analysis, known: bool) -> Finding:
     training, log = analysis.training, analysis.training.log
     total_s = float(log.millis.sum(dtype=np.int64)) / 1000
     zone = log.zones[0] if log.zones else ""
@@ -87,6 +87,14 @@ def _time(analysis: Analysis) -> Finding:
             f"{((first.time_ms or 0) - begin_ms) / 3.6e6:.1f} hours, so training began no later than "
             f"{stamp(begin_ms, zone)}. The last stamp is of {stamp(last.time_ms or 0, zone)}."
         )
+        if known:
+            named = datetime.fromisoformat(study_2019.STARTED_AFTER).replace(tzinfo=UTC)
+            early_ms = round(named.timestamp() * 1000) - ZONES_H.get(zone, 0) * 3_600_000
+            values["unknown_hours_before"] = (begin_ms - early_ms) / 3.6e6
+            evidence += f" The study's log folder is named {named:%d %b %H:%M}: up to "
+            evidence += (
+                f"{values['unknown_hours_before']:.1f} hours before the first stamp went by without a logged step."
+            )
     return finding("time", "Time spent", sentence, evidence, "read", **values)
 
 
@@ -106,7 +114,7 @@ def _speed(analysis: Analysis, known: bool) -> list[Finding]:
     total_s = sum(phase.total_s for phase in found)
     sentence = f"The speed had {len(found)} phases: {'; '.join(parts)}."
     if slow:
-        sentence += f" The first {slow:,} steps cost {slow_s / total_s:.0%} of the time."
+        sentence += f" The first {slow:,} steps cost {100 * slow_s / total_s:.0f} % of the time."
     evidence = "Found by splitting the logged seconds where their medians differ by a tenth or more."
     if known:
         marks = ", ".join(str(step) for step in study_2019.MANUAL_RESTARTS)

@@ -32,7 +32,8 @@ def _padding(analysis: Analysis) -> list[Finding]:
     low = float(np.percentile(found.ratios, 5))
     drop = float(np.median(1 - found.ratios))
     wasted = float(np.sum(1 - found.ratios))
-    clip_s = found.period * study_2019.BATCH_SIZE * study_2019.SAMPLE_SIZE / study_2019.RATE_HZ
+    piece_s = study_2019.SAMPLE_SIZE / study_2019.RATE_HZ
+    clip_s = [piece_s * (found.period * study_2019.BATCH_SIZE - 1), piece_s * found.period * study_2019.BATCH_SIZE]
     share = found.distances[found.period] / max(1, found.distances.sum())
     expected = found.by_chance[found.period] / max(1, found.distances.sum())
     values: dict[str, Any] = {
@@ -40,14 +41,14 @@ def _padding(analysis: Analysis) -> list[Finding]:
         "median_drop": drop, "p05_ratio": low, "wasted_steps": wasted, "clip_seconds": clip_s,
         "at_period": int(found.distances[found.period]), "expected_at_period": float(found.by_chance[found.period]),
     }  # fmt: skip
-    text = f"{found.share:.1%} of the logged losses ({len(found.places):,} of {len(series.losses):,}) are low only "
-    text += "because silence was scored: the reference fills a song's last piece with zeros and counts them."
+    text = f"{100 * found.share:.1f} % of the logged losses ({len(found.places):,} of {len(series.losses):,}) are "
+    text += "low only because silence was scored: the reference fills a song's last piece with zeros and counts them."
     evidence = f"Isolated drops stand {found.period} steps apart {share / expected:.0f} times as often as by chance "
-    evidence += f"(binomial p < 1e-{int(-np.log10(max(found.p, 1e-300)))}), {found.period} steps being one song of "
     evidence += (
-        f"{clip_s:.0f} s. They end near one half of the loss around them (5th percentile {low:.2f}), as they must "
+        f"(binomial p < 1e-{int(-np.log10(max(found.p, 1e-300)))}), and hardly ever further: {found.period} steps "
     )
-    evidence += "if one of the two pieces in a batch is mostly zeros."
+    evidence += f"are one song of {clip_s[0]:.0f} to {clip_s[1]:.0f} s. They end near one half of the loss around them "
+    evidence += f"(5th percentile {low:.2f}), as they must if one of the two pieces in a batch is mostly zeros."
     steps_padded = series.steps[found.places]
     for step in (study_2019.CHECKPOINTS[-1], last):
         if step in steps_padded:
@@ -147,7 +148,7 @@ def _seen(analysis: Analysis, known: bool) -> list[Finding]:
     distinct = [songs * (1 - (1 - 1 / songs) ** number) for number in draws]
     shares = [number / songs for number in distinct]
     text = f"Of the {songs:,} songs only about {distinct[0]:,.0f} to {distinct[1]:,.0f} "
-    text += f"({shares[0]:.0%} to {shares[1]:.0%}) can have been heard at all in {steps:,} steps."
+    text += f"({100 * shares[0]:.1f} to {100 * shares[1]:.1f} %) can have been heard at all in {steps:,} steps."
     evidence = f"A step takes two pieces of 100,000 samples; a whole song makes {np.ceil(pieces):.0f}. "
     evidence += f"That is {whole:,} songs if none was trimmed, and {ends:,} by the ends of songs that show in the log. "
     evidence += "They are drawn with replacement, so some came twice. Songs never louder than an RMS of "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from src.imports import findings_files, findings_log, findings_loss
+from src.imports import claims, findings_files, findings_log, findings_loss
 from src.imports.analysis import Analysis, analyse
 from src.imports.finding import Claim, Finding
 from src.imports.reading import Findings
@@ -60,8 +60,9 @@ def examine(name: str, found: Findings, clips: Sequence[dict[str, Any]], notes: 
     findings += findings_files.findings(found, clips)
     tables["checkpoints"] = findings_files.checkpoints(found)
     tables["clips"] = list(clips)
-    claims = findings_files.claims(found, {item.key: item for item in findings}) if found.known else []
-    return Report(name, found, analysis, tuple(findings), tuple(claims), tables, tuple(notes))
+    findings += claims.more_songs(clips) if found.known else []
+    said = claims.claims({item.key: item for item in findings}) if found.known else []
+    return Report(name, found, analysis, tuple(findings), tuple(said), tables, tuple(notes))
 
 
 def about(found: Findings, report: Report, fingerprint: str) -> dict[str, Any]:

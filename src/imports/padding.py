@@ -87,7 +87,7 @@ def _dips(losses: NDArray[np.float64]) -> NDArray[np.int64]:
     depth = np.full(len(losses) + 2 * APART, np.inf)
     depth[inner + APART] = losses[inner]
     rivals = [depth[inner + APART + shift] for shift in range(1 - APART, APART) if shift]
-    return inner[losses[inner] < np.min(rivals, axis=0)].astype(np.int64)
+    return np.asarray(inner[losses[inner] < np.min(rivals, axis=0)], np.int64)
 
 
 def _around(losses: NDArray[np.float64], place: int) -> float:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -107,9 +108,8 @@ def read(source: Source) -> Findings:
     dilations = attempted(lambda: configuration.dilations_in(params_path)) if params_path else None
     shapes = [index.shapes for index in indexes]
     network = attempted(lambda: configuration.infer(shapes[0], dilations)) if shapes else None
-    if network:
-        for index in indexes[1:]:
-            attempted(lambda network=network, index=index: configuration.check(network, index.shapes))
+    for index in indexes[1:]:
+        attempted(partial(_check, network, index))
     wavs, genres = _wavs(source, network, notes)
     order, order_from = _order(source, generation, known, genres)
     found = Findings(
@@ -118,6 +118,15 @@ def read(source: Source) -> Findings:
     if not (training or generation or indexes or wavs):
         raise Problem("Nothing could be imported:\n" + "\n".join(f"  - {note}" for note in notes))
     return found
+
+
+def _check(network: WaveNetConfig | None, index: Index) -> None:
+    """Say so if an index belongs to another network than the first one does."""
+    try:
+        if network is not None:
+            configuration.check(network, index.shapes)
+    except Problem as problem:
+        raise Problem(f"{index.path.name}: {problem}") from None
 
 
 def _reader(path: Path) -> Callable[[], Index]:
