@@ -6,6 +6,7 @@ metrics/train.json. The run itself lives in work/train/<fingerprint>/ and, as a 
     python -m src.train
 """
 
+import os
 import shutil
 import statistics
 import sys
@@ -19,7 +20,7 @@ from src.music.clipset import ClipSet
 from src.run import checkpoint, config, console, files, identity, journal, layout, tracking
 from src.run.config import Params, step_name
 from src.run.shipping import Shipper
-from src.run.supervisor import supervise
+from src.run.supervisor import BackgroundShipping, supervise
 
 app = console.command_app("Train the WaveNet on the clips, through every interruption.")
 
@@ -64,10 +65,14 @@ def main(
 ) -> None:
     """Train to the last step; the same command goes on after an interruption."""
     run = open_run(config.load(profile=profile))
-    if attempt is not None:  # the child that the supervisor started
+    if attempt is not None:  # the child that the supervisor below started
         from src.run.attempt import train
+        from src.run.workers import Workers
 
-        train(run.params, run.clips, run.fingerprint, run.folder, attempt, automatic)
+        train(run.params, run.clips, run.fingerprint, run.folder, attempt, automatic, Workers(0, 1))
+        return
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        train_under_torchrun(run)
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:
         if not run.finished:
@@ -80,6 +85,28 @@ def main(
             )
         else:
             console.say(f"Run {run.fingerprint} has all its {run.params.profile.train.steps:,} steps already.")
+        publish(run)
+
+
+def train_under_torchrun(run: Run) -> None:
+    """One of several processes: torchrun starts and restarts them all, so there is no supervisor of ours."""
+    from src.run import workers
+    from src.run.attempt import train
+
+    group = workers.join()
+    if not group.leads:
+        train(run.params, run.clips, run.fingerprint, run.folder, 1, False, group)
+        return
+    with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}"):
+        journal.repair(run.journal)
+        number = max(journal.read(run.journal).attempts, default=0) + 1
+        shipping = BackgroundShipping(lambda: connect(run))
+        shipping.start()
+        try:
+            restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+            train(run.params, run.clips, run.fingerprint, run.folder, number, restarted, group)
+        finally:
+            shipping.finish()
         publish(run)
 
 

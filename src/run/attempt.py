@@ -15,15 +15,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 
 from src.errors import Problem
 from src.music.clipset import ClipSet
 from src.run import checkpoint, console, files, journal, provenance, tracking
-from src.run.checkpoint import Checkpoint
 from src.run.config import Params, TrainParams, step_name
-from src.wavenet import batches, mulaw, optimizers
+from src.run.feed import Feed
+from src.run.journal import Journal
+from src.run.keeper import Keeper
+from src.run.supervisor import GIVE_UP
+from src.run.validation import Validation
+from src.run.workers import Workers
+from src.wavenet import optimizers
 from src.wavenet.network import WaveNet, initialise
 from src.wavenet.training import NotFiniteError, TrainingStep
 
@@ -31,65 +35,87 @@ SYNC_EVERY_S = 1.0
 """The journal is forced to the disk this often: what a power failure can cost."""
 
 
-def train(params: Params, clips: ClipSet, fingerprint: str, folder: Path, attempt: int, automatic: bool) -> None:
+def train(
+    params: Params, clips: ClipSet, fingerprint: str, folder: Path, attempt: int, automatic: bool, workers: Workers
+) -> None:
     """Run one attempt.
 
-    folder: work/train/<fingerprint>. attempt: its number, from 1. automatic: started by the supervisor.
-    Raises `Problem` when going on makes no sense (loss not finite, disk full), SystemExit when a signal asked for the
-    end: the last step is saved then.
+    folder: work/train/<fingerprint>. attempt: its number, from 1. automatic: not started by a person.
+    Raises SystemExit when a signal asked for the end (the step under way is finished and saved then), and with status
+    `GIVE_UP`, after a sentence, when going on makes no sense: loss not finite, disk full, out of memory.
     """
     settings = params.profile.train
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True)
     _end_with_parent()
     path = folder / "journal.jsonl"
-    repaired = journal.repair(path)
-    if repaired:
-        console.warn(repaired)
-    recorded = journal.read(path)
-    start, model, state = _resume(params, folder, recorded.last_step)
-    book = journal.Journal(path, attempt)
-    about = {"start_step": start, "automatic": automatic, "pid": os.getpid(), "fingerprint": fingerprint}
-    book.append("attempt", time_ms=tracking.now_ms(), **about, **provenance.describe())
+    if workers.leads:
+        repaired = journal.repair(path)
+        if repaired:
+            console.warn(repaired)
+    recorded = journal.read(path) if workers.leads else journal.View()
+    start, model, state = _resume(params, folder, recorded.last_step, workers)
+    book = Journal(path if workers.leads else Path(os.devnull), attempt)
+    book.append("attempt", time_ms=tracking.now_ms(), **_about(recorded, start, automatic, fingerprint, workers))
+    keeper = Keeper(folder / "checkpoints", fingerprint, params, book) if workers.leads else None
     step = start
     try:
-        with _asked_to_stop() as asked:
-            update = _training_step(settings, model, state)
-            draw = _batches(params, clips)
-            kept = kept_steps(params)
-            with console.progress("training", settings.steps, "steps", start=start) as meter:
+        with _asked_to_stop() as asked, _memory_is_a_problem():
+            update = TrainingStep(
+                model,
+                _optimizer(settings),
+                state,
+                precision=settings.precision,
+                recompute_activations=settings.recompute_activations,
+                l2_regularization=settings.l2_regularization,
+                threads=settings.threads,
+                reduce=workers.average if workers.size > 1 else None,
+            )
+            feed = Feed(params, clips, workers.rows(settings.batch_size))
+            validation = Validation(params, clips) if workers.leads and settings.validate_every else None
+            with console.progress("training", settings.steps if workers.leads else 0, "steps", start=start) as meter:
                 synced = time.monotonic()
                 for step in range(start + 1, settings.steps + 1):
                     began = time.perf_counter()
-                    codes, genre = draw(step)
-                    loss = update(codes, genre, learning_rate(settings, step))
+                    loss = update(*feed.batch(step), learning_rate(settings, step))
                     seconds = time.perf_counter() - began
+                    stop = workers.agree(asked[0] if asked else 0)
+                    if keeper is None:
+                        if stop:
+                            raise SystemExit(128 + stop)
+                        continue
                     book.append("step", step=step, loss=loss, seconds=round(seconds, 6), time_ms=tracking.now_ms())
-                    before = recorded.steps.get(step)
-                    if before is not None and before.loss != loss:
-                        console.warn(f"step {step} gave loss {loss!r} now and {before.loss!r} before the interruption")
-                        book.append("mismatch", step=step, loss=loss, before=before.loss, time_ms=tracking.now_ms())
-                    meter.advance(1, f"loss {loss:.3f}")
-                    if step in kept or step % settings.checkpoint_every == 0 or asked:
-                        book.sync()  # a checkpoint never knows a step that the journal could lose
-                        current = Checkpoint(
-                            step, fingerprint, params.genres, params.profile.model, model.state_dict(), state
-                        )
-                        checkpoint.save(folder / "checkpoints" / step_name(step), current)
-                        prune(folder / "checkpoints", kept, settings.keep_last)
+                    _compare_with_replay(book, recorded, step, loss, exact=workers.size == 1)
+                    if validation is not None and step % settings.validate_every == 0:
+                        bits = validation.bits_per_sample(model)
+                        book.append("validation", step=step, bits_per_sample=bits, time_ms=tracking.now_ms())
+                    if stop or keeper.wants(step):
+                        keeper.save(step, model.state_dict(), state)
                     elif time.monotonic() - synced > SYNC_EVERY_S:
                         synced = time.monotonic()
                         book.sync()
-                    if asked:
-                        raise SystemExit(128 + asked[0])
+                    meter.advance(1, f"loss {loss:.3f}")
+                    if stop:
+                        raise SystemExit(128 + stop)
+        if keeper is not None:
+            keeper.finish()
         book.append("end", time_ms=tracking.now_ms(), cause="finished", step=step)
     except SystemExit:
+        if keeper is not None:
+            keeper.finish()
+            console.say(f"Stopped after step {step}, which is saved. The same command goes on from there.")
         book.append("end", time_ms=tracking.now_ms(), cause="interrupted", step=step)
-        console.say(f"Stopped after step {step}, which is saved. The same command goes on from there.")
         raise
-    except NotFiniteError as problem:
-        book.append("end", time_ms=tracking.now_ms(), cause=f"not finite at step {step}", step=step - 1)
-        raise Problem(f"Step {step}: {problem} The batch is draw(seed={params.study.seed}, step={step}).") from problem
+    except Problem as problem:
+        sentence = str(problem)
+        if isinstance(problem, NotFiniteError):
+            sentence = f"Step {step}: {problem} Its batch is draw(seed={params.study.seed}, step={step})."
+        console.err.print(f"error: {sentence}", markup=False, style="bold red")
+        _end(book, f"gave up: {sentence}", step)
+        raise SystemExit(GIVE_UP) from problem
+    except Exception as error:
+        _end(book, f"crashed: {type(error).__name__}: {error}", step)
+        raise
     finally:
         book.close()
 
@@ -104,83 +130,89 @@ def learning_rate(settings: TrainParams, step: int) -> float:
     return settings.learning_rate * rise * decay
 
 
-def kept_steps(params: Params) -> set[int]:
-    """Steps whose checkpoints are never deleted: the compared ones and the last."""
-    return {*params.compared_steps, params.profile.train.steps}
-
-
-def prune(folder: Path, kept: set[int], keep_last: int) -> None:
-    """Delete checkpoints that are neither kept for good nor among the last `keep_last`."""
-    present = checkpoint.steps(folder)
-    for step in present[:-keep_last]:
-        if step not in kept:
-            files.remove(folder / step_name(step))
-
-
-def _resume(params: Params, folder: Path, last_recorded: int) -> tuple[int, WaveNet, optimizers.State]:
+def _resume(
+    params: Params, folder: Path, last_recorded: int, workers: Workers
+) -> tuple[int, WaveNet, optimizers.State]:
+    """Step, network and optimizer state to go on from: the newest good checkpoint that the journal knows all of."""
     settings = params.profile.train
-    # A kept checkpoint that is missing or damaged is made again, by going back before it.
-    wanted = []
-    for step in sorted(kept_steps(params)):
-        damage = checkpoint.damage(folder / "checkpoints" / step_name(step))
-        if damage is not None:
-            wanted.append(step)
-        if isinstance(damage, checkpoint.DamagedCheckpointError):
-            console.warn(f"{damage} It is made again.")
-            files.remove(folder / "checkpoints" / step_name(step))
-    at_most = min([last_recorded, *(step - 1 for step in wanted)])
-    found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most)
-    for sentence in passed:
-        console.warn(f"{sentence} Going back to the one before it.")
     model = initialise(params.profile.model, params.study.seed)
-    if found is None:
-        start: optimizers.State = _optimizer(settings).start(dict(model.named_parameters()))
-        return 0, model, start
-    model.load_state_dict(found.weights)
-    console.say(f"Going on from the checkpoint of step {found.step}.")
-    return found.step, model, dict(found.optimizer)
+    state: optimizers.State = _optimizer(settings).start(dict(model.named_parameters()))
+    step = 0
+    if workers.leads:
+        # A kept checkpoint that is missing or damaged is made again, by going back before it.
+        at_most = last_recorded
+        for kept in sorted({*params.compared_steps, settings.steps}):
+            place = folder / "checkpoints" / step_name(kept)
+            damage = checkpoint.damage(place)
+            if damage is not None:
+                at_most = min(at_most, kept - 1)
+            if isinstance(damage, checkpoint.DamagedCheckpointError):
+                console.warn(f"{damage} It is made again.")
+                files.remove(place)
+        found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most)
+        for sentence in passed:
+            console.warn(f"{sentence} Going back to the one before it.")
+        if found is not None:
+            step = found.step
+            model.load_state_dict(found.weights)
+            state |= found.optimizer  # an imported checkpoint has no moments: they start as new
+            console.say(f"Going on from the checkpoint of step {step}.")
+    shared = torch.tensor(step)
+    workers.follow_leader([shared, *model.state_dict().values(), *(state[name] for name in sorted(state))])
+    return int(shared), model, state
+
+
+def _about(
+    recorded: journal.View, start: int, automatic: bool, fingerprint: str, workers: Workers
+) -> dict[str, int | bool | str]:
+    """What the journal says of an attempt at its start."""
+    known = provenance.describe()
+    before = [attempt.details.get("machine") for attempt in recorded.attempts.values()][-1:]
+    return {
+        "start_step": start,
+        "replays": max(0, recorded.last_step - start),
+        "automatic": automatic,
+        "moved": bool(before and before[0] and before[0] != known["machine"]),
+        "pid": os.getpid(),
+        "processes": workers.size,
+        "fingerprint": fingerprint,
+        **known,
+    }
+
+
+def _compare_with_replay(book: Journal, recorded: journal.View, step: int, loss: float, *, exact: bool) -> None:
+    """A step done again after an interruption must give the same loss; say so if it does not."""
+    before = recorded.steps.get(step)
+    if before is None or before.loss == loss:
+        return
+    if exact or not math.isclose(before.loss, loss, rel_tol=1e-4):
+        console.warn(f"step {step} gave loss {loss!r} now and {before.loss!r} before the interruption")
+    book.append("mismatch", step=step, loss=loss, before=before.loss, time_ms=tracking.now_ms())
 
 
 def _optimizer(settings: TrainParams) -> optimizers.Optimizer:
     return optimizers.create(settings.optimizer, momentum=settings.momentum, epsilon=settings.epsilon)
 
 
-def _training_step(settings: TrainParams, model: WaveNet, state: optimizers.State) -> TrainingStep:
-    return TrainingStep(
-        model,
-        _optimizer(settings),
-        state,
-        precision=settings.precision,
-        recompute_activations=settings.recompute_activations,
-        l2_regularization=settings.l2_regularization,
-    )
+def _end(book: Journal, cause: str, step: int) -> None:
+    """Write the end line; on a full disk the supervisor writes it when there is room."""
+    try:
+        book.append("end", time_ms=tracking.now_ms(), cause=cause, step=step)
+    except Problem:
+        console.warn(f"the journal could not take its last line ({cause})")
 
 
-class _batches:  # noqa: N801  (a function with its tables computed once)
-    """The batch of a step, as a function of the step: codes (batch, receptive_field + n) and genre ids (batch,)."""
-
-    def __init__(self, params: Params, clips: ClipSet) -> None:
-        self._params = params
-        self._clips = clips
-        self._train = [index for index, clip in enumerate(clips.clips) if clip.split == "train"]
-        self._lengths = [clips.clips[index].frames for index in self._train]
-        self._genres = [params.genres.index(clips.clips[index].genre) for index in self._train]
-        self._crop = params.profile.model.receptive_field + params.profile.train.sample_size
-
-    def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        settings = self._params.profile.train
-        rows = batches.draw(
-            self._params.study.seed,
-            step,
-            settings.batch_size,
-            self._crop,
-            self._lengths,
-            self._genres,
-            settings.balance,
-        )
-        audio = np.stack([self._clips.read(self._train[clip], start, self._crop) for clip, start in rows])
-        codes = mulaw.encode(audio, self._params.profile.model.quantization_channels)
-        return torch.from_numpy(codes), torch.tensor([self._genres[clip] for clip, _ in rows])
+@contextmanager
+def _memory_is_a_problem() -> Iterator[None]:
+    """Say what to lower when memory runs out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+            raise
+        raise Problem(
+            "Memory ran out: lower train.batch_size or train.sample_size, or set train.recompute_activations to true."
+        ) from error
 
 
 @contextmanager
@@ -202,6 +234,6 @@ def _asked_to_stop() -> Iterator[list[int]]:
 
 
 def _end_with_parent() -> None:
-    """Ask Linux to send SIGTERM when the supervisor dies: no attempt goes on unwatched."""
+    """Ask Linux to send SIGTERM when the parent dies: no attempt goes on unwatched."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

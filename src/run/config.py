@@ -90,6 +90,8 @@ class TrainParams(Section):
     checkpoint_every: int = Field(ge=1)
     keep_last: int = Field(ge=1)
     """Checkpoints kept besides the compared ones."""
+    validate_every: int = Field(default=0, ge=0)
+    """Score the held-out clips every so many steps; 0: never while training."""
     precision: Literal["float32", "bfloat16"] = "float32"
     recompute_activations: bool = False
     threads: int = Field(ge=1)

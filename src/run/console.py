@@ -107,15 +107,18 @@ def run(app: typer.Typer) -> None:
     def stop(signum: int, _frame: Any) -> None:
         raise SystemExit(128 + signum)
 
+    # Both, so that click does not turn Ctrl-C into its own "Aborted!".
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     try:
         app()
     except Problem as problem:
         err.print(f"error: {problem}", markup=False, style="bold red")
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("Interrupted; what was finished is kept. The same command goes on from there.", markup=False)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            err.print("Interrupted; what was finished is kept. The same command goes on from there.", markup=False)
+        raise
     except BrokenPipeError:
         # `| head` closed the pipe: the reader has what it wanted.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,7 +10,16 @@ from pathlib import Path
 
 from src.run.config import Params
 
-NUMERICAL_SOURCES = ("mulaw", "network", "optimizers", "batches", "training")
+NUMERICAL_SOURCES = (
+    "mulaw",
+    "network",
+    "fused",
+    "fused_kernels",
+    "packing",
+    "optimizers",
+    "batches",
+    "training",
+)
 """Modules of src/wavenet/ that decide the numbers of a training step."""
 
 NOT_IDENTITY = {"steps", "checkpoint_every", "keep_last", "validate_every"}

@@ -1,5 +1,6 @@
 """Where a result came from: code, inputs, machine and versions, as short strings without anything private."""
 
+import hashlib
 import os
 import platform
 import socket
@@ -19,6 +20,7 @@ def describe(root: Path = Path()) -> dict[str, str]:
     """
     known = {
         "host": socket.gethostname(),
+        "machine": machine(),
         "platform": platform.platform(),
         "processor": processor(),
         "processors": str(os.cpu_count() or 0),
@@ -36,6 +38,18 @@ def describe(root: Path = Path()) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return known
+
+
+def machine() -> str:
+    """Twelve digits that stay the same when a machine is renamed and differ between machines.
+
+    A hash of the system's own id, or, where there is none, of the host's name and processor.
+    """
+    try:
+        own = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        own = ""
+    return hashlib.sha256(f"wavenet-study {own or socket.gethostname() + processor()}".encode()).hexdigest()[:12]
 
 
 def git(root: Path, *arguments: str) -> str:

@@ -30,12 +30,16 @@ class Shipper:
     open_attempt: tuple[int, int] | None = None
     """The attempt without an end so far, and the time of its last line."""
 
+    last_time_ms: int = 0
+    """Time of the last line sent: what follows it is downtime, if an attempt begins."""
+
     def __post_init__(self) -> None:
         known = self._remembered()
         if known.get("uri") == self.store.uri and known.get("run_id") == self.run_id:
             self.offset, self.last_step = int(known["offset"]), int(known["last_step"])
             self.attempts = {int(number): str(run) for number, run in known["attempts"].items()}
             self.open_attempt = tuple(known["open_attempt"]) if known["open_attempt"] else None
+            self.last_time_ms = int(known["last_time_ms"])
         else:
             # What the journal's memory lost, MLflow still knows: steps it has are not sent a second time.
             self.last_step = self.store.last_step(self.run_id, "loss")
@@ -64,6 +68,10 @@ class Shipper:
 
     def _take(self, record: dict[str, Any], points: list[Point]) -> None:
         at = int(record.get("time_ms", 0))
+        self._match(record, points, at)
+        self.last_time_ms = at or self.last_time_ms
+
+    def _match(self, record: dict[str, Any], points: list[Point], at: int) -> None:
         match record["kind"]:
             case "step":
                 step = int(record["step"])
@@ -86,7 +94,12 @@ class Shipper:
                 tags = {key: str(value) for key, value in record.items() if key not in ("kind", "attempt", "time_ms")}
                 self.attempts[number] = self.store.attempt(self.run_id, number, at, tags)
                 self.open_attempt = (number, at)
-                points.append(("attempt", float(number), at, int(record["start_step"])))
+                start = int(record["start_step"])
+                points.append(("attempt", float(number), at, start))
+                if self.last_time_ms:
+                    points.append(("replayed_steps", float(record.get("replays", 0)), at, start))
+                    points.append(("downtime_seconds", max(0, at - self.last_time_ms) / 1000, at, start))
+                self.store.status(self.run_id, "RUNNING")
             case "end":
                 number = int(record["attempt"])
                 cause = str(record["cause"])
@@ -94,6 +107,7 @@ class Shipper:
                     self.store.tag(self.attempts[number], {"cause": cause})
                     ended = "FINISHED" if cause == "finished" else "KILLED" if cause == "interrupted" else "FAILED"
                     self.store.status(self.attempts[number], ended, at)
+                    self.store.status(self.run_id, ended, at)
                 if self.open_attempt is not None and self.open_attempt[0] == number:
                     self.open_attempt = None
 
@@ -112,6 +126,7 @@ class Shipper:
                 "run_id": self.run_id,
                 "offset": self.offset,
                 "last_step": self.last_step,
+                "last_time_ms": self.last_time_ms,
                 "attempts": {str(number): run for number, run in self.attempts.items()},
                 "open_attempt": list(self.open_attempt) if self.open_attempt else None,
             },

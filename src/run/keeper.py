@@ -1,0 +1,76 @@
+"""Which checkpoints are written and kept, and their writing beside the training.
+
+In: weights and optimizer state at a step. Out: checkpoint folders. Tensors are copied at once, hashed and written by
+one thread while the next steps are computed.
+"""
+
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from src.run import checkpoint, files
+from src.run.checkpoint import Checkpoint
+from src.run.config import Params, step_name
+from src.run.journal import Journal
+
+SPARE = 5
+"""With room for fewer checkpoints than this, only the newest is kept besides the compared ones."""
+
+
+class Keeper:
+    """Writes and deletes the checkpoints of one run."""
+
+    def __init__(self, folder: Path, fingerprint: str, params: Params, book: Journal) -> None:
+        settings = params.profile.train
+        self._folder = folder
+        self._fingerprint = fingerprint
+        self._params = params
+        self._book = book
+        self._every, self._keep_last = settings.checkpoint_every, settings.keep_last
+        self._kept = {*params.compared_steps, settings.steps}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        for rest in folder.glob(".step-*"):
+            files.remove(rest)  # what a killed attempt was writing
+
+    def wants(self, step: int) -> bool:
+        """Whether this step's checkpoint is written."""
+        return step in self._kept or step % self._every == 0
+
+    def save(self, step: int, weights: Mapping[str, torch.Tensor], optimizer: Mapping[str, torch.Tensor]) -> None:
+        """Copy the state and write it beside the training. Raises what the write before this one met."""
+        self.finish()
+        self._book.sync()  # a checkpoint never knows a step that the journal could lose
+        current = Checkpoint(
+            step,
+            self._fingerprint,
+            self._params.genres,
+            self._params.profile.model,
+            {name: tensor.detach().clone() for name, tensor in weights.items()},
+            {name: tensor.detach().clone() for name, tensor in optimizer.items()},
+        )
+        self._writing = self._thread.submit(self._write, current)
+
+    def finish(self) -> None:
+        """Wait for the write under way; raises what it met (`Problem` if the disk is full)."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(self, current: Checkpoint) -> None:
+        place = self._folder / step_name(current.step)
+        checkpoint.save(place, current)
+        size = sum(path.stat().st_size for path in place.iterdir())
+        tight = shutil.disk_usage(self._folder).free < SPARE * size
+        self.prune(1 if tight else self._keep_last)
+
+    def prune(self, keep_last: int) -> None:
+        """Delete checkpoints that are neither kept for good nor among the last; never the newest good one."""
+        present = checkpoint.steps(self._folder)
+        for step in present[: max(0, len(present) - keep_last)]:
+            if step not in self._kept:
+                files.remove(self._folder / step_name(step))

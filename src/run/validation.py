@@ -1,0 +1,44 @@
+"""Bits per sample on held-out songs while the training goes on.
+
+In: the network and the validation clips. Out: mean bits per sample of each genre. Always the same stretches, nothing
+random, no gradient: the training does not notice. `src.evaluate` measures more of each song, with intervals.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from src.music.clipset import ClipSet
+from src.run.config import Params
+from src.wavenet import mulaw
+from src.wavenet.network import WaveNet, loss
+
+STRETCH_SAMPLES = 8_000
+"""Scored samples of each held-out clip, taken from its middle."""
+
+
+class Validation:
+    """Scores the same stretch of every held-out clip each time."""
+
+    def __init__(self, params: Params, clips: ClipSet) -> None:
+        self._genres = params.genres
+        context = params.profile.model.receptive_field
+        self._stretches: list[tuple[int, torch.Tensor]] = []
+        for index, clip in enumerate(clips.clips):
+            scored = min(STRETCH_SAMPLES, clip.frames - context)
+            if clip.split == "validation" and scored > 0:
+                start = (clip.frames - context - scored) // 2
+                audio = clips.read(index, start, context + scored)
+                codes = mulaw.encode(audio, params.profile.model.quantization_channels)
+                self._stretches.append((params.genres.index(clip.genre), torch.from_numpy(codes[np.newaxis])))
+
+    def bits_per_sample(self, model: WaveNet) -> dict[str, float]:
+        """Genre → mean bits per sample over its held-out clips."""
+        found: dict[str, list[float]] = {}
+        conditioned = model.config.global_condition_channels is not None
+        with torch.inference_mode():
+            for genre, codes in self._stretches:
+                nats = loss(model, codes, torch.tensor([genre]) if conditioned else None)
+                found.setdefault(self._genres[genre], []).append(float(nats) / math.log(2))
+        return {genre: sum(bits) / len(bits) for genre, bits in sorted(found.items())}

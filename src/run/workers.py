@@ -1,0 +1,80 @@
+"""Several training processes as one: torchrun starts them, gradients are averaged, the batch is shared out by rows.
+
+In: the environment torchrun sets (RANK, WORLD_SIZE). With one process nothing here does anything. The global batch of a
+step is the same for any number of processes; only the order in which gradients are added differs.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+
+from src.errors import Problem
+
+SILENCE_S = 300
+"""A process that hears nothing from the others for this long gives up, and torchrun starts all again."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process among those that train one run."""
+
+    rank: int
+    size: int
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process keeps the journal, the checkpoints and the talking."""
+        return self.rank == 0
+
+    def rows(self, batch_size: int) -> range:
+        """Rows of the batch that this process computes. Raises `Problem` if they cannot be shared evenly."""
+        if batch_size % self.size:
+            raise Problem(
+                f"A batch of {batch_size} cannot be shared evenly by {self.size} processes: set train.batch_size to a "
+                "multiple of them, or start fewer."
+            )
+        share = batch_size // self.size
+        return range(self.rank * share, (self.rank + 1) * share)
+
+    def average(self, tensors: list[torch.Tensor]) -> None:
+        """Average tensors over all processes, in place (one message for all of them)."""
+        if self.size == 1:
+            return
+        flat = torch.cat([tensor.reshape(-1).float() for tensor in tensors])
+        dist.all_reduce(flat)
+        flat /= self.size
+        start = 0
+        for tensor in tensors:
+            tensor.copy_(flat[start : start + tensor.numel()].reshape(tensor.shape))
+            start += tensor.numel()
+
+    def agree(self, value: int) -> int:
+        """The largest value any process has: one that was asked to stop stops all at the same step."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor(value)
+        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+        return int(shared)
+
+    def follow_leader(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Take over the leader's values: only the leader's disk has to hold the checkpoint."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
+
+
+def started_by_torchrun() -> bool:
+    """Whether torchrun started this process; it then restarts it too, in place of our supervisor."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def join() -> Workers:
+    """Meet the other processes, if torchrun started any."""
+    if not started_by_torchrun():
+        return Workers(0, 1)
+    dist.init_process_group("gloo", timeout=timedelta(seconds=SILENCE_S))
+    return Workers(dist.get_rank(), dist.get_world_size())
