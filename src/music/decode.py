@@ -92,18 +92,19 @@ def ffmpeg_executable() -> str:
 
 @contextmanager
 def _open_ffmpeg(path: Path) -> Iterator[Sound]:
-    # A WAV header on the pipe carries rate and channels ahead of the samples, so one process does it all.
+    # The header on the pipe carries rate and channels ahead of the samples, so one process does it all. Wave64,
+    # because a plain WAV cannot be longer than 4 GiB.
     command: list[str | bytes] = [
         ffmpeg_executable(), "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-threads", "1",
         "-protocol_whitelist", "file,pipe", "-i", b"file:" + os.fsencode(path),
         "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-bitexact",
-        "-c:a", "pcm_f32le", "-f", "wav", "pipe:1",
+        "-c:a", "pcm_f32le", "-f", "w64", "pipe:1",
     ]  # fmt: skip
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
         try:
             assert process.stdout is not None
-            head = _wav_head(process.stdout.read)
+            head = _head(process.stdout.read)
             if head is None:
                 process.wait()
                 raise Undecodable(_explain(_tail(errors)))
@@ -116,16 +117,16 @@ def _open_ffmpeg(path: Path) -> Iterator[Sound]:
                 process.stdout.close()
 
 
-def _wav_head(read: Callable[[int], bytes]) -> tuple[int, int] | None:
-    """(rate, channels) of the WAV header at the beginning of a pipe, read up to its first sample."""
-    if read(12)[8:12] != b"WAVE":
+def _head(read: Callable[[int], bytes]) -> tuple[int, int] | None:
+    """(rate, channels) of the Wave64 header at the beginning of a pipe, read up to its first sample."""
+    if not read(40).startswith(b"riff"):
         return None
     layout = None
-    while len(head := read(8)) == 8:
-        if head[:4] == b"data":
+    while len(head := read(24)) == 24:
+        if head.startswith(b"data"):
             return layout
-        body = read(int.from_bytes(head[4:8], "little"))
-        if head[:4] == b"fmt ":
+        body = read(int.from_bytes(head[16:24], "little") + 7 - 24 & ~7)
+        if head.startswith(b"fmt "):
             layout = int.from_bytes(body[4:8], "little"), int.from_bytes(body[2:4], "little")
     return None
 

@@ -57,11 +57,14 @@ class _Found(NamedTuple):
     dates: list[str]
 
 
-_ID3_GENRE = ("TCON", "TCO")
-_ID3_DATES = ("TDRC", "TYER", "TYE", "TDRL", "TDOR", "TORY", "TOR")
+_ID3_GENRE = ("TCON",)
+_ID3_DATES = ("TDRC", "TYER", "TDRL", "TDOR", "TORY")
 # Plain text frames in place of mutagen's: its time stamps drop dates such as "c. 1725", and frames that are not
 # listed (covers of 10 MB) are not parsed at all.
-_ID3_FRAMES = {name: type(name, (TextFrame,), {}) for name in (*_ID3_GENRE, *_ID3_DATES)}
+_ID3_TEXTS = {name: type(name, (TextFrame,), {}) for name in (*_ID3_GENRE, *_ID3_DATES)}
+# The three-letter frames of ID3v2.2; mutagen turns a frame with such a name into its base.
+_ID3_SHORT = {"TCO": "TCON", "TYE": "TYER", "TOR": "TORY"}
+_ID3_FRAMES = _ID3_TEXTS | {short: type(short, (_ID3_TEXTS[long],), {}) for short, long in _ID3_SHORT.items()}
 
 _GENRE_KEYS = ("genre", "wm/genre", "©gen", "ignr", "----:com.apple.itunes:genre")
 _DATE_KEYS = (
@@ -122,7 +125,7 @@ def _id3_frames(file: BinaryIO) -> _Found:
     file.seek(0)
     tag = mutagen.id3.ID3()
     tag.load(fileobj=file, known_frames=_ID3_FRAMES, translate=False, load_v1=False)
-    texts = {name: [str(text) for frame in tag.getall(name) for text in frame.text] for name in _ID3_FRAMES}
+    texts = {name: [str(text) for frame in tag.getall(name) for text in frame.text] for name in _ID3_TEXTS}
     return _Found(
         [text for name in _ID3_GENRE for text in texts[name]],
         [text for name in _ID3_DATES for text in texts[name]],
