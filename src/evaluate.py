@@ -8,10 +8,10 @@ sentence in the file and the rest is still measured. docs/measures.md explains e
 """
 
 from pathlib import Path
+from threading import Lock
 from typing import Annotated
 
 import numpy as np
-import torch
 import typer
 
 from src.errors import Problem
@@ -44,7 +44,6 @@ def main(
     """Measure a run's checkpoints and generations."""
     params = config.load(profile=profile)
     place = layout.imported(run) if run else layout.current()
-    torch.set_num_threads(params.profile.train.threads)
     found = result.to_json(evaluate(place, params, own=run is None))
     files.write_json(place.metrics / "evaluate.json", found)
     files.write_json(place.metrics / "summary.json", result.summary(found))
@@ -168,13 +167,20 @@ def score(folder: Path, step: int, params: Params, found: Evaluation) -> None:
     network.load_state_dict(loaded.weights)
     total = heldout.predictions(found.songs, len(params.genres))
     with console.progress(f"scoring step {step}", total, "samples") as meter:
+        lock = Lock()
+
+        def advance(samples: int) -> None:
+            with lock:
+                meter.advance(samples)
+
         scores = heldout.score(
             network,
             loaded.model.receptive_field,
             found.songs,
             params.genres,
             silence=mulaw.silence(loaded.model.quantization_channels),
-            done=meter.advance,
+            done=advance,
+            workers=params.profile.train.threads,
         )
     found.add_scores(step, loaded.model.receptive_field, scores)
 

@@ -93,7 +93,8 @@ ENTRIES = (
 )  # fmt: skip
 
 BY_NAME = {entry.name: entry for entry in ENTRIES}
-UNITS = {entry.name: entry.unit for entry in ENTRIES}
+UNITS = {entry.name: "share" if entry.percent else entry.unit for entry in ENTRIES}
+"""Unit of each measure as metrics/evaluate.json has it."""
 
 REFERENCES = {
     "real": "held-out songs of the genre (the ceiling)",

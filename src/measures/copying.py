@@ -24,6 +24,9 @@ RUN_FRAMES = 32
 ERROR_SHARE = 0.30
 """Share of differing bits below which they nearly agree; unrelated audio has 0.5, give or take 0.04."""
 
+EDGE_FRAMES, EDGE_ERROR_SHARE = 8, 0.35
+"""The ends of a match are cut until so many frames there agree to this share of bits."""
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -57,8 +60,18 @@ def fingerprint(audio: Audio, rate_hz: int) -> Fingerprint:
 
 def longest_match(heard: Fingerprint, song: Fingerprint) -> Match:
     """The longest stretch of `heard` that nearly agrees with a stretch of `song` of the same speed."""
-    run, start, other = _search(heard.bits, heard.loud, song.bits, song.loud, RUN_FRAMES, 32 * RUN_FRAMES * ERROR_SHARE)
-    return Match(float(run) * HOP_S, float(start) * HOP_S, float(other) * HOP_S)
+    most = int(32 * RUN_FRAMES * ERROR_SHARE)
+    run, start, other = _search(heard.bits, heard.loud, song.bits, song.loud, RUN_FRAMES, most)
+    if not run:
+        return Match(0.0, 0.0, 0.0)
+    # Windows of a second that nearly agree reach up to half a second past the copy: cut the ends that do not agree.
+    differ = np.unpackbits((heard.bits[start : start + run] ^ song.bits[other : other + run]).view(np.uint8)) != 0
+    share = differ.reshape(run, 32).mean(axis=1)
+    near = np.flatnonzero(np.convolve(share, np.full(EDGE_FRAMES, 1 / EDGE_FRAMES), mode="valid") <= EDGE_ERROR_SHARE)
+    if len(near) == 0:
+        return Match(0.0, 0.0, 0.0)
+    first, last = int(near[0]), int(near[-1]) + EDGE_FRAMES
+    return Match((last - first) * HOP_S, (start + first) * HOP_S, (other + first) * HOP_S)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -5,10 +5,13 @@ metrics/evaluate.json: bits per sample, genre guessed from likelihood, bits by l
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from src.measures import intervals, likelihood, scoring
 from src.measures.likelihood import Codes, Floats, Window
@@ -35,7 +38,7 @@ class Scores:
     own: tuple[Floats, ...]
     """Mean bits of each window under the song's own genre."""
     genres: tuple[Floats, ...]
-    """(genres, windows) bits under every genre, of the windows that `conditioning_windows` chooses."""
+    """(genres, windows) bits under every genre, of the windows that `conditioning_places` chooses."""
     context: tuple[Floats, ...]
     """(starts, ranges) bits by length of context."""
 
@@ -82,17 +85,17 @@ def score_baselines(counts: Mapping[str, Codes], songs: Sequence[Song]) -> dict[
     return {genre: {name: measured[name][genre] for name in rows} for genre in sorted({song.genre for song in known})}
 
 
-def conditioning_windows(song: Song) -> tuple[Window, ...]:
-    """A few of the song's windows, spread over it."""
+def conditioning_places(song: Song) -> list[int]:
+    """Which of the song's windows are scored under every genre: a few, spread over it."""
     count = min(CONDITIONING_WINDOWS, len(song.windows))
-    places = np.linspace(0, len(song.windows) - 1, count).round().astype(int)
-    return tuple(song.windows[place] for place in places)
+    return sorted(set(np.linspace(0, len(song.windows) - 1, count).round().astype(int).tolist()))
 
 
 def predictions(songs: Sequence[Song], genres: int) -> int:
     """How many predictions `score` makes, for a progress bar."""
     own = sum(window.length for song in songs for window in song.windows)
-    return own + genres * sum(window.length for song in songs for window in conditioning_windows(song))
+    others = sum(song.windows[place].length for song in songs for place in conditioning_places(song))
+    return own + (genres - 1) * others
 
 
 def score(
@@ -104,19 +107,31 @@ def score(
     silence: int = 128,
     done: Callable[[int], None] = lambda samples: None,
     device: str = "cpu",
+    workers: int = 1,
 ) -> Scores:
-    """Score every song with one checkpoint's network."""
-    own, under, context = [], [], []
-    for song in songs:
-        genre = genres.index(song.genre)
-        own.append(scoring.window_bits(network, receptive_field, song.codes, song.windows, [genre], done, device)[0])
-        chosen = conditioning_windows(song)
-        everyone = list(range(len(genres)))
-        under.append(scoring.window_bits(network, receptive_field, song.codes, chosen, everyone, done, device))
-        last = len(song.codes) - receptive_field - 1
-        starts = np.linspace(0, last, CONTEXT_STARTS).astype(int).tolist()
-        context.append(scoring.context_bits(network, receptive_field, song.codes, starts, genre, silence, device))
-    return Scores(tuple(own), tuple(under), tuple(context))
+    """Score every song with one checkpoint's network, `workers` songs at a time.
+
+    Each song is scored by one thread alone, so the figures do not depend on how many there are. `done` is called from
+    these threads.
+    """
+
+    def one(song: Song) -> tuple[Floats, Floats, Floats]:
+        torch.set_num_threads(1)
+        genre, chosen = genres.index(song.genre), conditioning_places(song)
+        rest = [place for place in range(len(song.windows)) if place not in chosen]
+        score_windows = partial(scoring.window_bits, network, receptive_field, song.codes, done=done, device=device)
+        under = score_windows([song.windows[place] for place in chosen], list(range(len(genres))))
+        own = np.zeros(len(song.windows))
+        own[chosen] = under[genre]
+        own[rest] = score_windows([song.windows[place] for place in rest], [genre])[0]
+        starts = np.linspace(0, len(song.codes) - receptive_field - 1, CONTEXT_STARTS).astype(int).tolist()
+        context = scoring.context_bits(network, receptive_field, song.codes, starts, genre, silence, device)
+        return own, under, context
+
+    with ThreadPoolExecutor(workers) as pool:
+        found = list(pool.map(one, songs))
+    own, under, context = zip(*found, strict=True)
+    return Scores(own, under, context)
 
 
 def scored(songs: Sequence[Song], genre: str) -> dict[str, int]:

@@ -64,7 +64,9 @@ def spread_windows(frames: int, context: int, total: int, length: int) -> list[W
         starts = range(context, frames, length)
         return [Window(start, min(length, frames - start)) for start in starts]
     count = max(1, math.ceil(total / length))
-    gaps = (room - min(length, room)) / max(1, count - 1)
+    if count == 1:
+        return [Window(context + (room - min(length, room)) // 2, min(length, room))]
+    gaps = (room - min(length, room)) / (count - 1)
     return [Window(context + round(k * gaps), min(length, room)) for k in range(count)]
 
 

@@ -13,8 +13,8 @@ from src.measures.likelihood import Codes, Floats, Window, position_edges, targe
 
 Network = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-CHUNK_SAMPLES = 16_000
-"""Predictions made in one forward pass; with 256 codes their logits take 16 MB."""
+CHUNK_SAMPLES = 4_000
+"""Predictions made in one forward pass: few enough for the cache, and with 256 codes their logits take 4 MB."""
 
 
 def window_bits(
@@ -32,6 +32,8 @@ def window_bits(
     number of predictions after each forward pass.
     """
     found = np.zeros((len(genres), len(windows)))
+    if not windows:
+        return found
     weights = np.array([window.length for window in windows], dtype=np.float64)
     for place, start, length in _pieces(windows, max(1, CHUNK_SAMPLES // len(genres))):
         piece = torch.from_numpy(codes[start - receptive_field : start + length].astype(np.int64)).to(device)
