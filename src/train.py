@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from src.music.clipset import ClipSet
-from src.run import checkpoint, config, console, files, identity, journal, layout, tracking
+from src.run import checkpoint, config, console, files, identity, journal, layout, shipping, tracking
 from src.run.config import Params, step_name
 from src.run.shipping import Shipper
 from src.run.supervisor import BackgroundShipping, supervise
@@ -85,6 +85,7 @@ def main(
             )
         else:
             console.say(f"Run {run.fingerprint} has all its {run.params.profile.train.steps:,} steps already.")
+            ship_the_rest(run)
         publish(run)
 
 
@@ -100,13 +101,13 @@ def train_under_torchrun(run: Run) -> None:
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}"):
         journal.repair(run.journal)
         number = max(journal.read(run.journal).attempts, default=0) + 1
-        shipping = BackgroundShipping(lambda: connect(run))
-        shipping.start()
+        sender = BackgroundShipping(lambda: connect(run))
+        sender.start()
         try:
             restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
             train(run.params, run.clips, run.fingerprint, run.folder, number, restarted, group)
         finally:
-            shipping.finish()
+            sender.finish()
         publish(run)
 
 
@@ -126,6 +127,14 @@ def connect(run: Run) -> Shipper:
         counts[f"{clip.split}_{clip.genre}"] += 1
     store.dataset(run_id, "clips", run.clips.digest, counts)
     return Shipper(store, run_id, run.folder)
+
+
+def ship_the_rest(run: Run) -> None:
+    """Send what MLflow did not take while the training ran."""
+    if shipping.shipped_step(run.folder) < journal.read(run.journal).last_step:
+        sender = BackgroundShipping(lambda: connect(run))
+        sender.start()
+        sender.finish()
 
 
 def publish(run: Run) -> None:

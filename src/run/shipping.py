@@ -5,12 +5,15 @@ step is always the same point with the same time stamp, and MLflow drops exact r
 anywhere and sent again. Only lines that are safe on the disk are sent: MLflow never knows more than the journal.
 """
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from src.run import files, journal
 from src.run.tracking import Point, Store
+
+MEMORY = "shipped.json"
 
 MOST_LINES = 5000
 """Lines read into memory at once."""
@@ -34,7 +37,7 @@ class Shipper:
     """Time of the last line sent: what follows it is downtime, if an attempt begins."""
 
     def __post_init__(self) -> None:
-        known = self._remembered()
+        known = _remembered(self.training)
         if known.get("uri") == self.store.uri and known.get("run_id") == self.run_id:
             self.offset, self.last_step = int(known["offset"]), int(known["last_step"])
             self.attempts = {int(number): str(run) for number, run in known["attempts"].items()}
@@ -111,16 +114,9 @@ class Shipper:
                 if self.open_attempt is not None and self.open_attempt[0] == number:
                     self.open_attempt = None
 
-    def _remembered(self) -> dict[str, Any]:
-        path = self.training / "shipped.json"
-        if not path.is_file():
-            return {}
-        value = files.read_json(path, made_by="python -m src.train")
-        return value if isinstance(value, dict) else {}
-
     def _remember(self) -> None:
         files.write_json(
-            self.training / "shipped.json",
+            self.training / MEMORY,
             {
                 "uri": self.store.uri,
                 "run_id": self.run_id,
@@ -131,3 +127,17 @@ class Shipper:
                 "open_attempt": list(self.open_attempt) if self.open_attempt else None,
             },
         )
+
+
+def shipped_step(training: Path) -> int:
+    """The last step of a run that MLflow is known to have."""
+    return int(_remembered(training).get("last_step", 0))
+
+
+def _remembered(training: Path) -> dict[str, Any]:
+    """What was sent; nothing if the memory is missing or damaged, which only means that MLflow is asked again."""
+    try:
+        value = json.loads((training / MEMORY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
