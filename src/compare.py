@@ -84,11 +84,11 @@ def parse_steps(words: Sequence[str]) -> tuple[int, ...]:
     A comma parts two steps: 15,000 is the steps 15 and 0. Raises `Problem` for a word that is not a step.
     """
     found = []
-    for word in re.split(r"[\s,;:/]+|\.\.+", " ".join(words)):
+    for word in re.split(r"[\s,;:]+|(?<=[0-9])\.\.+(?=[0-9])", " ".join(words)):
         text = word.strip("[]()'\"").casefold()
         if text in BETWEEN_STEPS or text in ("step", "steps"):
             continue
-        match = re.fullmatch(r"(?:steps?[-_ =]?)?(\d[\d_]*)", text)
+        match = re.fullmatch(r"(?:steps?[-_=]?)?([0-9][0-9_]*)", text)
         if match is None:
             raise Problem(f"{word!r} is not a step. Write steps as numbers: --steps 20 15000")
         found.append(int(match[1].replace("_", "")))

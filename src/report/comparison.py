@@ -212,15 +212,7 @@ def _clips(places: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
         wav = folder / name
         mp3 = wav.with_suffix(".mp3")
         primer = int(item.get("primer_frames", 0))
-        sound, trouble = None, ""
-        try:
-            sound = sounds.read(wav, primer)
-            if sound.silent:
-                trouble = "This clip is silent."
-            elif item.get("sha256") and files.sha256_of(wav) != item["sha256"]:
-                trouble = "This file is not the one that was generated: its digest differs from generation.json."
-        except Problem as problem:
-            trouble = str(problem)
+        sound, whole, trouble = _sound(wav, mp3, primer, item)
         taken = timed.get((genre, number), {})
         found.append(
             Clip(
@@ -228,8 +220,8 @@ def _clips(places: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
                 genre=genre,
                 number=number,
                 sound=sound,
-                wav=wav if sound else None,
-                mp3=mp3 if mp3.is_file() else None,
+                wav=wav if whole else None,
+                mp3=mp3 if sound and mp3.is_file() else None,
                 primer_s=primer / int(content.get("rate_hz", 16000)),
                 digest=str(item.get("sha256", "")),
                 seconds=float(taken["seconds"]) if "seconds" in taken else None,
@@ -238,6 +230,25 @@ def _clips(places: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
             )
         )
     return found
+
+
+def _sound(wav: Path, mp3: Path, primer: int, item: dict[str, Any]) -> tuple[sounds.Sound | None, bool, str]:
+    """What can be shown of a clip, whether its wav is whole, and what is wrong.
+
+    A damaged wav does not silence the clip: its mp3 is the same sound.
+    """
+    try:
+        sound = sounds.read(wav, primer, frames=item.get("frames"))
+    except Problem as problem:
+        try:
+            return sounds.read(mp3, primer), False, f"{problem} The mp3 is shown instead."
+        except Problem:
+            return None, False, str(problem)
+    if sound.silent:
+        return sound, True, "This clip is silent."
+    if item.get("sha256") and files.sha256_of(wav) != item["sha256"]:
+        return sound, True, "This file is not the one that was generated: its digest is not that of generation.json."
+    return sound, True, ""
 
 
 def _generated(places: RunFiles) -> tuple[int, ...]:

@@ -63,14 +63,14 @@ class Sound:
         return self.peak_dbfs <= SILENT_DBFS
 
 
-def read(path: Path, primer_frames: int = 0) -> Sound:
-    """Read a wav file and draw it.
+def read(path: Path, primer_frames: int = 0, frames: int | None = None) -> Sound:
+    """Read a sound file and draw it. frames: how many it should have, if that is known.
 
     Raises `Problem` for a file that is missing, not audio, shorter than it says, or empty behind its primer.
     """
     try:
         with soundfile.SoundFile(path) as file:
-            rate_hz, expected = file.samplerate, file.frames
+            rate_hz, expected = file.samplerate, frames or file.frames
             samples = file.read(dtype="float64", always_2d=True).mean(axis=1)
     except (soundfile.LibsndfileError, OSError) as error:
         reason = "does not exist" if not path.exists() else f"cannot be read as audio ({error})"
