@@ -10,12 +10,12 @@ what the files say under reports/<name>/. Importing again changes nothing.
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from src.errors import Problem
-from src.imports import forensics, measuring, page, reading, shipping, source, writing
+from src.imports import forensics, page, reading, shipping, source, writing
 from src.imports.reading import Findings
 from src.run import console, files, layout
 from src.run.layout import RunFiles
@@ -40,7 +40,7 @@ def main(
     with files.exclusive(run_folder / "lock", what=f"The import of {name}"):
         place = layout.imported(name)
         notes = [*found.notes, *import_run(place, found)]
-        clips = measuring.clips(place, sorted({wav.step for wav in found.wavs}))
+        clips = measured(place, found)
         report = forensics.examine(name, found, clips, notes)
         about = forensics.about(found, report, fingerprint_of(name, found))
         files.write_json(run_folder / "about.json", about)
@@ -61,6 +61,15 @@ def main(
 def fingerprint_of(name: str, found: Findings) -> str:
     """Identity of an imported run: its name and the content it was made from."""
     return f"{name}-{found.digest}"
+
+
+def measured(place: RunFiles, found: Findings) -> list[dict[str, Any]]:
+    """Sound measures of the imported clips, a row each."""
+    if not found.wavs:
+        return []
+    from src.imports import measuring  # loads torch, which a log of millions of lines leaves no room for
+
+    return measuring.clips(place, sorted({wav.step for wav in found.wavs}))
 
 
 def import_run(place: RunFiles, found: Findings) -> list[str]:

@@ -13,7 +13,7 @@ from src.imports.reading import Training
 
 SEED = 2019
 """Of the permutations."""
-MOST_ANALYSED = 1_000_000
+MOST_ANALYSED = 300_000
 """Steps looked at one by one; of a longer log the last so many, to bound the memory."""
 
 

@@ -5,8 +5,9 @@ marked as inferred. The log prints a time only when a process has died; a step's
 the seconds of the steps before it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -72,10 +73,12 @@ def find(log: TrainingLog, manual: Sequence[int] = ()) -> list[Attempt]:
     size = len(log.steps)
     begins: dict[int, Evidence] = {0: "beginning"}
     moved = {step + 1 for step in manual}
-    begins |= dict.fromkeys(np.flatnonzero(np.isin(log.steps, list(moved))).tolist(), "published")
+    for step in moved:
+        begins |= dict.fromkeys(_places(log, partial(np.equal, step)), "published")
     begins |= dict.fromkeys(_slow_starts(log, cadence), "slow first step")
     # A gap forward is lines that were lost; only a step that comes again shows another life.
-    begins |= dict.fromkeys((np.flatnonzero(np.diff(log.steps) <= 0) + 1).tolist(), "step numbers")
+    again = _places(log, lambda steps: np.diff(steps, prepend=steps[0] - 1) <= 0)
+    begins |= dict.fromkeys(again, "step numbers")
     lined = {restart.steps_before for restart in log.restarts}
     # Each restart line ends one life and begins another; several at one place are a loop that got nowhere.
     bounds: list[tuple[int, Evidence, int | None]] = [
@@ -96,6 +99,19 @@ def find(log: TrainingLog, manual: Sequence[int] = ()) -> list[Attempt]:
     return attempts
 
 
+def _places(log: TrainingLog, test: Callable[[NDArray[np.int32]], NDArray[np.bool_]]) -> list[int]:
+    """Places whose step passes a test, looked at piece by piece: a long log leaves no room for copies.
+
+    test: takes the steps of a piece; the first piece's begins with the log, every other overlaps the one before by one.
+    """
+    found: list[int] = []
+    for start in range(0, len(log.steps), CHUNK):
+        overlap = min(start, 1)
+        hits = np.flatnonzero(test(log.steps[start - overlap : start + CHUNK]))
+        found += (hits[hits >= overlap] + start - overlap).tolist()
+    return found
+
+
 def _slow_starts(log: TrainingLog, cadence: int) -> list[int]:
     """Places of steps that are slow as only a first step is, right behind a checkpoint, without a restart line."""
     if cadence == 1:
@@ -103,15 +119,16 @@ def _slow_starts(log: TrainingLog, cadence: int) -> list[int]:
     lined = {restart.steps_before for restart in log.restarts}
     known = sorted(place for place in lined if 0 < place < len(log.steps))[:MOST_STARTS]
     typical = np.median([excess for place in known if (excess := _excess(log, place)[0]) > 0] or [np.inf])
-    candidates = np.flatnonzero((log.steps[:-3] - 1) % cadence == 0)
-    following = np.median([log.millis[candidates + shift] for shift in (1, 2, 3)], axis=0)
-    candidates = candidates[log.millis[candidates] > SLOW_RATIO * following]
     found = []
-    for place in candidates:
-        excess, after, spread = _excess(log, int(place))
+    for place in _places(log, lambda steps: (steps - 1) % cadence == 0):
+        if place + 3 >= len(log.steps) or log.millis[place] <= SLOW_RATIO * max(
+            log.millis[place + 1 : place + 4].min(), 1
+        ):
+            continue
+        excess, after, spread = _excess(log, place)
         slow = excess >= 0.75 * typical and excess > (SLOW_RATIO - 1) * after and excess > 6 * spread
-        if slow and place > 0 and int(place) not in lined:
-            found.append(int(place))
+        if slow and place > 0 and place not in lined:
+            found.append(place)
     return found
 
 

@@ -114,7 +114,5 @@ def _quality(by_key: Mapping[str, Finding]) -> Claim | None:
     if "more_songs" not in by_key:
         return None
     values = by_key["more_songs"].values
-    why = (
-        f"One clip a genre; the order of five could not convince even if it were perfect (here p = {values['p']:.2f})."
-    )
+    why = f"One clip a genre; their order by noise is what chance gives as well (p = {values['p']:.2f})."
     return Claim("More data, better music", "rock sounds better, perhaps for its more songs", "cannot be seen", why)

@@ -3,7 +3,6 @@
 Source: RFC 3720 appendix B.4 (polynomial 0x1EDC6F41, reflected 0x82F63B78); the mask is LevelDB's `crc32c::Mask`.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,37 +27,11 @@ def _tables() -> NDArray[np.uint32]:
 _TABLES = _tables()
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _crc(data: NDArray[np.uint8], tables: NDArray[np.uint32]) -> int:
-    """Eight bytes at a time: their eight look-ups do not wait for each other."""
-    value = np.uint32(0xFFFFFFFF)
-    whole = len(data) - len(data) % 8
-    low, shift = np.uint32(0xFF), np.uint32(8)
-    for at in range(0, whole, 8):
-        a = value ^ (
-            np.uint32(data[at])
-            | np.uint32(data[at + 1]) << np.uint32(8)
-            | np.uint32(data[at + 2]) << np.uint32(16)
-            | np.uint32(data[at + 3]) << np.uint32(24)
-        )
-        value = (
-            tables[7, a & low]
-            ^ tables[6, (a >> shift) & low]
-            ^ tables[5, (a >> np.uint32(16)) & low]
-            ^ tables[4, (a >> np.uint32(24)) & low]
-            ^ tables[3, data[at + 4]]
-            ^ tables[2, data[at + 5]]
-            ^ tables[1, data[at + 6]]
-            ^ tables[0, data[at + 7]]
-        )
-    for at in range(whole, len(data)):
-        value = (value >> shift) ^ tables[0, (value ^ np.uint32(data[at])) & low]
-    return int(value ^ np.uint32(0xFFFFFFFF))
-
-
 def crc32c(data: bytes | memoryview | NDArray[np.uint8]) -> int:
     """CRC-32C of bytes, 0..2³²-1. About 1 GB/s; the first call compiles (kept in a cache on disk)."""
-    return int(_crc(np.frombuffer(data, np.uint8), _TABLES))
+    from src.imports.crc32c_kernel import crc
+
+    return int(crc(np.frombuffer(data, np.uint8), _TABLES))
 
 
 def unmasked(stored: int) -> int:

@@ -51,7 +51,7 @@ class Plot:
         for value in ys:
             at = self.y(value)
             self.add(f'<path class="grid" d="M{LEFT} {at:.1f}H{self.width - RIGHT}"/>')
-            self.add(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{value:g}</text>')
+            self.add(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{value:,g}</text>')
         for number, value in enumerate(xs):
             anchor = "end" if number == len(xs) - 1 and self.x(value) > self.width - 60 else "middle"
             shown = format(value, form)

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from src.imports import study_2019
+from src.imports.crc32c import crc32c
 from src.imports.finding import Basis, Finding, finding
 from src.imports.reading import Findings
 from src.imports.tensorflow_checkpoint import Index
+
+LARGEST = 64 * 2**20
+"""Bytes of a variable beyond which it is not compared with zeros."""
 
 
 def findings(found: Findings, clips: Sequence[Mapping[str, Any]]) -> list[Finding]:
@@ -83,14 +87,17 @@ def _unchanged(indexes: Sequence[Index]) -> list[Finding]:
     if len(indexes) < 2:
         return []
     first, last = indexes[0], indexes[-1]
-    before = {variable.name: variable.crc for variable in first.variables}
+    # Biases start at zero in every training: those prove nothing.
+    before = {
+        v.name: v.crc for v in first.variables if v.size_bytes <= LARGEST and v.crc != crc32c(bytes(v.size_bytes))
+    }
     same = [variable.name for variable in last.variables if before.get(variable.name) == variable.crc]
     if len(same) == len(last.variables):
         text = f"Checkpoints {first.step:,} and {last.step:,} are the same network."
     elif same:
         text = (
             f"Checkpoints {first.step:,} and {last.step:,} belong to one training: "
-            f"{len(same)} of {len(last.variables)} variables still have the same checksum."
+            f"{len(same)} of {len(last.variables)} variables still hold the values they began with."
         )
     else:
         text = f"No variable kept its checksum from checkpoint {first.step:,} to {last.step:,}."
@@ -98,8 +105,8 @@ def _unchanged(indexes: Sequence[Index]) -> list[Finding]:
     if 0 < len(same) < len(last.variables):
         short = ", ".join(name.removeprefix("wavenet/dilated_stack/") for name in same[:4])
         evidence = (
-            f"{short}: the last layer's residual output goes nowhere, so these get no gradient and keep their first "
-            "random values. A training begun anew would have drawn others."
+            f"{short} has the same checksum in both lists: the last layer's residual output goes nowhere, so its "
+            "weights get no gradient and stay as they were drawn. A training begun anew would have drawn others."
         )
     return [finding("same_training", "One training", text, evidence, "inferred", unchanged=same)]
 
@@ -113,7 +120,8 @@ def _clips(clips: Sequence[Mapping[str, Any]]) -> list[Finding]:
     parts = []
     for step in steps:
         flatness = [clip["spectral_flatness"] for clip in clips if clip["step"] == step]
-        parts.append(f"{min(flatness):.3f} to {max(flatness):.3f} at step {step:,}")
+        low, high = f"{min(flatness):.3f}", f"{max(flatness):.3f}"
+        parts.append(f"{low if low == high else f'{low} to {high}'} at step {step:,}")
     sentence = f"{len(clips)} clips are here. Their spectral flatness, 1 for white noise and near 0 for a tone, is "
     sentence += " and ".join(parts) + "."
     frames = ", ".join(f"{count:,}" for count in sorted(primer))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from src.imports.attempts import Attempt
 
@@ -69,7 +69,7 @@ def find(losses: NDArray[np.float64], attempts: Sequence[Attempt]) -> Padding | 
     # Of dips closer than `APART` only the deepest counts. Beyond that, chance is geometric.
     by_chance = np.where(gaps < APART, 0.0, pairs * rate * (1 - rate) ** (gaps - float(APART)))
     period = int(distances.argmax())
-    p = float(stats.binom.sf(distances[period] - 1, pairs, min(1.0, by_chance[period] / pairs)))
+    p = float(special.bdtrc(distances[period] - 1, pairs, min(1.0, by_chance[period] / pairs)))
     return Padding(places, ratios, distances, by_chance, period, p, rate)
 
 
