@@ -44,13 +44,17 @@ class FusedLoss:
     def __init__(
         self, config: WaveNetConfig, *, threads: int, bfloat16: bool = False, keep_activations: bool = False
     ) -> None:
-        """threads: part of the result, because sums are split by it. keep_activations: more memory, less work."""
+        """threads: part of the result, because sums are split by it. keep_activations: more memory, less work.
+
+        Sets this process's torch to one thread: the pieces are what runs in parallel.
+        """
         self.config = config
         self.threads = threads
         self.dtype = torch.bfloat16 if bfloat16 else torch.float32
         self.keep_activations = keep_activations
         self.packing = Packing(config)
         self.weights = self.packing.weights(self.dtype)
+        torch.set_num_threads(1)  # for good: torch's own threads would spin in the way of ours
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         self._workers: list[Worker] = []
 

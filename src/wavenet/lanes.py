@@ -164,6 +164,14 @@ def counting(count: Index) -> Iterator[Index]:
         yield Index(count.builder, loop.index)
 
 
+@contextmanager
+def case(value: Index, number: int) -> Iterator[None]:
+    """Code that runs only where `value` is `number`."""
+    build = value.builder
+    with build.if_then(build.icmp_signed("==", value.value, ir.Constant(value.value.type, number))):
+        yield
+
+
 def fma(a: Lanes, b: Lanes | float, c: Lanes | float) -> Lanes:
     """a · b + c, rounded once."""
     kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)

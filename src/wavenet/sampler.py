@@ -11,11 +11,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from src.errors import Problem
-from src.wavenet import mulaw
-from src.wavenet.network import WaveNet, causal_layer, check_genres
+from src.wavenet.network import WaveNet, check_genres
 
 Codes = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.float32]
@@ -49,6 +47,7 @@ def generate(
     primers: Sequence[Codes | None] | None = None,
     chunk_frames: int = 1600,
     threads: int = 1,
+    weights: Literal["float32", "bfloat16"] = "float32",
     on_progress: Callable[[int], None] | None = None,
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Codes of new audio, chunk after chunk: (streams, up to chunk_frames), values 0..Q-1.
@@ -58,22 +57,22 @@ def generate(
     temperature: divides the logits. top_k, top_p: keep the k likeliest codes, or the likeliest that together
     have probability p. start: what precedes the first sample, a receptive field of silence or all-zero
     buffers. primers: recorded codes for each stream (or None), taken in before the first sample; they are not
-    part of the output. threads: streams are shared out over these. on_progress: told the number of samples
+    part of the output. threads: streams are shared out over these. weights: bfloat16 halves
+    the memory read for each sample, at some loss of accuracy (docs/wavenet.md). on_progress: told the number of samples
     made since the last call, over all streams. Raises `Problem` for lengths, genres or settings out of range.
     """
     _check(model, genres, frames, temperature, top_k, top_p, primers, chunk_frames)
-    from src.wavenet.sampler_kernel import Streams  # numba: not needed where a GPU generates
+    from src.wavenet.streams import Streams  # numba: not needed where a GPU generates
 
-    group = Streams(model, genres)
-    for stream in range(len(genres)):
-        group.prime(stream, start, None if primers is None else primers[stream])
+    group = Streams(model, genres, threads, weights)
+    group.start(start, primers)
     for first in range(0, frames, chunk_frames):
         count = min(chunk_frames, frames - first)
         if callable(uniforms):
             numbers = np.stack([uniforms(stream, first, count) for stream in range(len(genres))])
         else:
             numbers = uniforms[:, first : first + count]
-        yield group.sample(np.ascontiguousarray(numbers, np.float64), temperature, top_k, top_p)
+        yield group.sample(numbers, temperature, top_k, top_p)
         if on_progress is not None:
             on_progress(count * len(genres))
 
