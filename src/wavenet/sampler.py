@@ -16,14 +16,14 @@ from src.errors import Problem
 from src.wavenet.network import WaveNet, check_genres
 
 Codes = npt.NDArray[np.integer]
-Floats = npt.NDArray[np.float32]
-Uniforms = Callable[[int, int, int], npt.NDArray[np.float64]]
+Doubles = npt.NDArray[np.float64]
+Uniforms = Callable[[int, int, int], Doubles]
 """(stream, first sample, count) → that stream's numbers in [0, 1)."""
 
 _STREAM = 0x67656E65  # keeps these numbers apart from those of the weights and of the batches
 
 
-def uniforms(seed: int, step: int, genre: int | None, clip: int, start: int, count: int) -> npt.NDArray[np.float64]:
+def uniforms(seed: int, step: int, genre: int | None, clip: int, start: int, count: int) -> Doubles:
     """The numbers in [0, 1) that pick samples start … start + count - 1 of a clip (Philox, counter-based).
 
     seed: of the study, step: of the checkpoint, genre: id or None, clip: number within the genre.
@@ -38,7 +38,7 @@ def generate(
     model: WaveNet,
     genres: Sequence[int | None],
     frames: int,
-    uniforms: Uniforms | npt.NDArray[np.float64],
+    uniforms: Uniforms | Doubles,
     *,
     temperature: float = 1.0,
     top_k: int | None = None,
