@@ -1,5 +1,6 @@
 # make repro   set everything up and run the whole study (demo scale; on your music with MUSIC_LIBRARY=/path)
 # make test    set everything up and pass the tests
+# make chaos   break a training in every way we know and see it survive (KILLS=100 for the long form)
 # make ui      open the MLflow pages of all runs
 
 SHELL := /bin/bash
@@ -8,7 +9,7 @@ BIN := .venv/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := true
 
-.PHONY: repro test check ui lock clean help
+.PHONY: repro test check chaos ui lock clean help
 
 help:
 	@grep '^# make' Makefile | sed 's/^# //'
@@ -28,6 +29,10 @@ repro: .venv/made
 
 test: .venv/made
 	$(BIN)/python -m pytest
+
+KILLS ?= 10
+chaos: .venv/made
+	$(BIN)/python -m tests.chaos --kills $(KILLS)
 
 check: .venv/made
 	$(BIN)/ruff check .

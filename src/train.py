@@ -97,6 +97,7 @@ def train_under_torchrun(run: Run) -> None:
     group = workers.join()
     if not group.leads:
         train(run.params, run.clips, run.fingerprint, run.folder, 1, False, group)
+        group.part()
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}"):
         journal.repair(run.journal)
@@ -106,6 +107,7 @@ def train_under_torchrun(run: Run) -> None:
         try:
             restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
             train(run.params, run.clips, run.fingerprint, run.folder, number, restarted, group)
+            group.part()
         finally:
             sender.finish()
         publish(run)

@@ -87,7 +87,7 @@ def test_training_wrote_each_step_once_in_journal_and_mlflow(clone: Path) -> Non
     assert sorted(steps) == list(range(1, 31))
     with sqlite3.connect(clone / "mlruns" / "mlflow.db") as database:
         rows = database.execute(
-            "SELECT step, value, timestamp FROM metrics JOIN tags ON metrics.run_uuid = tags.run_uuid "
+            "SELECT step, metrics.value, metrics.timestamp FROM metrics JOIN tags ON metrics.run_uuid = tags.run_uuid "
             "WHERE metrics.key = 'loss' AND tags.key = 'part' AND tags.value = 'study' ORDER BY step"
         ).fetchall()
     assert rows == [(step.step, step.loss, step.time_ms) for _, step in sorted(steps.items())]

@@ -55,7 +55,7 @@ def train(
             console.warn(repaired)
     recorded = journal.read(path) if workers.leads else journal.View()
     start, model, state = _resume(params, folder, recorded.last_step, workers)
-    book = Journal(path if workers.leads else Path(os.devnull), attempt)
+    book = Journal(path if workers.leads else None, attempt)
     book.append("attempt", time_ms=tracking.now_ms(), **_about(recorded, start, automatic, fingerprint, workers))
     keeper = Keeper(folder / "checkpoints", fingerprint, params, book) if workers.leads else None
     step = start

@@ -133,14 +133,17 @@ class Journal:
     """A journal open for appending. Lines reach the kernel at once, so they survive the death of the process;
     `sync` forces them to the disk, so that they survive the death of the machine."""
 
-    def __init__(self, path: Path, attempt: int) -> None:
+    def __init__(self, path: Path | None, attempt: int) -> None:
+        """path: None for a process that trains along but leaves the writing to another one."""
         self._attempt = attempt
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._descriptor = None if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def append(self, kind: str, **values: Any) -> None:
         """Append one line. Raises `Problem` if the disk is full; a part of a line written then does not count."""
         line = json.dumps({"kind": kind, "attempt": self._attempt, **values}, ensure_ascii=False, allow_nan=False)
         content = line.encode() + b"\n"
+        if self._descriptor is None:
+            return
         with files.disk_full_is_a_problem("the journal"):
             written = os.write(self._descriptor, content)
             if written != len(content):
@@ -149,13 +152,15 @@ class Journal:
 
     def sync(self) -> None:
         """Force everything appended to the disk."""
-        with files.disk_full_is_a_problem("the journal"):
-            os.fsync(self._descriptor)
+        if self._descriptor is not None:
+            with files.disk_full_is_a_problem("the journal"):
+                os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Sync and close."""
-        self.sync()
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            self.sync()
+            os.close(self._descriptor)
 
 
 def repair(path: Path) -> str | None:

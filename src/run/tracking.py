@@ -14,6 +14,7 @@ from typing import Any
 
 from src.errors import Problem
 from src.run import provenance
+from src.run.config import step_name
 
 EXPERIMENT = "wavenet-study"
 DATABASE = Path("mlruns/mlflow.db")
@@ -202,6 +203,17 @@ def study_run(store: Store, fingerprint: str, params: Any, root: Path = Path()) 
     }
     name = f"{params.study.profile} {fingerprint[:8]}"
     return store.run(fingerprint, name, shown, provenance.describe(root))
+
+
+def log_evaluation(
+    store: Store, run_id: str, fingerprint: str, step: int, values: Mapping[str, float], time_ms: int
+) -> None:
+    """Log what was measured of a checkpoint, to the run and to the logged model that stands for the checkpoint.
+
+    values: name → value. time_ms: when the step was trained, so that measuring again does not draw it twice.
+    """
+    model = store.checkpoint(run_id, step_name(step), {"step": str(step), "fingerprint": fingerprint})
+    store.checkpoint_points(run_id, model, [(name, value, time_ms, step) for name, value in sorted(values.items())])
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

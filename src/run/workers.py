@@ -67,6 +67,13 @@ class Workers:
                 dist.broadcast(tensor, 0)
 
 
+    def part(self) -> None:
+        """Leave the group in good order, when all are done."""
+        if self.size > 1:
+            dist.barrier()
+            dist.destroy_process_group()
+
+
 def started_by_torchrun() -> bool:
     """Whether torchrun started this process; it then restarts it too, in place of our supervisor."""
     return "TORCHELASTIC_RUN_ID" in os.environ
