@@ -59,7 +59,8 @@ def _checkpoints(found: Findings) -> list[Finding]:
     first = found.indexes[0]
     steps = ", ".join(f"{index.step:,}" for index in found.indexes)
     names = sorted({path.name for index in found.indexes for path in index.missing()})
-    sentence = f"Checkpoints {steps} list {len(first.variables)} variables with {first.parameters:,} parameters."
+    listing = f"Checkpoint {steps} lists" if len(found.indexes) == 1 else f"Checkpoints {steps} list"
+    sentence = f"{listing} {len(first.variables)} variables with {first.parameters:,} parameters."
     evidence = ""
     values: dict[str, Any] = {
         "variables": len(first.variables), "parameters": first.parameters, "missing": names,

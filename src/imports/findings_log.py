@@ -181,7 +181,7 @@ def _lost(analysis: Analysis) -> list[Finding]:
         return []
     lost, lost_h = hidden.lost_steps, hidden.lost_steps * hidden.step_s / 3600
     if hidden.rayleigh_p is not None and hidden.rayleigh_p < CONVINCING:
-        fit = f"what is left over after {hidden.startup_s:.0f} s of start falls on whole numbers of steps "
+        fit = f"what is left over after {hidden.startup_s:.0f} s of start, the longest that fits, is whole steps "
         fit += f"(Rayleigh test, p < 1e{int(np.ceil(np.log10(hidden.rayleigh_p)))}), between 0 and {hidden.cadence}"
     else:
         fit = f"{hidden.startup_s:.0f} s of it are taken as the start, the least that any attempt left"

@@ -32,9 +32,7 @@ def ship(place: RunFiles, found: Findings, fingerprint: str, report: Path) -> st
     store.points(run_id, generation_points)
     store.files(run_id, report, "forensics")
     store.status(run_id, "FINISHED", _end_ms(found))
-    if not sent and not clips:
-        return "MLflow had all of it."
-    return f"MLflow: {sent:,} steps and {clips} clips sent to the run {place.name}."
+    return f"MLflow: the run {place.name} got {sent:,} new steps; it has {clips} clips and the report."
 
 
 def _generations(store: Store, run_id: str, place: RunFiles, found: Findings) -> tuple[list[Point], int]:
