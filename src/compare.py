@@ -142,12 +142,16 @@ def command_line() -> str:
 
 
 def log(compared: Comparison, params: config.Params, folder: Path) -> None:
-    """Put the page and its figures into the study's MLflow run; what MLflow does not take is a warning."""
-    if compared.run.name != "current" or not compared.run.fingerprint:
+    """Put the page and its figures into the MLflow run they are about; what MLflow does not take is a warning."""
+    run = compared.run
+    if not run.fingerprint:
         return
     try:
         store = tracking.Store()
-        run_id = tracking.study_run(store, compared.run.fingerprint, params)
+        if run.name == "current":
+            run_id = tracking.study_run(store, run.fingerprint, params)
+        else:
+            run_id = store.run(run.fingerprint, run.name, {}, {"imported": "true"})
         store.files(run_id, folder, f"reports/{folder.name}")
     except tracking.TrackingError as failure:
         console.warn(f"{failure} The page is in {folder}/.")

@@ -1,7 +1,8 @@
 """The command: every spelling of the steps, what it prints and writes, what it says when something is missing."""
 
 import json
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,20 @@ STEPS = tiny_run.STEPS
 runner = CliRunner()
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up project to copy."""
+    return tiny_run.make(tmp_path_factory.mktemp("template") / "project", duration_s=0.2)
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A made-up project as the current folder, without figures (they take seconds) and without MLflow."""
-    root = tiny_run.make(tmp_path / "project", duration_s=0.2)
+    root = shutil.copytree(template, tmp_path / "project")
     monkeypatch.chdir(root)
     monkeypatch.setattr(figures, "all_drawings", lambda _: {})
     monkeypatch.setattr(compare, "log", lambda *_: None)
-    return root  # noqa: PT022
+    return root
 
 
 def call(*words: str) -> Result:
@@ -66,9 +73,7 @@ def failure(*words: str) -> str:
         "20 20 300",
     ],
 )
-def test_every_spelling_of_the_steps_means_the_same(
-    project: Path, monkeypatch: pytest.MonkeyPatch, words: str
-) -> None:
+def test_every_spelling_of_the_steps_means_the_same(project: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     def gather(_places: object, steps: tuple[int, ...], _genres: object) -> None:
         raise Problem(f"asked for {steps}")
 
@@ -170,8 +175,10 @@ def damage_gone(wav: Path) -> None:
     wav.unlink()
 
 
-@pytest.mark.parametrize("with_mp3", [True, False])
-@pytest.mark.parametrize("damage", [damage_cut, damage_text, damage_empty, damage_gone])
+@pytest.mark.parametrize(
+    ("damage", "with_mp3"),
+    [(damage_cut, True), (damage_text, False), (damage_empty, False), (damage_gone, True), (damage_gone, False)],
+)
 def test_a_damaged_wav_is_said_and_the_rest_is_made(
     project: Path, damage: Callable[[Path], None], with_mp3: bool
 ) -> None:
@@ -196,7 +203,9 @@ def test_without_evaluation_and_journal_the_page_is_made(project: Path) -> None:
     assert "is not on this machine" in result.output
 
 
-@pytest.mark.parametrize("name", ["metrics/evaluate.json", "metrics/clips.json", "work/times/generate-step-000020.json"])
+@pytest.mark.parametrize(
+    "name", ["metrics/evaluate.json", "metrics/clips.json", "work/times/generate-step-000020.json"]
+)
 def test_a_damaged_file_of_figures_is_said(project: Path, name: str) -> None:
     (project / name).write_text("{", encoding="utf-8")
     result = call("--steps", "20", "300")
@@ -266,7 +275,9 @@ def test_comparison_json_has_everything_but_what_is_private(project: Path) -> No
 def test_answers_of_blind_listening_count(project: Path) -> None:
     clips = {}
     for step in (20, 300):
-        content = json.loads((project / "generations" / f"step-{step:06d}" / "generation.json").read_text(encoding="utf-8"))
+        content = json.loads(
+            (project / "generations" / f"step-{step:06d}" / "generation.json").read_text(encoding="utf-8")
+        )
         clips[step] = {clip["genre"]: clip["sha256"] for clip in content["clips"]}
     answers = [
         {

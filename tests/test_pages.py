@@ -1,4 +1,4 @@
-"""The comparison's page in a real browser: it plays, seeks, hides the steps in blind mode, and asks nothing of the net."""
+"""The comparison's page in a real browser: it plays, seeks, hides steps in blind mode, and asks nothing of the net."""
 
 import functools
 import http.server
@@ -15,7 +15,9 @@ from src.report import comparison, listening, page
 from src.run import layout
 from tests.report import tiny_run
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,6 +25,7 @@ pytestmark = [
 ]
 
 STEPS = (20, 120, 300)
+HEARD = "() => [...document.querySelectorAll('audio')].some(a => a.currentTime > 0.2)"
 PLAYING = "() => [...document.querySelectorAll('audio')].filter(a => !a.paused).length"
 
 
@@ -31,7 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a made-up run."""
     root = tiny_run.make(tmp_path_factory.mktemp("page") / "project", duration_s=2.0)
     compared = comparison.gather([layout.current(root)], STEPS)
-    page.write(root / "reports", compared, made="2026-11-22T10:00:00+00:00", command="python -m src.compare", listening=None)
+    page.write(
+        root / "reports", compared, made="2026-11-22T10:00:00+00:00", command="python -m src.compare", listening=None
+    )
     return root / "reports"
 
 
@@ -78,10 +83,15 @@ def grid(tab: Page) -> Locator:
 
 def test_a_clip_plays_and_its_picture_follows(opened: Page) -> None:
     grid(opened).get_by_role("button", name="Play rock, step 300", exact=True).click()
-    opened.wait_for_function("() => document.querySelectorAll('audio').length && [...document.querySelectorAll('audio')].some(a => a.currentTime > 0.2)")
+    opened.wait_for_function(HEARD)
     assert grid(opened).get_by_role("button", name="Pause rock, step 300", exact=True).is_visible()
     assert opened.locator("#live").text_content() == "Playing rock, step 300"
-    left = grid(opened).get_by_role("slider", name="Position in rock, step 300", exact=True).locator(".head").evaluate("e => parseFloat(e.style.left)")
+    left = (
+        grid(opened)
+        .get_by_role("slider", name="Position in rock, step 300", exact=True)
+        .locator(".head")
+        .evaluate("e => parseFloat(e.style.left)")
+    )
     assert 5 < left < 100
 
 
@@ -91,14 +101,24 @@ def test_one_clip_stops_another_and_takes_its_position_over(opened: Page) -> Non
     grid(opened).get_by_role("button", name="Play metal, step 300", exact=True).click()
     opened.wait_for_function("() => [...document.querySelectorAll('audio')].filter(a => !a.paused).length === 1")
     assert opened.locator(".playing h4").all_text_contents() == ["step 300"]
-    opened.wait_for_function("() => { const a = [...document.querySelectorAll('audio')].find(a => !a.paused); return a && a.currentTime > 0.4 }")
+    opened.wait_for_function(
+        "() => [...document.querySelectorAll('audio')].some((a) => !a.paused && a.currentTime > 0.4)"
+    )
 
 
 def test_without_sharing_a_clip_begins_at_its_own_position(opened: Page) -> None:
     opened.get_by_label("Keep the position when changing clips").uncheck(force=True)
     grid(opened).get_by_role("slider", name="Position in rock, step 20", exact=True).press("PageUp")
-    assert grid(opened).get_by_role("slider", name="Position in rock, step 20", exact=True).get_attribute("aria-valuenow") == "2.0"
-    assert grid(opened).get_by_role("slider", name="Position in metal, step 300", exact=True).get_attribute("aria-valuenow") == "0.0"
+    assert (
+        grid(opened).get_by_role("slider", name="Position in rock, step 20", exact=True).get_attribute("aria-valuenow")
+        == "2.0"
+    )
+    assert (
+        grid(opened)
+        .get_by_role("slider", name="Position in metal, step 300", exact=True)
+        .get_attribute("aria-valuenow")
+        == "0.0"
+    )
 
 
 def test_a_press_on_the_picture_seeks_everywhere_and_plays(opened: Page) -> None:
@@ -115,7 +135,13 @@ def test_a_press_on_the_picture_seeks_everywhere_and_plays(opened: Page) -> None
 def test_keys_seek(opened: Page) -> None:
     scope = grid(opened).get_by_role("slider", name="Position in classical, step 20", exact=True)
     scope.focus()
-    for key, expected in (("ArrowRight", "0.5"), ("ArrowRight", "1.0"), ("ArrowLeft", "0.5"), ("End", "2.0"), ("Home", "0.0")):
+    for key, expected in (
+        ("ArrowRight", "0.5"),
+        ("ArrowRight", "1.0"),
+        ("ArrowLeft", "0.5"),
+        ("End", "2.0"),
+        ("Home", "0.0"),
+    ):
         scope.press(key)
         assert scope.get_attribute("aria-valuenow") == expected
     assert scope.get_attribute("aria-valuetext") == "0.0 of 2.0 seconds"
@@ -126,7 +152,9 @@ def test_keys_seek(opened: Page) -> None:
 def test_all_in_turn_plays_the_row(opened: Page) -> None:
     grid(opened).get_by_role("button", name="Play rock: all steps one after the other").click()
     for step in STEPS:
-        opened.wait_for_function(f"() => [...document.querySelectorAll('.playing h4')].some(h => h.textContent === 'step {step}')")
+        opened.wait_for_function(
+            f"() => [...document.querySelectorAll('.playing h4')].some(h => h.textContent === 'step {step}')"
+        )
 
 
 def test_equal_loudness_turns_the_louder_clip_down(opened: Page) -> None:
@@ -148,14 +176,21 @@ def test_the_slider_goes_through_all_steps_and_keeps_playing(opened: Page) -> No
     slider.press("End")
     assert opened.locator("#through-output").text_content() == "300"
     assert slider.get_attribute("aria-valuetext") == "step 300"
-    opened.wait_for_function("() => { const a = document.querySelector('#through-player audio'); return !a.paused && a.currentTime > 0.2 && a.currentSrc.includes('000300') }")
+    opened.wait_for_function(
+        """() => {
+            const a = document.querySelector('#through-player audio');
+            return !a.paused && a.currentTime > 0.2 && a.currentSrc.includes('000300');
+        }"""
+    )
     assert "000300" in (player.locator("img").get_attribute("src") or "")
     opened.get_by_role("radio", name="rock").check(force=True)
     opened.wait_for_function("() => document.querySelector('#through-player audio').currentSrc.includes('rock')")
     assert player.locator("h4").text_content() == "rock, step 300"
 
 
-def test_blind_listening_hides_the_steps_and_saves_what_compare_reads(opened: Page, folder: Path, tmp_path: Path) -> None:
+def test_blind_listening_hides_the_steps_and_saves_what_compare_reads(
+    opened: Page, folder: Path, tmp_path: Path
+) -> None:
     opened.get_by_role("button", name="Listen blind").click()
     dialog = opened.get_by_role("dialog")
     assert dialog.is_visible()
@@ -189,7 +224,7 @@ def test_blind_listening_hides_the_steps_and_saves_what_compare_reads(opened: Pa
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_nothing_hangs_over_the_edge(browser: Browser, folder: Path, width: int, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
     tab = context.new_page()
     tab.goto((folder / "index.html").as_uri())
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -207,17 +242,19 @@ def test_it_works_from_a_static_host_too(browser: Browser, folder: Path) -> None
         home = f"http://127.0.0.1:{server.server_address[1]}/"
         for tab in watched(browser, home, home):
             grid(tab).get_by_role("button", name="Play hip, step 20", exact=True).click()
-            tab.wait_for_function("() => [...document.querySelectorAll('audio')].some(a => a.currentTime > 0.2)")
+            tab.wait_for_function(HEARD)
             for image in tab.locator("img").all():
                 image.scroll_into_view_if_needed()
-            tab.wait_for_function("() => [...document.querySelectorAll('img')].every(i => i.complete && i.naturalWidth > 0)")
+            tab.wait_for_function(
+                "() => [...document.querySelectorAll('img')].every(i => i.complete && i.naturalWidth > 0)"
+            )
         server.shutdown()
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """A static host that does not write to the terminal."""
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
 
 
@@ -239,8 +276,13 @@ def test_the_policy_stops_foreign_scripts_and_requests(browser: Browser, folder:
     stopped = tab.evaluate(
         """() => new Promise((resolve) => {
             const found = [];
-            document.addEventListener('securitypolicyviolation', (e) => { found.push(e.effectiveDirective); if (found.length === 3) resolve(found); });
-            const script = document.createElement('script'); script.textContent = 'window.planted = 1'; document.body.append(script);
+            document.addEventListener('securitypolicyviolation', (event) => {
+                found.push(event.effectiveDirective);
+                if (found.length === 3) resolve(found);
+            });
+            const script = document.createElement('script');
+            script.textContent = 'window.planted = 1';
+            document.body.append(script);
             const image = new Image(); image.src = 'http://127.0.0.1:9/x.png';
             fetch('http://127.0.0.1:9/').catch(() => {});
             setTimeout(() => resolve(found), 3000);
@@ -254,8 +296,9 @@ def test_the_policy_stops_foreign_scripts_and_requests(browser: Browser, folder:
 def test_everything_has_a_name_for_a_screen_reader(opened: Page) -> None:
     assert opened.locator("h1").count() == 1
     nameless = opened.evaluate(
-        """() => [...document.querySelectorAll('button, [role=slider], input, a')].filter((e) =>
-            !(e.getAttribute('aria-label') || e.textContent.trim() || (e.labels && e.labels.length))).map((e) => e.outerHTML)"""
+        """() => [...document.querySelectorAll('button, [role=slider], input, a')]
+            .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || (e.labels && e.labels.length)))
+            .map((e) => e.outerHTML)"""
     )
     assert nameless == []
     assert opened.evaluate("[...document.querySelectorAll('.drawing img')].every((e) => e.alt.length > 20)")

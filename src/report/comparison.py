@@ -16,6 +16,7 @@ from src.report.evaluation import Evaluation
 from src.run import checkpoint, files, journal
 from src.run.config import step_name
 from src.run.layout import RunFiles
+from src.wavenet.network import WaveNetConfig
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,8 @@ class Run:
     counts: tuple[Counts, ...]
     digest: str
     """One digest over the whole set of clips trained on."""
-    parameters: int | None
-    receptive_field: int | None
-    layers: int | None
+    network: WaveNetConfig | None
+    """Shape of the network, if a checkpoint or an import says it."""
     batch_seconds: dict[int, float]
     """Step → seconds that generating all its clips took."""
     device: str
@@ -162,7 +162,8 @@ def read_run(places: RunFiles) -> Run:
             notes.append(str(problem))
     measured = None
     try:
-        measured = evaluation.load(places.metrics / "evaluate.json")
+        again = "python -m src.evaluate" + ("" if places.name == "current" else f" --run {places.name}")
+        measured = evaluation.load(places.metrics / "evaluate.json", made_by=again)
         notes.extend(measured.why)
     except Problem as problem:
         notes.append(f"Nothing was measured: {problem}")
@@ -179,10 +180,10 @@ def read_run(places: RunFiles) -> Run:
         except (Problem, ValueError, TypeError, KeyError) as problem:
             notes.append(_sentence(problem, f"The generation of step {step} cannot be read"))
     songs, digest = _counts(places, notes)
-    about = _about(places)
+    fingerprint, network = _identity(places, view, notes)
     return Run(
         name=places.name,
-        fingerprint=about.fingerprint if about else "",
+        fingerprint=fingerprint,
         checkpoints=tuple(checkpoint.steps(places.checkpoints)),
         generated=generated,
         view=view,
@@ -190,9 +191,7 @@ def read_run(places: RunFiles) -> Run:
         clips=tuple(clips),
         counts=songs,
         digest=digest,
-        parameters=None,
-        receptive_field=about.model.receptive_field if about else None,
-        layers=len(about.model.dilations) if about else None,
+        network=network,
         batch_seconds=batch_seconds,
         device=device,
         median_losses=_median_losses(places, notes),
@@ -265,13 +264,26 @@ def _json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _about(places: RunFiles) -> checkpoint.About | None:
+def _identity(places: RunFiles, view: journal.View, notes: list[str]) -> tuple[str, WaveNetConfig | None]:
+    """Fingerprint and network: from a checkpoint, or from what an import wrote about the run (about.json)."""
     for step in checkpoint.steps(places.checkpoints):
         try:
-            return checkpoint.about(places.checkpoint(step))
+            about = checkpoint.about(places.checkpoint(step))
         except Problem:
             continue  # whoever loads the checkpoint reports it; here another one tells the same
-    return None
+        return about.fingerprint, about.model
+    fingerprint = next((str(attempt.details.get("fingerprint", "")) for attempt in view.attempts.values()), "")
+    network = None
+    try:
+        written = _json(places.metrics.parent / "about.json") if places.name != "current" else {}
+        notes.extend(str(note) for note in written.get("notes", []))
+        if "steps" in written:
+            notes.append(f"Steps are {written['steps']}.")
+        if "network" in written:
+            network = WaveNetConfig.model_validate(written["network"])
+    except (Problem, ValueError, TypeError) as problem:
+        notes.append(_sentence(problem, "What is known of the run cannot be read"))
+    return fingerprint, network
 
 
 def _counts(places: RunFiles, notes: list[str]) -> tuple[tuple[Counts, ...], str]:

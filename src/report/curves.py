@@ -78,17 +78,20 @@ class Lately:
 
 
 def running(steps: NDArray[np.int64], values: NDArray[np.float64], points: int = POINTS) -> Band:
-    """Running median and 10th to 90th percentile over windows that overlap.
+    """Running median and 10th to 90th percentile over centred windows.
 
+    Near the beginning the windows are narrower, so that the steep fall there is not smoothed away.
     steps, values: (n,) in the order of the steps, n >= 1.
     """
     count = len(values)
-    stride = max(1, count // points)
-    window = min(count, max(2 * stride, count // WINDOWS, min(21, max(1, count // 10))))
-    blocks = np.lib.stride_tricks.sliding_window_view(values, window)[::stride]
-    places = np.lib.stride_tricks.sliding_window_view(steps, window)[::stride]
-    low, median, high = np.percentile(blocks, [10, 50, 90], axis=1)
-    return Band(places.mean(axis=1), low, median, high, window)
+    widest = min(count, max(2 * (count // points), count // WINDOWS, min(21, max(1, count // 10))))
+    places = np.unique(np.linspace(0, count - 1, points).round().astype(int))
+    found = []
+    for place in places:
+        reach = min(widest // 2, max(5, int(place)))
+        found.append(np.percentile(values[max(0, place - reach) : place + reach + 1], [10, 50, 90]))
+    low, median, high = np.array(found).T
+    return Band(steps[places].astype(np.float64), low, median, high, widest)
 
 
 def loss_curve(view: View) -> Band | None:

@@ -4,6 +4,7 @@ In: the file's content (docs/formats.md). Out: `Evaluation`. Measures are read b
 is added to the file appears on the page without a change here.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,9 +82,9 @@ class Evaluation:
         )
 
 
-def load(path: Path) -> Evaluation:
+def load(path: Path, made_by: str = "python -m src.evaluate") -> Evaluation:
     """Read metrics/evaluate.json. Raises `Problem` if it is missing or damaged."""
-    return parse(files.read_json(path, made_by="python -m src.evaluate"))
+    return parse(files.read_json(path, made_by=made_by))
 
 
 def parse(content: Any) -> Evaluation:
@@ -183,7 +184,7 @@ def _sentences(found: Any) -> Iterator[str]:
 
 
 def _number(item: Any) -> bool:
-    return isinstance(item, int | float) and not isinstance(item, bool)
+    return isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
 
 
 def _value(item: Any) -> float | None:

@@ -135,13 +135,17 @@ def genres(comparison: Comparison) -> Drawing | None:
                 axis.set_title(run.label)
         return figure
 
+    split = any(count.validation for _, counts in found for count in counts)
     total = sum(count.songs or 0 for _, counts in found[:1] for count in counts)
     return Drawing(
         "genres",
         "Distribution of genres",
-        f"{plural(total, 'song')} kept. Pale: clips held out of training, by song."
-        if total
-        else "Clips of each genre. Pale: held out of training, by song.",
+        " ".join(
+            [
+                *([f"{plural(total, 'song')} kept."] if total else []),
+                *(["Pale: clips held out of training, by song."] if split else []),
+            ]
+        ),
         "; ".join(
             f"{count.genre}: {plural(count.songs or (count.training or 0) + (count.validation or 0), 'song')}"
             for count in found[0][1]

@@ -205,5 +205,8 @@ def _marks_caption(run: Run) -> str:
         parts.append(
             f"{'tick' if automatic == 1 else 'ticks'} below: {plural(automatic, 'automatic restart')}{places_text}"
         )
+    inferred = sum(mark.count for mark in marks if mark.inferred)
+    if inferred:
+        parts.append(f"{inferred} of these were inferred, no log names them")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] + "."

@@ -76,7 +76,7 @@ def _write(folder: Path, comparison: Comparison, *, made: str, command: str, lis
         figures={name: name in drawings for name in figures.NAMES},
         measured=sections.measured(comparison),
         sentences=said,
-        listening=sections.listening(listening),
+        listening=sections.heard(listening, comparison.steps),
         files=[
             {"path": f"figures/{name}.{kind}", "name": f"{name}.{kind}"} for name in drawings for kind in ("svg", "png")
         ],

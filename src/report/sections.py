@@ -4,7 +4,7 @@ In: a `Comparison` and its clips' views. Out: dictionaries of texts and numbers;
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -128,7 +128,8 @@ def _confusions(evaluation: Evaluation, steps: Iterable[int]) -> list[dict[str, 
     return found
 
 
-def listening(listening: Listening | None) -> dict[str, Any] | None:
+def heard(listening: Listening | None, steps: Sequence[int]) -> dict[str, Any] | None:
+    """Blind listening: how many answers, what they say, and the share of each step as a strip."""
     if listening is None:
         return None
     head = f"{plural(listening.answers, 'answer')} from {plural(listening.sittings, 'sitting')}"
@@ -136,7 +137,21 @@ def listening(listening: Listening | None) -> dict[str, Any] | None:
         head += f", {listening.undecided} undecided (they count half for each side)"
     if listening.set_aside:
         head += f"; {plural(listening.set_aside, 'answer')} about other clips set aside"
-    return {"head": head + ". Intervals take every answer as independent.", "sentences": listening.sentences()}
+    marks = tuple(
+        strips.Mark(
+            tone=str(steps.index(step)) if step in steps else "noise",
+            at=f"{100 * (figure.value or 0):.2f}",
+            lo=None if figure.lo is None else f"{100 * figure.lo:.2f}",
+            hi=None if figure.hi is None else f"{100 * figure.hi:.2f}",
+        )
+        for step, figure in listening.by_step.items()
+        if step in steps
+    )
+    return {
+        "head": head + ". Intervals take every answer as independent.",
+        "sentences": listening.sentences(),
+        "lanes": [strips.Lane("all genres", marks)],
+    }
 
 
 def facts(comparison: Comparison, made: str) -> list[tuple[str, str]]:
@@ -153,8 +168,9 @@ def _run_facts(run: Run) -> Iterable[tuple[str, str]]:
         yield "Music", f"{plural(songs, 'song')} in {plural(len(run.counts), 'genre')}"
     if run.digest:
         yield "Its digest", run.digest[:12]
-    if run.layers and run.receptive_field:
-        yield "Network", f"{run.layers} layers, sees {run.receptive_field:,} samples"
+    if run.network:
+        layers, field = len(run.network.dilations), run.network.receptive_field
+        yield "Network", f"{plural(layers, 'layer')}, sees {plural(field, 'sample')}"
     if run.view.steps:
         attempts = len(run.view.attempts)
         yield "Trained", f"{max(run.view.steps):,} steps in {plural(attempts, 'attempt')}"
