@@ -13,7 +13,7 @@ over chunks stay float32.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -101,6 +101,7 @@ class FusedLoss:
             self._pool.submit(worker.run, share, rows, biases, scale, backward)
             for worker, share in zip(self._workers, pieces, strict=True)
         ]
+        wait(jobs)
         for job in jobs:
             job.result()
         return pieces

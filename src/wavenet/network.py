@@ -43,6 +43,8 @@ class WaveNet(nn.Module):
         self.config = config
         for name, (weight, bias) in parameter_shapes(config).items():
             self.add_module(name, Product(weight, bias if config.use_biases else None))
+        waveform = decode(np.arange(config.quantization_channels), config.quantization_channels)
+        self.register_buffer("waveform", torch.from_numpy(waveform), persistent=False)
 
     def forward(self, codes: torch.Tensor, genre: torch.Tensor | None = None) -> torch.Tensor:
         """Logits of every code that a full receptive field precedes.
@@ -50,11 +52,19 @@ class WaveNet(nn.Module):
         codes: (batch, time) int64. genre: (batch,) int64, or None without conditioning.
         Returns (batch, time - receptive_field + 1, Q): row t predicts the code after codes[t + receptive_field - 1].
         """
+        check_inputs(self.config, codes, genre)
+        return self.logits(codes, genre)
+
+    def logits(self, codes: torch.Tensor, genre: torch.Tensor | None) -> torch.Tensor:
+        """`forward` without looking at the inputs, which would make a GPU wait."""
         config = self.config
-        check_inputs(config, codes, genre)
         parameters = dict(self.named_parameters())
         frames = codes.shape[1] - config.receptive_field + 1
-        hidden = causal_layer(config, parameters["causal.weight"], codes)
+        hidden = self._causal(parameters["causal.weight"], codes)
+        if genre is not None:
+            table = parameters["embedding.weight"]
+            known = torch.arange(table.shape[0], device=genre.device)
+            embedded = (genre[:, None] == known).to(table.dtype) @ table
         gated = []
         for layer, dilation in enumerate(config.dilations):
             length = hidden.shape[1] - (config.filter_width - 1) * dilation
@@ -64,8 +74,7 @@ class WaveNet(nn.Module):
             if config.use_biases:
                 both = both + parameters["dilated.bias"][layer]
             if genre is not None:
-                embedded = parameters["embedding.weight"][genre] @ parameters["condition.weight"][layer]
-                both = both + embedded[:, None]
+                both = both + (embedded @ parameters["condition.weight"][layer])[:, None]
             filtered, gate = both.chunk(2, -1)
             activation = torch.tanh(filtered) * torch.sigmoid(gate)
             gated.append(activation[:, length - frames :])
@@ -80,6 +89,28 @@ class WaveNet(nn.Module):
             if config.use_biases:
                 total = total + parameters[f"{name}.bias"]
         return total
+
+    def _causal(self, weight: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """The first layer, with neither bias nor activation: (batch, time) codes to (batch, time - W + 1, R).
+
+        One-hot codes times a filter are rows of the filter; scalar input is the decoded waveform.
+        """
+        width = weight.shape[0]
+        length = codes.shape[1] - width + 1
+        if self.config.scalar_input:
+            waveform = torch.as_tensor(self.waveform)[codes]
+            return waveform.unfold(1, width, 1) @ weight[:, 0]
+        taps = [codes[:, tap : tap + length] for tap in range(width)]
+        if codes.is_cuda:
+            # The gradient of a product needs no atomic additions, so it is the same in every run.
+            known = torch.arange(weight.shape[1], device=codes.device)
+            rows = [(tap[..., None] == known).to(weight.dtype) @ weight[place] for place, tap in enumerate(taps)]
+        else:
+            rows = [functional.embedding(tap, weight[place]) for place, tap in enumerate(taps)]
+        hidden = rows[0]
+        for row in rows[1:]:
+            hidden = hidden + row
+        return hidden
 
 
 def parameter_shapes(config: WaveNetConfig) -> dict[str, tuple[tuple[int, ...], tuple[int, ...] | None]]:
@@ -100,23 +131,6 @@ def parameter_shapes(config: WaveNetConfig) -> dict[str, tuple[tuple[int, ...], 
         "postprocess1": ((skip, skip), (skip,)),
         "postprocess2": ((skip, codes), (codes,)),
     }
-
-
-def causal_layer(config: WaveNetConfig, weight: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-    """The first layer, with neither bias nor activation: (batch, time) codes to (batch, time - W + 1, R).
-
-    One-hot codes times a filter are rows of the filter; scalar input is the decoded waveform.
-    """
-    width = weight.shape[0]
-    length = codes.shape[1] - width + 1
-    if config.scalar_input:
-        table = torch.from_numpy(decode(np.arange(config.quantization_channels), config.quantization_channels))
-        waveform = table.to(weight)[codes]
-        return waveform.unfold(1, width, 1) @ weight[:, 0]
-    hidden = functional.embedding(codes[:, :length], weight[0])
-    for tap in range(1, width):
-        hidden = hidden + functional.embedding(codes[:, tap : tap + length], weight[tap])
-    return hidden
 
 
 def check_inputs(config: WaveNetConfig, codes: torch.Tensor, genre: torch.Tensor | None) -> None:
@@ -144,7 +158,13 @@ def loss(model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None = None)
 
     codes: (batch, receptive_field + n) int64; the last n of each row are scored. Differentiable.
     """
-    logits = model(codes[:, :-1], genre)
+    check_inputs(model.config, codes[:, :-1], genre)
+    return unchecked_loss(model, codes, genre)
+
+
+def unchecked_loss(model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None) -> torch.Tensor:
+    """`loss` without looking at the inputs, which would make a GPU wait."""
+    logits = model.logits(codes[:, :-1], genre).float()
     return functional.cross_entropy(logits.flatten(0, 1), codes[:, model.config.receptive_field :].flatten())
 
 

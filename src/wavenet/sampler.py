@@ -7,13 +7,17 @@ Source: the fast generation of Paine et al. 2016 (arXiv 1611.09482).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from src.errors import Problem
+from src.wavenet.device_streams import DeviceStreams
 from src.wavenet.network import WaveNet, check_genres
+
+if TYPE_CHECKING:
+    from src.wavenet.streams import Streams
 
 Codes = npt.NDArray[np.integer]
 Doubles = npt.NDArray[np.float64]
@@ -62,9 +66,13 @@ def generate(
     made since the last call, over all streams. Raises `Problem` for lengths, genres or settings out of range.
     """
     _check(model, genres, frames, temperature, top_k, top_p, primers, chunk_frames)
-    from src.wavenet.streams import Streams  # numba: not needed where a GPU generates
+    group: Streams | DeviceStreams
+    if next(model.parameters()).is_cuda:
+        group = DeviceStreams(model, genres)
+    else:
+        from src.wavenet.streams import Streams  # numba: not needed where a GPU generates
 
-    group = Streams(model, genres, threads, weights)
+        group = Streams(model, genres, threads, weights)
     group.start(start, primers)
     for first in range(0, frames, chunk_frames):
         count = min(chunk_frames, frames - first)

@@ -11,6 +11,7 @@ import torch
 
 from src.errors import Problem
 from src.wavenet import network, optimizers
+from src.wavenet.captured import CapturedLoss
 
 if TYPE_CHECKING:
     from src.wavenet.fused import FusedLoss
@@ -48,16 +49,18 @@ class TrainingStep:
         self.recompute_activations = recompute_activations
         self.l2_regularization = l2_regularization
         self.reduce = reduce
-        self._fused: FusedLoss | None = None
+        self._differentiated: FusedLoss | CapturedLoss
         if next(iter(self.parameters.values())).device.type == "cpu":
             from src.wavenet.fused import FusedLoss  # numba: not needed where a GPU trains
 
-            self._fused = FusedLoss(
+            self._differentiated = FusedLoss(
                 model.config,
                 threads=threads,
                 bfloat16=precision == "bfloat16",
                 keep_activations=not recompute_activations,
             )
+        else:
+            self._differentiated = CapturedLoss(model, bfloat16=precision == "bfloat16")
 
     def __call__(self, codes: torch.Tensor, genre: torch.Tensor | None, learning_rate: float) -> float:
         """Update the weights once and return the loss before it (nats per sample, without the L2 term).
@@ -68,10 +71,14 @@ class TrainingStep:
         loss, gradients = self.loss_and_gradients(codes, genre)
         if self.reduce is not None:
             self.reduce([loss, *gradients.values()])
-        names = [name for name, gradient in gradients.items() if not bool(torch.isfinite(gradient).all())]
-        if names or not bool(torch.isfinite(loss)):
-            what = f"the gradient of {names[0]}" if names else "the loss"
-            raise NotFiniteError(f"{what} is not finite (loss {float(loss)}); lower train.learning_rate.")
+        good = torch.stack([torch.isfinite(tensor).all() for tensor in (loss, *gradients.values())])
+        if not bool(good.all()):
+            bad = [name for name, fine in zip(("loss", *gradients), good.tolist(), strict=True) if not fine]
+            what = "The loss" if bad[0] == "loss" else f"The gradient of {bad[0]}"
+            raise NotFiniteError(
+                f"{what} is not finite (loss {float(loss)}); the weights are as before this batch. "
+                "Lower train.learning_rate."
+            )
         if self.l2_regularization > 0:
             for name, parameter in self.parameters.items():
                 gradients[name].add_(parameter.detach(), alpha=self.l2_regularization)
@@ -82,8 +89,4 @@ class TrainingStep:
         self, codes: torch.Tensor, genre: torch.Tensor | None
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Loss and its gradient for every parameter; the gradients are good until the next call."""
-        if self._fused is not None:
-            return self._fused.loss_and_gradients(self.parameters, codes, genre)
-        loss = network.loss(self.model, codes, genre)
-        gradients = torch.autograd.grad(loss, list(self.parameters.values()))
-        return loss.detach(), dict(zip(self.parameters, gradients, strict=True))
+        return self._differentiated.loss_and_gradients(self.parameters, codes, genre)
