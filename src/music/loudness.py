@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 FLOOR_DB = -120.0
 """Stands for silence, which has no finite level."""
@@ -28,7 +27,7 @@ def integrated_lufs(samples: NDArray[np.float32], rate_hz: int) -> float:
     if count < 4:
         power = np.array([np.mean(np.square(weighted))]) if len(weighted) else np.zeros(1)
     else:
-        tenths = np.square(weighted[: count * hop]).reshape(count, hop).mean(axis=1)
+        tenths = np.square(weighted[: count * hop]).reshape(count, hop).mean(axis=1, dtype=np.float64)
         power = np.convolve(tenths, np.full(4, 0.25), mode="valid")
     loud = power[power > _power(-70.0)]
     if not len(loud):
@@ -48,15 +47,29 @@ def _power(lufs: float) -> float:
     return float(10 ** ((lufs + 0.691) / 10))
 
 
-def _k_weighted(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float64]:
-    # A shelf for the head and a high-pass, as analogue prototypes that give BS.1770's coefficients at 48 kHz.
-    gain, quality, corner = 3.999843853973347, 0.7071752369554196, 1681.974450955533
-    k = math.tan(math.pi * min(corner, 0.45 * rate_hz) / rate_hz)
+def _k_weighted(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
+    """Filter by overlap-save: the impulse response of a quarter second is all but done after that time."""
+    overlap = 1 << (rate_hz // 4).bit_length()
+    size, step = 4 * overlap, 3 * overlap
+    delay = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
+    response = np.ones_like(delay)
+    for b, a in _k_filters(rate_hz):
+        response *= (b[0] + b[1] * delay + b[2] * delay**2) / (a[0] + a[1] * delay + a[2] * delay**2)
+    padded = np.concatenate([np.zeros(overlap), samples, np.zeros(step)]).astype(np.float32)
+    blocks = np.lib.stride_tricks.sliding_window_view(padded, size)[::step]
+    response = response.astype(np.complex64)
+    filtered = [np.fft.irfft(np.fft.rfft(block) * response)[overlap:] for block in blocks]
+    return np.asarray(np.concatenate(filtered)[: len(samples)], dtype=np.float32)
+
+
+def _k_filters(rate_hz: int) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+    """(b, a) of a shelf for the head and of a high-pass: analogue prototypes that give BS.1770's values at 48 kHz."""
+    gain, quality, corner_hz = 3.999843853973347, 0.7071752369554196, 1681.974450955533
+    k = math.tan(math.pi * min(corner_hz, 0.45 * rate_hz) / rate_hz)
     high, mid = 10 ** (gain / 20), 10 ** (gain / 20 * 0.4996667741545416)
-    b = np.array([high + mid * k / quality + k * k, 2 * (k * k - high), high - mid * k / quality + k * k])
-    a = np.array([1 + k / quality + k * k, 2 * (k * k - 1), 1 - k / quality + k * k])
-    shelved = lfilter(b / a[0], a / a[0], samples.astype(np.float64))
-    quality, corner = 0.5003270373238773, 38.13547087602444
-    k = math.tan(math.pi * corner / rate_hz)
-    a = np.array([1 + k / quality + k * k, 2 * (k * k - 1), 1 - k / quality + k * k])
-    return np.asarray(lfilter([1.0, -2.0, 1.0], a / a[0], shelved), dtype=np.float64)
+    shelf = (high + mid * k / quality + k * k, 2 * (k * k - high), high - mid * k / quality + k * k)
+    shelf_a = (1 + k / quality + k * k, 2 * (k * k - 1), 1 - k / quality + k * k)
+    quality, corner_hz = 0.5003270373238773, 38.13547087602444
+    k = math.tan(math.pi * corner_hz / rate_hz)
+    high_pass_a = (1 + k / quality + k * k, 2 * (k * k - 1), 1 - k / quality + k * k)
+    return [(shelf, shelf_a), ((1.0, -2.0, 1.0), tuple(value / high_pass_a[0] for value in high_pass_a))]

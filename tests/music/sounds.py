@@ -24,13 +24,17 @@ def notes(seed: int, duration_s: float, rate_hz: int = RATE_HZ, channels: int = 
     song = random.normal(0, 0.003, frames)
     for start in range(0, frames, rate_hz // 4):
         pitches_hz = 110 * 2 ** (random.integers(0, 36, 3) / 12)
-        pluck = np.sin(2 * np.pi * pitches_hz[:, None] * time_s).sum(0) * np.exp(-7 * time_s) * random.uniform(0.05, 0.2)
+        pluck = (
+            np.sin(2 * np.pi * pitches_hz[:, None] * time_s).sum(0) * np.exp(-7 * time_s) * random.uniform(0.05, 0.2)
+        )
         song[start : start + len(time_s)] += pluck[: frames - start]
     sides = random.uniform(0.6, 1.0, channels)
     return (song[:, None] * sides).astype(np.float32)
 
 
-def write(path: Path, seed: int, duration_s: float = 3.2, rate_hz: int = RATE_HZ, channels: int = 1, **more: str) -> Path:
+def write(
+    path: Path, seed: int, duration_s: float = 3.2, rate_hz: int = RATE_HZ, channels: int = 1, **more: str
+) -> Path:
     """Write a file libsndfile writes: wav, flac, aiff, ogg, mp3 (subtype= and format= as in soundfile)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, notes(seed, duration_s, rate_hz, channels), rate_hz, **more)

@@ -75,7 +75,9 @@ def test_missing_and_damaged_clips_are_problems(folder: Path) -> None:
         ClipSet.open(folder)
 
 
-@pytest.mark.parametrize("damage", ["", "clip,genre\n1,2\n", "clip,genre,split,frames,peak_dbfs,loudness_lufs,sha256\na/b,a,test,1,0,0,c\n"])
+@pytest.mark.parametrize(
+    "damage", ["", "clip,genre\n1,2\n", "clip,genre,split,frames,peak_dbfs,loudness_lufs,sha256\na/b,a,test,1,0,0,c\n"]
+)
 def test_a_damaged_table_is_a_problem(folder: Path, damage: str) -> None:
     (folder / "clips.csv").write_text(damage)
     with pytest.raises(Problem, match=r"src\.clips"):

@@ -99,7 +99,13 @@ def test_downmix() -> None:
 
 
 def test_loud_samples_are_clipped_not_wrapped() -> None:
-    assert cut.quantise(np.array([2.0, -2.0, 1.0, -1.0, 0.0], dtype=np.float32)).tolist() == [32767, -32768, 32767, -32768, 0]
+    assert cut.quantise(np.array([2.0, -2.0, 1.0, -1.0, 0.0], dtype=np.float32)).tolist() == [
+        32767,
+        -32768,
+        32767,
+        -32768,
+        0,
+    ]
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
@@ -130,7 +136,13 @@ def test_a_clip_from_each_format_sounds_the_same(tmp_path: Path) -> None:
     clips = {}
     for name, form in (("a.flac", "flac"), ("a.mp3", "mp3"), ("a.ogg", "vorbis"), ("a.m4a", "m4a"), ("a.opus", "opus")):
         if name != "a.wav":
-            sounds.ffmpeg(b"", "-i", str(tmp_path / "a.wav"), *(["-c:a", "libvorbis"] if form == "vorbis" else []), str(tmp_path / name))
+            sounds.ffmpeg(
+                b"",
+                "-i",
+                str(tmp_path / "a.wav"),
+                *(["-c:a", "libvorbis"] if form == "vorbis" else []),
+                str(tmp_path / name),
+            )
         with decode.open_sound(tmp_path / name, form) as opened:
             clips[form] = cut.cut(opened, PARAMS).samples.astype(np.float64)
     with decode.open_sound(tmp_path / "a.wav", "wav") as opened:

@@ -91,7 +91,7 @@ plain("an mp3.txt", lambda path: encode(path, 20, "-f", "mp3", *tagged()), KEPT,
 plain("rf64.wav", lambda path: encode(path, 21, "-rf64", "always", *tagged()), KEPT, *ROCK, "wav")
 plain("adts.aac", lambda path: encode(path, 22, "-f", "adts", "-write_id3v2", "1", *tagged()), KEPT, *ROCK, "aac")
 plain("info.wav", lambda path: encode(path, 23, *tagged("Hip-Hop", "2018-05-01")), KEPT, "hip", 2018, "wav")
-plain("layer2.mp2", lambda path: encode(path, 24, *tagged()) and _append(path, id3v1(17)), KEPT, *ROCK, "mp3")
+plain("layer2.mp2", lambda path: _append(encode(path, 24, *tagged()), id3v1(17)), KEPT, *ROCK, "mp3")
 
 
 def _append(path: Path, data: bytes) -> None:
@@ -164,9 +164,13 @@ def _shaken(data: bytes, start: int, length: int) -> bytes:
 
 
 plain("empty.mp3", raw(b""), "empty")
-plain("text.mp3", raw("Not a song, just words.\n".encode() * 50), "not music: text")
+plain("text.mp3", raw(b"Not a song, just words.\n" * 50), "not music: text")
 plain("zeros.mp3", raw(bytes(5000)), "not music: only zeros")
-plain("noise.mp3", raw(b"\x01" + random.Random(5).randbytes(3000).replace(b"\xff", b"")), "not music: not a format known here")
+plain(
+    "noise.mp3",
+    raw(b"\x01" + random.Random(5).randbytes(3000).replace(b"\xff", b"")),
+    "not music: not a format known here",
+)
 plain("only a tag.mp3", raw(id3v2(V23)), "not music: only a tag, no sound")
 plain("tag and zeros.mp3", raw(id3v2(V23) + bytes(100_000)), "not music: only a tag, no sound")
 plain("cut.mp3", lambda path: _cut(tag(encode(path, 70)), 0.5), SHORT, *ROCK)
@@ -241,7 +245,10 @@ def _drm(path: Path) -> None:
 @odd("protected.wma", "protected (DRM)", *ROCK)
 def _wma_drm(path: Path) -> None:
     encode(path, 84, *tagged())
-    codecs, encryption = bytes.fromhex("4052d1861d31d011a3a400a0c90348f6"), bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e")
+    codecs, encryption = (
+        bytes.fromhex("4052d1861d31d011a3a400a0c90348f6"),
+        bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"),
+    )
     data = path.read_bytes()
     assert codecs in data
     path.write_bytes(data.replace(codecs, encryption))
@@ -279,8 +286,20 @@ def _sparse_small(path: Path) -> None:
 
 
 # Copies -------------------------------------------------------------------------------------------------------------
-plain("t copy.flac", lambda path: tag(write(path, 35), ["Jazz", "Rock"], "20181203"), "the same audio as another file", "rock", 2018)
-plain("retagged.mp3", raw(id3v2({"TCON": "Metal", "TYER": "2020"}) + mp3_bytes(30)), "the same audio as another file", "metal", 2020)
+plain(
+    "t copy.flac",
+    lambda path: tag(write(path, 35), ["Jazz", "Rock"], "20181203"),
+    "the same audio as another file",
+    "rock",
+    2018,
+)
+plain(
+    "retagged.mp3",
+    raw(id3v2({"TCON": "Metal", "TYER": "2020"}) + mp3_bytes(30)),
+    "the same audio as another file",
+    "metal",
+    2020,
+)
 
 # Names and places ---------------------------------------------------------------------------------------------------
 plain("x" * 246 + ".mp3", raw(id3v2(V23) + mp3_bytes(90)), KEPT, *ROCK)
@@ -289,7 +308,12 @@ plain("new\nline\t.mp3", raw(id3v2(V23) + mp3_bytes(92)), KEPT, *ROCK)
 plain("-i.m4a", lambda path: encode(path, 93, *tagged()), KEPT, *ROCK)
 plain("a:b%d[*]?.opus", lambda path: encode(path, 94, *tagged()), KEPT, *ROCK)
 plain(os.fsdecode(b"caf\xe9.mp3"), raw(id3v2(V23) + mp3_bytes(95)), KEPT, *ROCK)
-plain(os.fsdecode(b"\xff\xfe.m4a"), lambda path: _renamed(encode(path.with_name("t.m4a"), 96, *tagged()), path), KEPT, *ROCK)
+plain(
+    os.fsdecode(b"\xff\xfe.m4a"),
+    lambda path: _renamed(encode(path.with_name("t.m4a"), 96, *tagged()), path),
+    KEPT,
+    *ROCK,
+)
 plain("nowhere.mp3", lambda path: path.symlink_to("gone.mp3"), "a link to nothing")
 plain("circle.mp3", lambda path: path.symlink_to(path.name), "a link that leads in a circle")
 plain("up", lambda path: path.symlink_to(".."), "a link to a folder that is read elsewhere")
@@ -345,8 +369,7 @@ def test_every_file_has_its_row(case: Case, table: dict[str, Row]) -> None:
     row = table[rows.shown(os.fsencode(f"sub/{case.name}"))]
     assert row.reason == case.reason
     assert row.status == ("skipped" if case.reason else "kept")
-    if case.genre and os.geteuid() == 0 or case.name != "hidden.mp3":
-        assert row.genre == case.genre
+    assert row.genre == case.genre
     if case.year:
         assert row.year == case.year
     if case.format:

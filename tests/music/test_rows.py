@@ -21,7 +21,9 @@ def test_any_name_comes_back(name: bytes) -> None:
 
 def test_a_table_comes_back(tmp_path: Path) -> None:
     table = [
-        Row("a,\"b\"/c.mp3", "kept", "", "rock", 'Rock "n" Roll; Pop', 1999, 120.5, "mp3", 44100, 2, 7, "f" * 64, "a" * 64),
+        Row(
+            'a,"b"/c.mp3', "kept", "", "rock", 'Rock "n" Roll; Pop', 1999, 120.5, "mp3", 44100, 2, 7, "f" * 64, "a" * 64
+        ),
         Row("d\\x0a.txt", "skipped", "not music: text", size_bytes=3),
     ]
     rows.write(tmp_path / "m.csv", table)

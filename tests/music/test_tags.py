@@ -66,6 +66,8 @@ def test_long_and_broken_texts_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("form", ["mp3", "flac", "vorbis", "opus", "ogg", "m4a", "wav", "aiff", "wma", "ape", "dsf"])
-@pytest.mark.parametrize("data", [b"", b"\0" * 300, b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + b"\xff" * 64, b"fLaC\x84\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\0" * 300, b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + b"\xff" * 64, b"fLaC\x84\xff\xff\xff"]
+)
 def test_garbage_is_no_tags(form: str, data: bytes) -> None:
     assert _read(data, form) == tags.Tags((), None)
