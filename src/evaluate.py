@@ -12,10 +12,12 @@ from threading import Lock
 from typing import Annotated
 
 import numpy as np
+import torch
 import typer
 
 from src.errors import Problem
-from src.measures import heldout, likelihood, listening, result, tables
+from src.imports import musicnn_weights
+from src.measures import heldout, likelihood, listening, musicnn, result, tables
 from src.measures.result import Evaluation
 from src.measures.spectra import Audio
 from src.music import generations
@@ -31,6 +33,9 @@ app = console.command_app("Measure the compared checkpoints and what was generat
 CLIPS = Path("data/clips")
 SONGS_PER_GENRE = 40
 """Songs of a genre and split whose sound is measured in pieces; likelihood and copying use all."""
+
+SENTENCES = 5
+"""Sentences printed; the file has them all."""
 
 Generations = dict[int, dict[str, list[Audio]]]
 """Step → genre → clips."""
@@ -50,7 +55,7 @@ def main(
     for table in (tables.bits(found), tables.sound(found)):
         if table.row_count:
             console.show(table)
-    for sentence in found["sentences"]:
+    for sentence in found["sentences"][:SENTENCES]:
         console.say(sentence)
     for section, reason in found["why"].items():
         console.warn(f"{section}: {reason}")
@@ -65,7 +70,10 @@ def evaluate(place: RunFiles, params: Params, *, own: bool) -> Evaluation:
     channels = params.profile.model.quantization_channels
     found = Evaluation(None if own else place.name, params.genres, float(np.log2(channels)))
     made = read_generations(place, steps_of(place, params, own=own), found)
-    room = listening.Room(params.profile.clips.rate_hz, lambda audio: codes_of(audio, channels))
+    room = listening.Room(
+        params.profile.clips.rate_hz, lambda audio: codes_of(audio, channels), embeddings(params, found) if own else ()
+    )
+    torch.set_num_threads(params.profile.train.threads)
     length = min((len(audio) for step in made.values() for clips in step.values() for audio in clips), default=0)
     length = length or round(params.profile.generate.duration_s * room.rate_hz)
     library = None
@@ -78,13 +86,26 @@ def evaluate(place: RunFiles, params: Params, *, own: bool) -> Evaluation:
         found.why["distance"] = "The music an imported run was trained on is not here, so nothing is compared with it."
     for step in steps_of(place, params, own=own) if found.songs else ():
         score(place.checkpoint(step), step, params, found)
+    torch.set_num_threads(params.profile.train.threads)  # scoring left one
     measure_sound(made, room, library if own else None, found)
     noise = listening.white_noise(length, lambda codes: mulaw.decode(codes, channels), channels)
-    pieces = [room.piece(audio) for audio in noise]
+    pieces = [room.piece(audio, number) for number, audio in enumerate(noise)]
     found.references["white_noise"] = listening.noise_reference(pieces, found.genres, library, room)
     if not found.measures:
         raise Problem(f"There is nothing to measure: {' '.join(dict.fromkeys(found.why.values()))}")
     return found
+
+
+def embeddings(params: Params, found: Evaluation) -> tuple[listening.Embedding, ...]:
+    """The hand-made embedding, and the trained one where it is installed and hears our rate."""
+    if params.profile.clips.rate_hz != musicnn.RATE_HZ:
+        found.why["musicnn"] = f"musicnn hears {musicnn.RATE_HZ} Hz; the clips have {params.profile.clips.rate_hz}."
+        return (listening.LOG_MEL,)
+    try:
+        return listening.LOG_MEL, listening.trained(musicnn.Musicnn(musicnn_weights.read()).embed)
+    except Problem as problem:
+        found.why["musicnn"] = str(problem)
+    return (listening.LOG_MEL,)
 
 
 def steps_of(place: RunFiles, params: Params, *, own: bool) -> tuple[int, ...]:

@@ -26,6 +26,10 @@ class Entry:
     percent: bool = False
     """The value is a share of 1 and is printed in percent."""
 
+    least: float | None = 0.0
+    most: float | None = None
+    """What the measure can be at all: no interval reaches beyond."""
+
     def shown(self, value: float | None) -> str:
         """The value with its unit; a dash where there is none."""
         if value is None:
@@ -45,24 +49,26 @@ ENTRIES = (
           "How far the sound's spectrum and its movement are, as a Gaussian cloud, from the genre's training songs; "
           "a hand-made embedding (statistics of log-mel bands), extrapolated to infinitely many windows.", "lower"),
     Entry("frechet_musicnn", "Fréchet distance, musicnn", "", "distance",
-          "The same distance in the embedding of a network trained to tag music (musicnn).", "lower"),
+          "The same distance in the embedding of a network trained to tag music (musicnn), in the 16 directions in "
+          "which the training songs differ most.", "lower"),
     Entry("distance_logmel", "Distance to the genre, log-mel", "", "distance",
           "Mean distance of the sound's windows from the centre of the genre's training songs, in their own spread; "
           "1 is what a typical training window has.", "lower"),
     Entry("distance_musicnn", "Distance to the genre, musicnn", "", "distance",
           "The same mean distance in the embedding of musicnn.", "lower"),
-    Entry("rms", "Level (RMS)", "dBFS", "sound", "Mean power; a full-scale sine has -3 dBFS.", "closer to real", 1),
+    Entry("rms", "Level (RMS)", "dBFS", "sound", "Mean power; a full-scale sine has -3 dBFS.", "closer to real", 1,
+          least=None),
     Entry("dynamic_range", "Dynamic range", "dB", "sound",
           "Level of the loud 20 ms frames (95th percentile) above the quiet ones (10th).", "closer to real", 1),
     Entry("silence_share", "Silence", "", "sound", "Share of 20 ms frames quieter than -60 dBFS.", "closer to real", 1,
-          True),
+          True, most=1.0),
     Entry("clipping_share", "Clipping", "", "sound", "Share of samples at 0.99 of full scale or beyond.",
-          "closer to real", 2, True),
+          "closer to real", 2, True, most=1.0),
     Entry("longest_constant_run", "Longest stuck stretch", "s", "sound",
           "Longest stretch in which the sample value never changes.", "closer to real", 3),
     Entry("spectral_flatness", "Spectral flatness", "", "sound",
           "Geometric over arithmetic mean of the mean power spectrum: 1 is white noise, 0 pure tones.",
-          "closer to real", 3),
+          "closer to real", 3, most=1.0),
     Entry("spectral_centroid", "Spectral centroid", "Hz", "sound", "Centre of gravity of the power spectrum.",
           "closer to real", 0),
     Entry("spectral_rolloff", "Roll-off (85 %)", "Hz", "sound", "85 % of the power lies below this frequency.",
@@ -78,13 +84,14 @@ ENTRIES = (
           "closer to real", 1),
     Entry("tempo_strength", "Tempo strength", "", "rhythm and pitch",
           "How well the onsets repeat at a steady tempo (40 to 240 beats a minute): 1 is a metronome.",
-          "closer to real"),
+          "closer to real", most=1.0),
     Entry("tempo", "Tempo", "bpm", "rhythm and pitch",
           "The tempo at which they repeat best; means nothing where the tempo strength is low.", "closer to real", 0),
     Entry("tonal_clarity", "Tonal clarity", "", "rhythm and pitch",
-          "How much of the power few pitch classes hold at a time: 1 is a single note, 0 noise.", "closer to real", 3),
+          "How much of the power few pitch classes hold at a time: 1 is a single note, 0 noise.", "closer to real", 3,
+          most=1.0),
     Entry("drift_level", "Drift of level", "dB", "within the clip",
-          "Level of the last quarter of the clip less that of the first.", "closer to real", 1),
+          "Level of the last quarter of the clip less that of the first.", "closer to real", 1, least=None),
     Entry("drift_spectrum", "Drift of spectrum", "dB", "within the clip",
           "Mean difference of the mel bands between the first and the last quarter.", "closer to real", 1),
     Entry("longest_match", "Longest match with a training song", "s", "copying",
@@ -99,7 +106,7 @@ UNITS = {entry.name: "share" if entry.percent else entry.unit for entry in ENTRI
 REFERENCES = {
     "real": "held-out songs of the genre (the ceiling)",
     "training": "training songs of the genre",
-    "other_genres": "training songs of the other genres",
+    "other_genres": "songs of the other genres",
     "shuffled": "held-out songs of the genre, samples in random order",
     "white_noise": "white noise (the floor)",
 }

@@ -103,6 +103,15 @@ def extrapolated(
     return intervals.Measure(value, "", n, "windows", value - half, value + half)
 
 
+def principal_axes(points: Points, count: int | None) -> Points:
+    """(dims, count) the directions in which these points spread most; all dimensions as they are for None."""
+    if count is None or count >= points.shape[1]:
+        return np.eye(points.shape[1])
+    _, vectors = np.linalg.eigh(np.cov(points, rowvar=False))
+    found: Points = vectors[:, ::-1][:, :count]
+    return found
+
+
 def typical_distance(reference: Cloud, points: Points) -> Points:
     """Each window's distance from the centre of the cloud in its own spread: (windows,).
 

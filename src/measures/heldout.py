@@ -18,8 +18,8 @@ from src.measures.likelihood import Codes, Floats, Window
 
 CONDITIONING_WINDOWS = 4
 """Windows of each song that are scored under the other genres too; genres × this is the price."""
-CONTEXT_STARTS = 12
-"""Places of each song from which the length of context is grown."""
+CONTEXT_STARTS = 96
+"""Places of a genre's songs from which the length of context is grown (48 of one song at most, 4 at least)."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,11 @@ def conditioning_places(song: Song) -> list[int]:
     return sorted(set(np.linspace(0, len(song.windows) - 1, count).round().astype(int).tolist()))
 
 
+def context_starts(song: Song, songs: Sequence[Song]) -> int:
+    """How many of `CONTEXT_STARTS` fall to this song."""
+    return max(4, min(48, CONTEXT_STARTS // sum(other.genre == song.genre for other in songs)))
+
+
 def predictions(songs: Sequence[Song], genres: int) -> int:
     """How many predictions `score` makes, for a progress bar."""
     own = sum(window.length for song in songs for window in song.windows)
@@ -124,7 +129,7 @@ def score(
         own = np.zeros(len(song.windows))
         own[chosen] = under[genre]
         own[rest] = score_windows([song.windows[place] for place in rest], [genre])[0]
-        starts = np.linspace(0, len(song.codes) - receptive_field - 1, CONTEXT_STARTS).astype(int).tolist()
+        starts = np.linspace(0, len(song.codes) - receptive_field - 1, context_starts(song, songs)).astype(int).tolist()
         context = scoring.context_bits(network, receptive_field, song.codes, starts, genre, silence, device)
         return own, under, context
 

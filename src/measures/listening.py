@@ -6,7 +6,7 @@ into pieces of a generation's length, because several figures depend on the leng
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ TRAINING_PIECES = 2
 NOISE_PIECES = 6
 
 Embed = Callable[[Audio, int, float], Points]
-"""(audio, rate in Hz, hop in s; 0 for the embedding's finest) → points (windows, dims)."""
+"""(audio, rate in Hz, hop in s) → points (windows, dims)."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,26 @@ class Embedding:
     name: str
     """`logmel` gives the measures frechet_logmel and distance_logmel."""
     embed: Embed
+    hop_s: float
+    """Hop in generations and pieces, which are short: windows overlap."""
     song_hop_s: float
-    """Hop in whole songs: windows that do not overlap."""
+    """Hop in whole songs: windows do not overlap."""
     together: int
-    """So many windows of the finest hop overlap; they are resampled together."""
+    """So many overlapping windows are resampled together."""
+    pieces: int = HELD_OUT_PIECES
+    """Pieces of a held-out song that are embedded (of training songs none where this is less than all)."""
+    axes: int | None = None
+    """Keep the first principal axes of the training songs: a covariance of 200 dimensions needs more windows."""
 
 
 LOG_MEL = Embedding(
-    "logmel",
-    lambda audio, rate_hz, hop_s: embedding.log_mel_statistics(audio, rate_hz, hop_s or embedding.HOP_S),
-    embedding.WINDOW_S,
-    embedding.WINDOWS_TOGETHER,
+    "logmel", embedding.log_mel_statistics, embedding.HOP_S, embedding.WINDOW_S, embedding.WINDOWS_TOGETHER
 )
+
+
+def trained(embed: Embed) -> Embedding:
+    """musicnn: 3 s patches, ten seconds apart in songs; costly, so one piece of each held-out song."""
+    return Embedding("musicnn", embed, hop_s=0.32, song_hop_s=10.0, together=9, pieces=1, axes=16)
 
 
 @dataclass(frozen=True)
@@ -72,19 +80,19 @@ class Room:
     encode: Callable[[Audio], Codes]
     embeddings: tuple[Embedding, ...] = (LOG_MEL,)
 
-    def piece(self, audio: Audio) -> Piece:
-        """Measure one stretch of sound."""
+    def piece(self, audio: Audio, number: int = 0) -> Piece:
+        """Measure one stretch of sound; the `number`-th of its kind (costly embeddings take only the first)."""
         return Piece(
             sound.measure(audio, self.rate_hz, self.encode(audio)),
-            {e.name: e.embed(audio, self.rate_hz, 0) for e in self.embeddings},
+            {e.name: e.embed(audio, self.rate_hz, e.hop_s) for e in self.embeddings if number < e.pieces},
             copying.fingerprint(audio, self.rate_hz),
         )
 
-    def song(self, audio: Audio, genre: str, length: int, pieces: int) -> RealSong:
-        """Measure a song and some pieces of `length` samples, spread over it."""
+    def song(self, audio: Audio, genre: str, length: int, pieces: int, first: int = 0) -> RealSong:
+        """Measure a song and some pieces of `length` samples, spread over it, numbered from `first`."""
         return RealSong(
             genre,
-            tuple(self.piece(part) for part in cut(audio, length, pieces)),
+            tuple(self.piece(part, first + number) for number, part in enumerate(cut(audio, length, pieces))),
             {e.name: e.embed(audio, self.rate_hz, e.song_hop_s) for e in self.embeddings},
             copying.fingerprint(audio, self.rate_hz),
         )
@@ -103,16 +111,28 @@ class Library:
 
     training: tuple[RealSong, ...]
     held_out: tuple[RealSong, ...]
+    axes: Mapping[str, Points] = field(init=False)
+    """Embedding → (dims, kept axes) that its points are projected on."""
     clouds: Mapping[str, Mapping[str, frechet.Cloud]] = field(init=False)
-    """Embedding → genre → the genre's training songs as a Gaussian."""
+    """Embedding → genre → the genre's training songs as a Gaussian, in these axes."""
 
-    def __post_init__(self) -> None:
-        names = self.training[0].points.keys() if self.training else ()
-        genres = sorted({song.genre for song in self.training})
-        object.__setattr__(self, "clouds", {name: {g: self._cloud(name, g) for g in genres} for name in names})
-
-    def _cloud(self, name: str, genre: str) -> frechet.Cloud:
-        return frechet.Cloud.fit(np.concatenate([s.points[name] for s in self.training if s.genre == genre]))
+    @classmethod
+    def of(cls, training: Sequence[RealSong], held_out: Sequence[RealSong], room: Room) -> "Library":
+        """The library of these songs."""
+        library = cls(tuple(training), tuple(held_out))
+        axes, clouds = {}, {}
+        for way in room.embeddings:
+            points = {
+                g: [s.points[way.name] for s in training if s.genre == g] for g in sorted({s.genre for s in training})
+            }
+            joined = {genre: np.concatenate(rows) for genre, rows in points.items()}
+            usable = {genre: rows for genre, rows in joined.items() if len(rows) >= 2}
+            if usable:
+                axes[way.name] = frechet.principal_axes(np.concatenate(list(usable.values())), way.axes)
+                clouds[way.name] = {g: frechet.Cloud.fit(rows @ axes[way.name]) for g, rows in usable.items()}
+        object.__setattr__(library, "axes", axes)
+        object.__setattr__(library, "clouds", clouds)
+        return library
 
     def closest(self, heard: copying.Fingerprint) -> tuple[copying.Match, str | None]:
         """The longest match with any training song, and that song's genre."""
@@ -147,20 +167,21 @@ class Collector:
         into = self._training if training else self._held_out
         wanted = sum(song.genre == genre for song in into) < self._most
         pieces = (TRAINING_PIECES if training else HELD_OUT_PIECES) if wanted else 0
-        into.append(self._room.song(audio, genre, self._length, pieces))
+        into.append(self._room.song(audio, genre, self._length, pieces, 1 if training else 0))
         if wanted and not training:
             parts = shuffled(cut(audio, self._length, TRAINING_PIECES))
-            self._shuffled.setdefault(genre, []).append([self._room.piece(part) for part in parts])
+            mixed = [self._room.piece(part, number) for number, part in enumerate(parts)]
+            self._shuffled.setdefault(genre, []).append(mixed)
 
     def finish(self) -> tuple[Library, dict[str, dict[str, dict[str, Measure]]]]:
         """The library, and reference → genre → measures."""
-        library = Library(tuple(self._training), tuple(self._held_out))
+        library = Library.of(self._training, self._held_out, self._room)
         references: dict[str, dict[str, dict[str, Measure]]] = {}
         for genre in sorted({song.genre for song in self._training}):
             groups: dict[str, list[Sequence[Piece]]] = {
                 "real": [song.pieces for song in self._held_out if song.genre == genre],
                 "training": [song.pieces for song in self._training if song.genre == genre],
-                "other_genres": [song.pieces for song in self._training if song.genre != genre],
+                "other_genres": [song.pieces for song in (*self._held_out, *self._training) if song.genre != genre],
                 "shuffled": list(self._shuffled.get(genre, [])),
             }
             for name, pieces in groups.items():
@@ -176,6 +197,8 @@ def distances(piece: Piece, genre: str, library: Library, room: Room, *, spread:
     """Fréchet and mean distance of a piece from a genre's training songs, in every embedding."""
     found = {}
     for way in room.embeddings:
+        if way.name not in piece.points:
+            continue
         cloud = library.clouds.get(way.name, {}).get(genre)
         points = piece.points[way.name]
         names = f"frechet_{way.name}", f"distance_{way.name}"
@@ -183,6 +206,7 @@ def distances(piece: Piece, genre: str, library: Library, room: Room, *, spread:
             why = "No training song of this genre to compare with." if cloud is None else "The clip is too short."
             found.update({name: unmeasured(name, why) for name in names})
             continue
+        points = points @ library.axes[way.name]
         found[names[0]] = frechet.extrapolated(cloud, points, seed=0, together=way.together, spread=spread)
         each = frechet.typical_distance(cloud, points)
         blocks = [float(part.mean()) for part in np.array_split(each, max(1, len(each) // way.together))]
@@ -258,7 +282,7 @@ def unmeasured(name: str, why: str) -> Measure:
 
 def with_unit(name: str, measure: Measure) -> Measure:
     """The measure with its catalogue unit."""
-    return Measure(measure.value, catalogue.UNITS[name], measure.n, measure.over, measure.lo, measure.hi, measure.why)
+    return replace(measure, unit=catalogue.UNITS[name])
 
 
 def white_noise(length: int, decode: Callable[[Codes], Audio], channels: int) -> list[Audio]:
@@ -271,7 +295,7 @@ def noise_reference(
     pieces: Sequence[Piece], genres: Sequence[str], library: Library | None, room: Room
 ) -> dict[str, dict[str, Measure]]:
     """Genre → measures of white noise; only the distances depend on the genre."""
-    known = library.clouds[room.embeddings[0].name] if library else {}
+    known = library.clouds.get(room.embeddings[0].name, {}) if library else {}
     return {
         genre: reference([[piece] for piece in pieces], genre if genre in known else None, library, room)
         for genre in genres

@@ -37,7 +37,7 @@ class Change:
     """After minus before."""
     verdict: Verdict
     closer: bool | None
-    """Whether it came nearer to held-out songs; None where the intervals leave that open."""
+    """Whether it came nearer to held-out music; None where the intervals leave that open."""
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in metrics/evaluate.json."""
@@ -193,8 +193,8 @@ def _measure_sentence(entry: catalogue.Entry, mine: Sequence[Change], table: Tab
     if entry.better == "closer to real":
         nearer_now = [change.genre for change in mine if change.closer is True]
         farther = [change.genre for change in mine if change.closer is False]
-        text += f"; nearer to held-out songs for {words(nearer_now)}" if nearer_now else ""
-        text += f"; farther from them for {words(farther)}" if farther else ""
+        text += f"; nearer to held-out music for {words(nearer_now)}" if nearer_now else ""
+        text += f"; farther from it for {words(farther)}" if farther else ""
     return text + "."
 
 

@@ -5,10 +5,10 @@ In: measures as the other modules found them. Out: plain dictionaries.
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from src.measures import conditioning, heldout, progress
+from src.measures import catalogue, conditioning, heldout, progress
 from src.measures.intervals import Measure, rounded
 
 Measures = dict[str, dict[str, Measure]]
@@ -107,7 +107,17 @@ def truth(found: Evaluation) -> list[int]:
 
 def measures_json(measures: Mapping[str, Measure]) -> dict[str, Any]:
     """Name → measure as JSON has it."""
-    return {name: measure.to_json() for name, measure in measures.items()}
+    return {name: bounded(name, measure).to_json() for name, measure in measures.items()}
+
+
+def bounded(name: str, measure: Measure) -> Measure:
+    """The measure, its interval cut to what it can be at all; a value beyond (extrapolated) stays in its interval."""
+    entry = catalogue.BY_NAME.get(name)
+    if entry is None or measure.value is None or measure.lo is None or measure.hi is None:
+        return measure
+    lo = measure.lo if entry.least is None else min(measure.value, max(measure.lo, entry.least))
+    hi = measure.hi if entry.most is None else max(measure.value, min(measure.hi, entry.most))
+    return replace(measure, lo=lo, hi=hi)
 
 
 def by_genre_json(by_genre: Mapping[str, Mapping[str, Measure]]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ CLIPPED = 0.99
 FLOOR_DBFS = -100.0
 ONSET_RISE_DB = 2.0
 """An onset rises this much above the ordinary change from frame to frame, on average over the mel bands."""
+STEADY = 0.3
+"""Tempo strength below which there is no tempo to tell; 8 s of white noise reach 0.2."""
 WINDOWS = 8
 """Parts of a clip whose spread gives the interval of the whole clip's figure."""
 
@@ -162,7 +164,8 @@ def rhythm_measures(audio: Audio, rate_hz: int) -> Values:
     first = int(np.flatnonzero(strength >= 0.9 * best)[0]) if best > 0 else int(strength.argmax())
     while first + 1 < len(strength) and strength[first + 1] > strength[first]:
         first += 1
-    return {**found, "tempo_strength": min(1.0, max(0.0, best)), "tempo": 6000.0 / float(lags[first])}
+    found["tempo_strength"] = min(1.0, max(0.0, best))
+    return {**found, "tempo": 6000.0 / float(lags[first])} if best >= STEADY else found
 
 
 def tonal_clarity(audio: Audio, rate_hz: int) -> float:
