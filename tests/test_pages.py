@@ -228,6 +228,9 @@ def test_nothing_hangs_over_the_edge(browser: Browser, folder: Path, width: int,
     tab = context.new_page()
     tab.goto((folder / "index.html").as_uri())
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    for details in tab.locator("details").all():
+        details.evaluate("e => { e.open = true; }")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width, "with all tables open"
     paper = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, paper[4:-1].split(","))) > 380) == (scheme == "light")
     tab.get_by_role("button", name="Listen blind").click()

@@ -134,6 +134,7 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
         value for figure in drawn if figure for value in (figure.value, figure.lo, figure.hi) if value is not None
     ]
     low, high = min(values), max(values)
+    ends = (shown(name, low), shown(name, high)) if high > low else (f"{shown(name, low)} everywhere", "")
     if high == low:
         low, high = low - 0.5, high + 0.5
     entry = catalogue.BY_NAME.get(name)
@@ -155,8 +156,8 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
         group=HEADINGS[entry.group] if entry else "Further measures",
         label=entry.label if entry else name.replace("_", " "),
         explanation=entry.explanation if entry else "",
-        low=shown(name, low),
-        high=shown(name, high),
+        low=ends[0],
+        high=ends[1],
         lanes=tuple(lanes),
         columns=(
             *(REFERENCE_LABELS[reference] for reference in kept if reference in BEFORE),

@@ -77,6 +77,14 @@ def test_strips_lie_between_their_extremes_and_name_the_rest() -> None:
     assert len({strip.id for strip in found.values()}) == len(found)
 
 
+def test_a_measure_that_is_the_same_everywhere_has_no_scale() -> None:
+    measures = {"silence_share": {"value": 0.0}}
+    found = evaluation.parse({"steps": {"000020": {"rock": {"measures": measures}}}})
+    (strip,) = strips.strips(found, (20,), ("rock",))
+    assert (strip.low, strip.high) == ("0.0 % everywhere", "")
+    assert strip.lanes[0].marks[0].at == "50.00"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text('a<"0', max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab0", max_size=6), inner, max_size=3),
