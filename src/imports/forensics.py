@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from src.imports import claims, findings_files, findings_log, findings_loss
+from src.imports import claims, findings_files, findings_log, findings_loss, findings_restarts
 from src.imports.analysis import Analysis, analyse
 from src.imports.finding import Claim, Finding
 from src.imports.reading import Findings
@@ -53,10 +53,11 @@ def examine(name: str, found: Findings, clips: Sequence[dict[str, Any]], notes: 
     analysis = analyse(found.training) if found.training else None
     if analysis:
         findings += findings_log.findings(analysis, found.known)
+        findings += findings_restarts.findings(analysis)
         findings += findings_loss.findings(analysis, found.known)
         tables["windows"] = findings_loss.windows(analysis)
-        tables["restarts"] = findings_log.restarts(analysis)
-        tables["hours"] = findings_log.hours(analysis)
+        tables["restarts"] = findings_restarts.restarts(analysis)
+        tables["hours"] = findings_restarts.hours(analysis)
     findings += findings_files.findings(found, clips)
     tables["checkpoints"] = findings_files.checkpoints(found)
     tables["clips"] = list(clips)
