@@ -13,19 +13,7 @@ import typer
 from rich.table import Table
 
 from src.errors import Problem
-from src.manifest import (
-    LIBRARY,
-    Fresh,
-    Library,
-    Metrics,
-    Profile,
-    TimeLimit,
-    Work,
-    Workers,
-    library_folder,
-)
-from src.manifest import OUT as MANIFEST
-from src.music import cache, clipping, clipset, rows, scan, split, summary
+from src.music import cache, clipping, clipset, options, rows, split, summary
 from src.music.clipping import Made
 from src.music.clipset import ClipRow
 from src.music.rows import Row
@@ -43,21 +31,21 @@ METRICS = Path("metrics/clips.json")
 
 @app.command()
 def main(
-    profile: Profile = None,
-    manifest: Annotated[Path, typer.Option(help="Table written by src.manifest.")] = MANIFEST,
-    library: Library = None,
+    profile: options.Profile = None,
+    manifest: Annotated[Path, typer.Option(help="Table written by src.manifest.")] = options.MANIFEST,
+    library: options.Library = None,
     out: Annotated[Path, typer.Option(help="Folder to write; replaced when the new clips are complete.")] = OUT,
-    metrics: Metrics = None,
-    work: Work = cache.FOLDER,
-    workers: Workers = None,
-    time_limit_s: TimeLimit = scan.TIME_LIMIT_S,
-    fresh: Fresh = False,
+    metrics: options.Metrics = None,
+    work: options.Work = options.WORK,
+    workers: options.Workers = None,
+    time_limit_s: options.TimeLimit = options.TIME_LIMIT_S,
+    fresh: options.Fresh = False,
 ) -> None:
     """Cut a clip from every kept song (16 kHz, mono), and set some songs aside for validation."""
     params = config.load(profile=profile)
     wanted = params.profile.clips
     kept = [row for row in rows.read(manifest) if row.status == "kept" and row.genre in params.genres]
-    folder = library or library_folder(LIBRARY)
+    folder = options.library_folder(library)
     store = work / "clips"
     share = Share.of_environment()
     with cache.opened(work, folder, writes=share.leads) as known:

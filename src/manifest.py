@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from src.errors import Problem
-from src.music import cache, owner, rows, scan, summary
+from src.music import cache, options, owner, rows, scan, summary
 from src.music.decide import Rules
 from src.music.rows import Row
 from src.music.share import Share
@@ -23,41 +23,24 @@ app = console.command_app(
     "Read every file of a music library into a table: kept, or skipped with a reason. Nothing in it is changed."
 )
 
-LIBRARY = Path("data/library.json")
-OUT = Path("data/manifest.csv")
+OUT = options.MANIFEST
 METRICS = Path("metrics/manifest.json")
-
-Profile = Annotated[
-    str | None, typer.Option(help="Scale of the study: a file in params/ (default: as in params.yaml).")
-]
-Library = Annotated[Path | None, typer.Option(help="Folder of music (default: the one data/library.json names).")]
-Work = Annotated[Path, typer.Option(help="Where what was read is remembered for the next time; may be deleted.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes that read at once (default: one a core).")]
-TimeLimit = Annotated[float, typer.Option(min=0.1, help="Seconds after which reading one file is given up.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what earlier runs remembered and read everything again.")]
-Metrics = Annotated[
-    Path | None, typer.Option(help="Counts to write as JSON (default: in metrics/, unless --out is given).")
-]
 
 
 @app.command()
 def main(
-    profile: Profile = None,
-    library: Library = None,
+    profile: options.Profile = None,
+    library: options.Library = None,
     out: Annotated[Path, typer.Option(help="Table to write.")] = OUT,
-    metrics: Metrics = None,
-    work: Work = cache.FOLDER,
-    workers: Workers = None,
-    time_limit_s: TimeLimit = scan.TIME_LIMIT_S,
-    fresh: Fresh = False,
+    metrics: options.Metrics = None,
+    work: options.Work = options.WORK,
+    workers: options.Workers = None,
+    time_limit_s: options.TimeLimit = options.TIME_LIMIT_S,
+    fresh: options.Fresh = False,
 ) -> None:
     """Read a music library into a table: every file kept, or skipped with a reason. Nothing in it is changed."""
     params = config.load(profile=profile)
-    folder = library or library_folder(LIBRARY)
-    if not folder.is_dir():
-        raise Problem(
-            f"{folder} is not a folder that can be read. Give the folder of your music with --library or MUSIC_LIBRARY."
-        )
+    folder = options.library_folder(library)
     rules = Rules(params.study.genres, params.profile.manifest.minimum_duration_s, params.profile.manifest.require_year)
     share = Share.of_environment()
     with cache.opened(work, folder, fresh=fresh, writes=share.leads) as known:
@@ -86,14 +69,6 @@ def main(
 def report_path(out: Path) -> Path:
     """Where the owner's report stands: beside the table, data/library-report.html for data/manifest.csv."""
     return out.with_name("library-report.html" if out == OUT else f"{out.stem}-report.html")
-
-
-def library_folder(path: Path) -> Path:
-    """The library's folder, as `src.library` recorded it."""
-    known = files.read_json(path, made_by="python -m src.library")
-    if not isinstance(known, dict) or not isinstance(known.get("path"), str):
-        raise Problem(f"{path} does not say where the library is. Make it again with: python -m src.library")
-    return Path(known["path"])
 
 
 def problem_with(found: Sequence[Row], genres: tuple[str, ...]) -> str:

@@ -19,8 +19,6 @@ from src.music import facts, fingerprint
 from src.music.facts import FileFacts, SoundFacts
 from src.music.walk import Seen
 
-FOLDER = Path("work/library")
-
 _TABLES = """
 create table if not exists file (key blob primary key, size int, mtime_ns int, inode int, facts text) without rowid;
 create table if not exists sound (key blob primary key, facts text, words blob) without rowid;

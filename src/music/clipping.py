@@ -19,7 +19,7 @@ from src.music import cut, pool, rows
 from src.music.cache import Cache
 from src.music.clipset import samples_digest
 from src.music.decode import Undecodable, open_sound
-from src.music.pool import Failed
+from src.music.outcome import Failed
 from src.music.rows import Row
 from src.music.share import Share
 from src.run import console, files
@@ -87,9 +87,7 @@ def make(
     done: list[tuple[str, Made | str]] = []
     with console.progress("Cutting clips", len(mine), "songs") as meter:
         setting = _Setting(str(library), str(folder), params)
-        for index, result in pool.run(
-            "src.music.clipping:cut_task", setting, mine, time_limit_s=time_limit_s, workers=workers
-        ):
+        for index, result in pool.run(cut_task, setting, mine, time_limit_s=time_limit_s, workers=workers):
             made: Made | str = result.reason if isinstance(result, Failed) else result
             key = mine[index][3]
             done.append((key, made))

@@ -1,6 +1,6 @@
 """Work on many files in parallel, with a time and memory limit for each.
 
-In: tasks (small pickled values), and the name of the function that does one. Out: results as they come. A worker that
+In: tasks (small pickled values), and the function that does one. Out: results as they come. A worker that
 takes too long over one task, or dies of it, is replaced, and that task alone fails: no file can stop the others.
 Workers are fresh interpreters in their own process groups, so a decoder they started dies with them.
 """
@@ -13,28 +13,24 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MEMORY_BYTES = 3 << 30
-"""Most data memory of one worker, and of a decoder it runs."""
-_HEAD = 8
+from src.errors import Problem
+from src.music import worker
+from src.music.outcome import HEAD_BYTES, READY, Failed
 
-
-@dataclass(frozen=True)
-class Failed:
-    """Stands for the result of a task that did not finish; the reason is for the file's row."""
-
-    reason: str
-    took_too_long: bool = False
+START_LIMIT_S = 120.0
+"""A worker that has not started by then will not."""
 
 
 @dataclass
 class _Worker:
     process: "subprocess.Popen[bytes]"
     begun: float = 0.0
+    ready: bool = False
     given: deque[int] = field(default_factory=deque)
     buffer: bytearray = field(default_factory=bytearray)
 
@@ -45,7 +41,7 @@ def cores() -> int:
 
 
 def run(
-    function: str,
+    function: Callable[[Any, Any], Any],
     setting: Any,
     tasks: Sequence[Any],
     *,
@@ -55,8 +51,9 @@ def run(
 ) -> Iterator[tuple[int, Any]]:
     """(index of the task, its result or `Failed`), in the order they are done.
 
-    function: "module:name", called as name(setting, task) in the worker. chunk: tasks handed out at once; the time
-    limit holds for each of them. Leaving the iteration early stops the workers.
+    function: at the top of a module, called as function(setting, task) in the worker. chunk: tasks handed out at
+    once; the time limit holds for each of them. Leaving the iteration early stops the workers. Raises `Problem` if
+    the workers do not start.
     """
     waiting = deque(range(len(tasks)))
     count = min(workers or cores(), -(-len(tasks) // chunk))
@@ -64,26 +61,26 @@ def run(
     alive: list[_Worker] = []
 
     def start() -> None:
-        worker = _Worker(_spawn(function, setting))
-        alive.append(worker)
-        assert worker.process.stdout is not None
-        os.set_blocking(worker.process.stdout.fileno(), False)
-        selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
-        give(worker)
+        one = _Worker(_spawn(function, setting))
+        alive.append(one)
+        assert one.process.stdout is not None
+        os.set_blocking(one.process.stdout.fileno(), False)
+        selector.register(one.process.stdout, selectors.EVENT_READ, one)
+        give(one)
 
-    def give(worker: _Worker) -> None:
-        while waiting and len(worker.given) < chunk:
-            worker.given.append(waiting.popleft())
-        worker.begun = time.monotonic()
-        if worker.given:
-            _send(worker.process, [tasks[index] for index in worker.given])
+    def give(one: _Worker) -> None:
+        while waiting and len(one.given) < chunk:
+            one.given.append(waiting.popleft())
+        one.begun = time.monotonic()
+        if one.given:
+            _send(one.process, [tasks[index] for index in one.given])
 
-    def replace(worker: _Worker) -> None:
+    def replace(one: _Worker) -> None:
         """Stop a worker; its unfinished tasks but the first go to others."""
-        selector.unregister(worker.process.stdout)  # type: ignore[arg-type]
-        alive.remove(worker)
-        _stop(worker.process)
-        waiting.extendleft(reversed(worker.given))
+        selector.unregister(one.process.stdout)  # type: ignore[arg-type]
+        alive.remove(one)
+        _stop(one.process)
+        waiting.extendleft(reversed(one.given))
         if waiting:
             start()
 
@@ -93,40 +90,54 @@ def run(
         left = len(tasks)
         while left:
             for key, _ in selector.select(timeout=0.25):
-                worker: _Worker = key.data
+                one: _Worker = key.data
                 data = os.read(key.fd, 1 << 20)
-                worker.buffer += data
-                for result in _messages(worker.buffer):
-                    worker.begun = time.monotonic()
+                one.buffer += data
+                for result in _messages(one.buffer):
+                    one.begun = time.monotonic()
+                    if not one.ready:
+                        one.ready = result == READY
+                        continue
                     left -= 1
-                    yield worker.given.popleft(), result
+                    yield one.given.popleft(), result
+                if not data and not one.ready:
+                    raise _cannot_start()
                 if not data:
-                    index = worker.given.popleft() if worker.given else None
-                    replace(worker)
+                    index = one.given.popleft() if one.given else None
+                    replace(one)
                     if index is not None:
                         left -= 1
                         yield index, Failed("the decoder crashed on it")
-                elif not worker.given:
-                    give(worker)
+                elif not one.given:
+                    give(one)
             now = time.monotonic()
-            for worker in [item for item in alive if item.given and now - item.begun > time_limit_s]:
-                index = worker.given.popleft()
-                replace(worker)
+            if any(not item.ready and now - item.begun > START_LIMIT_S for item in alive):
+                raise _cannot_start()
+            for one in [item for item in alive if item.ready and item.given and now - item.begun > time_limit_s]:
+                index = one.given.popleft()
+                replace(one)
                 left -= 1
                 yield index, Failed(f"took longer than {time_limit_s:g} s to read", took_too_long=True)
     finally:
-        for worker in alive:
-            _stop(worker.process)
+        for one in alive:
+            _stop(one.process)
         selector.close()
 
 
-def _spawn(function: str, setting: Any) -> "subprocess.Popen[bytes]":
+def _cannot_start() -> Problem:
+    return Problem(
+        "The processes that read music do not start. See what `python -m src.music.worker` says; "
+        "where memory is short, try --workers 1."
+    )
+
+
+def _spawn(function: Callable[[Any, Any], Any], setting: Any) -> "subprocess.Popen[bytes]":
     root = str(Path(__file__).parents[2])
     environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
     # Decoders print file names and dumps to standard error: nobody is to read them.
     process = subprocess.Popen(
-        [sys.executable, "-m", "src.music.worker", function],
+        [sys.executable, "-m", worker.__name__, f"{function.__module__}:{function.__name__}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -141,7 +152,7 @@ def _send(process: "subprocess.Popen[bytes]", value: Any) -> None:
     body = pickle.dumps(value)
     assert process.stdin is not None
     try:
-        process.stdin.write(len(body).to_bytes(_HEAD, "little") + body)
+        process.stdin.write(len(body).to_bytes(HEAD_BYTES, "little") + body)
         process.stdin.flush()
     except BrokenPipeError:
         pass  # it died: the end of its output tells so
@@ -149,12 +160,12 @@ def _send(process: "subprocess.Popen[bytes]", value: Any) -> None:
 
 def _messages(buffer: bytearray) -> Iterator[Any]:
     """Take the complete messages from the front of a buffer."""
-    while len(buffer) >= _HEAD:
-        size = int.from_bytes(buffer[:_HEAD], "little")
-        if len(buffer) < _HEAD + size:
+    while len(buffer) >= HEAD_BYTES:
+        size = int.from_bytes(buffer[:HEAD_BYTES], "little")
+        if len(buffer) < HEAD_BYTES + size:
             return
-        body = bytes(buffer[_HEAD : _HEAD + size])
-        del buffer[: _HEAD + size]
+        body = bytes(buffer[HEAD_BYTES : HEAD_BYTES + size])
+        del buffer[: HEAD_BYTES + size]
         # Written by our own worker, over a pipe nobody else holds.
         yield pickle.loads(body)  # noqa: S301
 

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from src.music import decide, duplicates, pool
+from src.music import decide, duplicates, options, pool, tasks
 from src.music.cache import Cache
 from src.music.decide import Rules
 from src.music.facts import FileFacts, SoundFacts
-from src.music.pool import Failed
+from src.music.outcome import Failed
 from src.music.rows import Row
 from src.music.share import Share
 from src.music.walk import Seen, walk
 from src.run import console
 
-TIME_LIMIT_S = 120.0
-"""For reading one file, and again for decoding it."""
 _STORE_EVERY = 256
 _FILES_AT_ONCE = 16
 
@@ -41,7 +39,7 @@ def scan(
     rules: Rules,
     cache: Cache,
     *,
-    time_limit_s: float = TIME_LIMIT_S,
+    time_limit_s: float = options.TIME_LIMIT_S,
     workers: int | None = None,
     share: Share = Share(),
 ) -> Scan:
@@ -61,10 +59,10 @@ def scan(
     results = _do(
         "Reading tags",
         share.mine([item.path for item in unread]),
-        lambda tasks: pool.run(
-            "src.music.tasks:read_file",
+        lambda paths: pool.run(
+            tasks.read_file,
             (setting, rules),
-            tasks,
+            paths,
             time_limit_s=time_limit_s,
             workers=workers,
             chunk=_FILES_AT_ONCE,
@@ -88,7 +86,7 @@ def scan(
         "Decoding",
         share.mine(unheard),
         lambda keys: pool.run(
-            "src.music.tasks:read_sound",
+            tasks.read_sound,
             setting,
             [first[key] for key in keys],
             time_limit_s=time_limit_s,
@@ -124,7 +122,7 @@ def rows_of(
 
 def _do(
     label: str,
-    tasks: Sequence[Any],
+    items: Sequence[Any],
     start: Callable[[Sequence[Any]], Iterator[tuple[int, Any]]],
     finish: Callable[[Any, Any], T],
     store: Callable[[list[T]], object],
@@ -132,11 +130,11 @@ def _do(
     """Do tasks in the pool with a progress meter, storing results as they come."""
     done: list[T] = []
     stored = 0
-    if not tasks:
+    if not items:
         return done
-    with console.progress(label, len(tasks), "files") as meter:
-        for index, result in start(tasks):
-            done.append(finish(tasks[index], result))
+    with console.progress(label, len(items), "files") as meter:
+        for index, result in start(items):
+            done.append(finish(items[index], result))
             meter.advance()
             if len(done) - stored >= _STORE_EVERY:
                 store(done[stored:])

@@ -12,11 +12,12 @@ import signal
 import sys
 from typing import Any, BinaryIO
 
-from src.music.pool import MEMORY_BYTES, Failed
+from src.music.outcome import HEAD_BYTES, MEMORY_BYTES, READY, Failed
 
 
 def serve(function: Any, incoming: BinaryIO, outgoing: BinaryIO) -> None:
     """Answer every task, in order, until standard input ends."""
+    _reply(outgoing, READY)
     setting = _receive(incoming)
     while (tasks := _receive(incoming)) is not None:
         for task in tasks:
@@ -26,14 +27,18 @@ def serve(function: Any, incoming: BinaryIO, outgoing: BinaryIO) -> None:
                 result = Failed("needs too much memory to read")
             except Exception as error:  # noqa: BLE001 — a hostile file must cost one row, not the scan
                 result = Failed(f"the reader failed on it ({type(error).__name__})")
-            body = pickle.dumps(result)
-            outgoing.write(len(body).to_bytes(8, "little") + body)
-            outgoing.flush()
+            _reply(outgoing, result)
+
+
+def _reply(outgoing: BinaryIO, value: Any) -> None:
+    body = pickle.dumps(value)
+    outgoing.write(len(body).to_bytes(HEAD_BYTES, "little") + body)
+    outgoing.flush()
 
 
 def _receive(incoming: BinaryIO) -> Any:
-    head = incoming.read(8)
-    if len(head) < 8:
+    head = incoming.read(HEAD_BYTES)
+    if len(head) < HEAD_BYTES:
         return None
     # Written by the pool, over a pipe nobody else holds.
     return pickle.loads(incoming.read(int.from_bytes(head, "little")))  # noqa: S301

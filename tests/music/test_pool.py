@@ -1,14 +1,16 @@
 """The pool: limits hold for each task, and only the guilty one fails."""
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from src.errors import Problem
 from src.music import pool
-from src.music.pool import Failed
+from src.music.outcome import Failed
 
 
 def act(setting: Any, task: Any) -> Any:
@@ -28,7 +30,7 @@ def act(setting: Any, task: Any) -> Any:
 
 
 def run(tasks: list[Any], **more: Any) -> list[Any]:
-    found = dict(pool.run("tests.music.test_pool:act", "s", tasks, **{"time_limit_s": 30, "workers": 2} | more))
+    found = dict(pool.run(act, "s", tasks, **{"time_limit_s": 30, "workers": 2} | more))
     assert sorted(found) == list(range(len(tasks)))
     return [found[index] for index in range(len(tasks))]
 
@@ -60,8 +62,15 @@ def test_crashes_memory_and_errors_cost_one_task_each() -> None:
     assert found[3:] == [("s", 100_000), ("s", 4)]
 
 
+def test_workers_that_cannot_start_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not a thousand rows that blame the songs.
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(Problem, match="do not start"):
+        run([("echo", 0), ("echo", 1)])
+
+
 def test_leaving_early_stops_the_workers() -> None:
-    work = pool.run("tests.music.test_pool:act", "s", [("echo", 0), ("sleep", 600)], time_limit_s=600, workers=2)
+    work = pool.run(act, "s", [("echo", 0), ("sleep", 600)], time_limit_s=600, workers=2)
     next(work)
     children = set(_children())
     assert children
