@@ -7,9 +7,10 @@ sentence in the file and the rest is still measured. docs/measures.md explains e
     python -m src.evaluate
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,10 +19,11 @@ import typer
 from src.errors import Problem
 from src.imports import musicnn_weights
 from src.measures import heldout, likelihood, listening, musicnn, result, tables
+from src.measures.intervals import Measure
 from src.measures.result import Evaluation
 from src.measures.spectra import Audio
 from src.music import generations
-from src.music.clipset import ClipSet
+from src.music.clipset import Clip, ClipSet
 from src.run import checkpoint, config, console, files, layout
 from src.run.config import Params
 from src.run.layout import RunFiles
@@ -73,7 +75,7 @@ def evaluate(place: RunFiles, params: Params, *, own: bool) -> Evaluation:
     room = listening.Room(
         params.profile.clips.rate_hz, lambda audio: codes_of(audio, channels), embeddings(params, found) if own else ()
     )
-    torch.set_num_threads(params.profile.train.threads)
+    torch.set_num_threads(1)  # work is shared out by song: the digits do not depend on the number of threads
     length = min((len(audio) for step in made.values() for clips in step.values() for audio in clips), default=0)
     length = length or round(params.profile.generate.duration_s * room.rate_hz)
     library = None
@@ -86,8 +88,7 @@ def evaluate(place: RunFiles, params: Params, *, own: bool) -> Evaluation:
         found.why["distance"] = "The music an imported run was trained on is not here, so nothing is compared with it."
     for step in steps_of(place, params, own=own) if found.songs else ():
         score(place.checkpoint(step), step, params, found)
-    torch.set_num_threads(params.profile.train.threads)  # scoring left one
-    measure_sound(made, room, library if own else None, found)
+    measure_sound(made, room, library if own else None, params.profile.train.threads, found)
     noise = listening.white_noise(length, lambda codes: mulaw.decode(codes, channels), channels)
     pieces = [room.piece(audio, number) for number, audio in enumerate(noise)]
     found.references["white_noise"] = listening.noise_reference(pieces, found.genres, library, room)
@@ -147,26 +148,36 @@ def read_clips(
     channels, context = params.profile.model.quantization_channels, params.profile.model.receptive_field
     counts: dict[str, likelihood.Codes] = {}
     songs: list[heldout.Song] = []
-    library = listening.Collector(room, length, SONGS_PER_GENRE)
-    with console.progress("reading the clips", len(clips), "clips") as meter:
-        for index, clip in enumerate(clips.clips):
-            audio = clips.read(index, 0, clip.frames)
-            codes = room.encode(audio)
-            if clip.split == "train":
-                counts[clip.genre] = counts.get(clip.genre, 0) + likelihood.count_pairs(codes, channels)
-            else:
-                windows = likelihood.spread_windows(clip.frames, context, total, min(room.rate_hz, total))
-                if windows:
-                    small = codes.astype(np.uint8 if channels <= 256 else np.int32)
-                    songs.append(heldout.Song(clip.genre, small, tuple(windows)))
-            if length:
-                library.hear(audio, clip.genre, training=clip.split == "train")
-            meter.advance()
+    collector = listening.Collector(room, length, SONGS_PER_GENRE)
+
+    def describe(clip: Clip, audio: Audio, wanted: bool) -> tuple[likelihood.Codes, tuple[Any, ...]]:
+        torch.set_num_threads(1)
+        training = clip.split == "train"
+        song = collector.describe(audio, clip.genre, training=training, wanted=wanted) if length else ()
+        return room.encode(audio), song
+
+    workers = params.profile.train.threads
+    with console.progress("reading the clips", len(clips), "clips") as meter, ThreadPoolExecutor(workers) as pool:
+        for first in range(0, len(clips), workers):
+            chosen = clips.clips[first : first + workers]
+            audios = [clips.read(first + place, 0, clip.frames) for place, clip in enumerate(chosen)]
+            wanted = [collector.claim(clip.genre, training=clip.split == "train") for clip in chosen]
+            for clip, (codes, song) in zip(chosen, pool.map(describe, chosen, audios, wanted), strict=True):
+                if clip.split == "train":
+                    counts[clip.genre] = counts.get(clip.genre, 0) + likelihood.count_pairs(codes, channels)
+                else:
+                    windows = likelihood.spread_windows(clip.frames, context, total, min(room.rate_hz, total))
+                    if windows:
+                        small = codes.astype(np.uint8 if channels <= 256 else np.int32)
+                        songs.append(heldout.Song(clip.genre, small, tuple(windows)))
+                if song:
+                    collector.add(*song, training=clip.split == "train")
+                meter.advance()
     found.songs = tuple(songs)
     found.baselines = heldout.score_baselines(counts, songs)
     if not length:
         return None
-    finished, references = library.finish()
+    finished, references = collector.finish()
     found.references.update(references)
     return finished
 
@@ -207,21 +218,25 @@ def score(folder: Path, step: int, params: Params, found: Evaluation) -> None:
 
 
 def measure_sound(
-    made: Generations, room: listening.Room, library: listening.Library | None, found: Evaluation
+    made: Generations, room: listening.Room, library: listening.Library | None, workers: int, found: Evaluation
 ) -> None:
     """Measure every generation, and search it for stretches of training songs."""
-    total = sum(len(clips) for step in made.values() for clips in step.values())
     null = [value for songs in library.null().values() for song in songs for value in song] if library else []
-    with console.progress("measuring generations", total, "clips") as meter:
-        for step, by_genre in made.items():
-            for genre, clips in by_genre.items():
-                pieces = [room.piece(audio) for audio in clips]
-                measures = listening.generation(clips, pieces, genre, library, room)
-                found.measures.setdefault(step, {}).setdefault(genre, {}).update(measures)
-                if library:
-                    row = listening.copying_row(pieces, library, null)
-                    found.copying.setdefault(step, {})[genre] = row
-                meter.advance(len(clips))
+    jobs = [(step, genre, clips) for step, by_genre in made.items() for genre, clips in by_genre.items()]
+
+    def measure(job: tuple[int, str, list[Audio]]) -> tuple[dict[str, Measure], dict[str, object] | None]:
+        torch.set_num_threads(1)
+        _, genre, clips = job
+        pieces = [room.piece(audio) for audio in clips]
+        row = listening.copying_row(pieces, library, null) if library else None
+        return listening.generation(clips, pieces, genre, library, room), row
+
+    with console.progress("measuring generations", len(jobs), "sounds") as meter, ThreadPoolExecutor(workers) as pool:
+        for (step, genre, _), (measures, row) in zip(jobs, pool.map(measure, jobs), strict=True):
+            found.measures.setdefault(step, {}).setdefault(genre, {}).update(measures)
+            if row is not None:
+                found.copying.setdefault(step, {})[genre] = row
+            meter.advance()
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ class Library:
 
 
 class Collector:
-    """Hears songs one after the other and becomes a `Library` with its references."""
+    """Takes songs one after the other and becomes a `Library` with its references."""
 
     def __init__(self, room: Room, length: int, most: int) -> None:
         """length: samples of a piece. most: songs of a genre and split of which pieces are measured."""
@@ -161,17 +161,26 @@ class Collector:
         self._training: list[RealSong] = []
         self._held_out: list[RealSong] = []
         self._shuffled: dict[str, list[list[Piece]]] = {}
+        self._claimed: dict[tuple[str, bool], int] = {}
 
-    def hear(self, audio: Audio, genre: str, *, training: bool) -> None:
-        """Take one song."""
-        into = self._training if training else self._held_out
-        wanted = sum(song.genre == genre for song in into) < self._most
+    def claim(self, genre: str, *, training: bool) -> bool:
+        """Whether pieces of the next song of this genre and split are wanted; counts it."""
+        count = self._claimed.get((genre, training), 0)
+        self._claimed[genre, training] = count + 1
+        return count < self._most
+
+    def describe(self, audio: Audio, genre: str, *, training: bool, wanted: bool) -> tuple[RealSong, list[Piece]]:
+        """Measure one song, and pieces of it in random order of samples. Safe to call from several threads."""
         pieces = (TRAINING_PIECES if training else HELD_OUT_PIECES) if wanted else 0
-        into.append(self._room.song(audio, genre, self._length, pieces, 1 if training else 0))
-        if wanted and not training:
-            parts = shuffled(cut(audio, self._length, TRAINING_PIECES))
-            mixed = [self._room.piece(part, number) for number, part in enumerate(parts)]
-            self._shuffled.setdefault(genre, []).append(mixed)
+        song = self._room.song(audio, genre, self._length, pieces, 1 if training else 0)
+        parts = shuffled(cut(audio, self._length, TRAINING_PIECES)) if wanted and not training else []
+        return song, [self._room.piece(part, number) for number, part in enumerate(parts)]
+
+    def add(self, song: RealSong, mixed: list[Piece], *, training: bool) -> None:
+        """Take a song that `describe` measured."""
+        (self._training if training else self._held_out).append(song)
+        if mixed:
+            self._shuffled.setdefault(song.genre, []).append(mixed)
 
     def finish(self) -> tuple[Library, dict[str, dict[str, dict[str, Measure]]]]:
         """The library, and reference → genre → measures."""

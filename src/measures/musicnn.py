@@ -129,7 +129,7 @@ class Musicnn:
         found = []
         with torch.inference_mode():
             for first in range(0, len(patches), BATCH):
-                batch = torch.from_numpy(np.ascontiguousarray(patches[first : first + BATCH]))
+                batch = torch.from_numpy(patches[first : first + BATCH].copy())
                 found.append(self(batch).penultimate.numpy().astype(np.float64))
         return np.concatenate(found)
 

@@ -36,7 +36,10 @@ def heard() -> tuple[listening.Library, dict[str, dict[str, dict[str, Measure]]]
     collector = listening.Collector(ROOM, LENGTH, most=40)
     for genre, first in (("low", 0), ("high", 100)):
         for number in range(4):
-            collector.hear(song(genre, first + number), genre, training=number < 3)
+            training = number < 3
+            wanted = collector.claim(genre, training=training)
+            described = collector.describe(song(genre, first + number), genre, training=training, wanted=wanted)
+            collector.add(*described, training=training)
     return collector.finish()
 
 
@@ -129,3 +132,13 @@ def test_intervals_do_not_leave_what_a_measure_can_be() -> None:
     assert (found.lo, found.hi) == (-2.0, 5.0)
     found = result.bounded("rms", intervals.Measure(-20.0, "dBFS", 3, "windows", -30.0, -10.0))
     assert found.lo == -30.0
+
+
+def test_pieces_are_measured_of_so_many_songs_and_no_more() -> None:
+    collector = listening.Collector(ROOM, LENGTH, most=1)
+    assert [collector.claim("low", training=True) for _ in range(2)] == [True, False]
+    assert collector.claim("low", training=False)
+    assert collector.claim("high", training=True)
+    unwanted, mixed = collector.describe(song("low", 1), "low", training=False, wanted=False)
+    assert (unwanted.pieces, mixed) == ((), [])
+    assert len(unwanted.points["logmel"]) == 12

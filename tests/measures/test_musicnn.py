@@ -39,7 +39,8 @@ def test_a_missing_or_wrong_array_is_named() -> None:
 def normalise(x: np.ndarray, weights: dict[str, np.ndarray], place: int) -> np.ndarray:
     name = "batch_normalization" + (f"_{place}" if place else "")
     scale = weights[f"{name}/gamma"] / np.sqrt(weights[f"{name}/moving_variance"] + 1e-3)
-    return (x - weights[f"{name}/moving_mean"]) * scale + weights[f"{name}/beta"]
+    found: np.ndarray = (x - weights[f"{name}/moving_mean"]) * scale + weights[f"{name}/beta"]
+    return found
 
 
 def test_the_front_end_pads_as_tensorflow_does() -> None:
