@@ -11,8 +11,6 @@ metrics/plots/ for DVC. Commands:
 """
 
 import re
-import shlex
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +40,7 @@ def main(
             "--steps", "--step", "-s", help="Steps to compare: --steps 20 15000. Default: those of params.yaml."
         ),
     ] = None,
-    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="[STEPS]...")] = None,
     run: Annotated[str | None, typer.Option(help="Compare within a run imported under work/runs/.")] = None,
     against: Annotated[str | None, typer.Option(help="Set a second run beside it.")] = None,
     listening: Annotated[
@@ -70,7 +68,7 @@ def main(
     show(compared, heard)
     folder = report_folder(places, chosen)
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    page.write(folder, compared, made=made, command=command_line(), listening=heard)
+    page.write(folder, compared, made=made, command=command_line(places, chosen), listening=heard)
     own = places[0].name == "current" and not against and set(chosen) == set(params.compared_steps)
     if metrics or (metrics is None and own):
         write_metrics(compared, places[0].metrics)
@@ -136,9 +134,14 @@ def show(compared: Comparison, heard: hearing.Listening | None) -> None:
                 console.warn(f"{clip.genre} at step {clip.step}: {clip.trouble}")
 
 
-def command_line() -> str:
-    """The command as it was typed, for the page."""
-    return " ".join(["python -m src.compare", *map(shlex.quote, sys.argv[1:])])
+def command_line(places: Sequence[RunFiles], steps: Sequence[int]) -> str:
+    """The command that makes the page again; nothing of this machine, such as the path of a file, is in it."""
+    words = ["python -m src.compare"]
+    if places[0].name != "current":
+        words.append(f"--run {places[0].name}")
+    if len(places) > 1:
+        words.append(f"--against {places[1].name}")
+    return " ".join([*words, "--steps", *map(str, steps)])
 
 
 def log(compared: Comparison, params: config.Params, folder: Path) -> None:

@@ -291,9 +291,13 @@ def test_answers_of_blind_listening_count(project: Path) -> None:
     ]
     sitting = {"kind": "listening", "format": 1, "run": "current", "began": "2026-11-22T10:00:00Z", "answers": answers}
     (project / "answers.json").write_text(json.dumps(sitting), encoding="utf-8")
-    result = call("--steps", "20", "300", "--listening", "answers.json")
+    result = call("--steps", "20", "300", "--listening", str(project / "answers.json"))
     assert result.exit_code == 0, result.output
     assert "Step 300 was called more like music than step 20 in 100% of 5 answers (57% to 100%)." in result.output
+    page = (project / "reports" / "compare-20-300" / "index.html").read_text(encoding="utf-8")
+    assert "Step 300 was called more like music" in page
+    assert "python -m src.compare --steps 20 300" in page
+    assert str(project) not in page
     record = json.loads((project / "reports" / "compare-20-300" / "comparison.json").read_text(encoding="utf-8"))
     assert record["listening"]["preferred_share"]["000300"]["value"] == 1
     assert "does not exist" in failure("--steps", "20", "300", "--listening", "other.json")

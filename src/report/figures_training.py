@@ -17,6 +17,7 @@ from src.report import curves, style
 from src.report.comparison import Comparison, Run
 from src.report.style import INK, LINE, MUTED, RUN_COLOURS, Drawing
 from src.report.words import number, plural, thousands
+from src.run.console import duration
 from src.run.journal import View
 
 
@@ -116,7 +117,7 @@ def seconds(comparison: Comparison) -> Drawing | None:
         "seconds",
         "Seconds per step",
         f"Line: running median over {curve.window:,} steps; band: the middle 80 %. "
-        f"The steps took {number(total / 3600, 3)} hours together, without pauses and replayed steps. "
+        f"The steps took {duration(total)} together, without pauses and replayed steps. "
         f"{_marks_caption(run)}",
         f"Seconds per training step: median {number(float(np.median(curve.median)))} s.",
         draw,
