@@ -10,6 +10,7 @@ from src.imports.jumps import JumpTest
 from src.imports.padding import Padding
 from src.imports.phases import Phase
 from src.imports.reading import Training
+from src.imports.training_log import in_nats
 
 SEED = 2019
 """Of the permutations."""
@@ -48,7 +49,7 @@ def analyse(training: Training) -> Analysis:
     log = training.log
     skipped = max(0, len(log.steps) - MOST_ANALYSED)
     part = slice(skipped, None)
-    losses = log.losses[part]
+    losses = in_nats(log.loss_milli[part])
     finite = np.isfinite(losses)
     # A loss that is not a number says nothing of padding or songs: an ordinary one stands in for it.
     losses[~finite] = np.median(losses[finite]) if finite.any() else 0.0

@@ -79,12 +79,17 @@ class TrainingLog:
     @property
     def losses(self) -> NDArray[np.float64]:
         """(n,) nats per sample; nan where not finite."""
-        return np.where(self.loss_milli == NOT_FINITE, np.nan, self.loss_milli / 1000)
+        return in_nats(self.loss_milli)
 
     @property
     def seconds(self) -> NDArray[np.float64]:
         """(n,) seconds of each step."""
         return self.millis / 1000
+
+
+def in_nats(milli: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Losses as a log holds them, in nats per sample; nan where not finite."""
+    return np.where(milli == NOT_FINITE, np.nan, milli / 1000)
 
 
 def read(path: Path) -> TrainingLog:
