@@ -19,9 +19,8 @@ from typing import Annotated
 import typer
 
 from src.errors import Problem
-from src.report import comparison as comparing
+from src.report import gathering, page, record, sentences, terminal
 from src.report import listening as hearing
-from src.report import page, record, sentences, terminal
 from src.report.comparison import Comparison
 from src.run import config, console, files, layout, tracking
 from src.run.layout import RunFiles
@@ -40,7 +39,7 @@ def main(
             "--steps", "--step", "-s", help="Steps to compare: --steps 20 15000. Default: those of params.yaml."
         ),
     ] = None,
-    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="[STEPS]...")] = None,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="STEPS")] = None,
     run: Annotated[str | None, typer.Option(help="Compare within a run imported under work/runs/.")] = None,
     against: Annotated[str | None, typer.Option(help="Set a second run beside it.")] = None,
     listening: Annotated[
@@ -63,7 +62,7 @@ def main(
     if len(chosen) < 2 and not against:
         raise Problem(f"One step ({chosen[0]}) has nothing to be compared with. Name two or more: --steps 20 15000")
     sittings = [hearing.load(path) for path in listening or []]
-    compared = comparing.gather(places, chosen, params.genres if places[0].name == "current" else ())
+    compared = gathering.gather(places, chosen, params.genres if places[0].name == "current" else ())
     heard = hearing.tally(sittings, (clip.digest for clip in compared.run.clips)) if sittings else None
     show(compared, heard)
     folder = report_folder(places, chosen)
@@ -102,7 +101,7 @@ def default_steps(wanted: Sequence[int], places: RunFiles) -> tuple[int, ...]:
     """The study's steps; of an imported run, those of them it has, or all of its own."""
     if places.name == "current":
         return tuple(wanted)
-    known = comparing.known_steps(places)
+    known = gathering.known_steps(places)
     return tuple(step for step in wanted if step in known) or tuple(known)
 
 

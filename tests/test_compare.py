@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from src import compare
 from src.errors import Problem
-from src.report import comparison, figures
+from src.report import figures, gathering
 from src.run import tracking
 from tests.report import tiny_run
 
@@ -77,7 +77,7 @@ def test_every_spelling_of_the_steps_means_the_same(project: Path, monkeypatch: 
     def gather(_places: object, steps: tuple[int, ...], _genres: object) -> None:
         raise Problem(f"asked for {steps}")
 
-    monkeypatch.setattr(comparison, "gather", gather)
+    monkeypatch.setattr(gathering, "gather", gather)
     assert failure(*words.split()) == "asked for (20, 300)"
 
 

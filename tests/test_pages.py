@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from src.report import comparison, listening, page
+from src.report import gathering, listening, page
 from src.run import layout
 from tests.report import tiny_run
 
@@ -33,7 +33,7 @@ PLAYING = "() => [...document.querySelectorAll('audio')].filter(a => !a.paused).
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a made-up run."""
     root = tiny_run.make(tmp_path_factory.mktemp("page") / "project", duration_s=2.0)
-    compared = comparison.gather([layout.current(root)], STEPS)
+    compared = gathering.gather([layout.current(root)], STEPS)
     page.write(
         root / "reports", compared, made="2026-11-22T10:00:00+00:00", command="python -m src.compare", listening=None
     )

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from src.report import comparison, figures, figures_training, style
+from src.report import comparison, figures, figures_training, gathering, style
 from src.report.comparison import Comparison
 from src.run import journal, layout
 from tests.report import tiny_run
@@ -21,7 +21,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """A made-up run beside an imported one."""
     root = tiny_run.make(tmp_path_factory.mktemp("figures") / "project", duration_s=0.2)
     tiny_run.make_imported(root, "study-2019", duration_s=0.2)
-    return comparison.gather([layout.current(root), layout.imported("study-2019", root)], (20, 300))
+    return gathering.gather([layout.current(root), layout.imported("study-2019", root)], (20, 300))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.report import clipviews, comparison, figures, page
+from src.report import clipviews, comparison, figures, gathering, page
 from src.report.comparison import Comparison
 from src.run import files, layout
 from tests.report import tiny_run
@@ -23,7 +23,7 @@ STEPS = (20, 300)
 
 def written(root: Path, compared: Comparison | None = None, **options: Any) -> tuple[Path, str]:
     """Write the page of a project; its folder and text."""
-    compared = compared or comparison.gather([layout.current(root)], STEPS)
+    compared = compared or gathering.gather([layout.current(root)], STEPS)
     options = {"made": "2026-11-22T10:00:00+00:00", "command": "python -m src.compare", "listening": None, **options}
     page.write(root / "reports" / "page", compared, **options)
     return root / "reports" / "page", (root / "reports" / "page" / "index.html").read_text(encoding="utf-8")
@@ -154,14 +154,14 @@ def test_a_file_name_cannot_lead_outside(project: Path) -> None:
     content = files.read_json(generation, made_by="")
     content["clips"][0]["file"] = "../../metrics/evaluate.json"
     files.write_json(generation, content)
-    compared = comparison.gather([layout.current(project)], STEPS)
+    compared = gathering.gather([layout.current(project)], STEPS)
     assert any("names a file outside its folder" in note for note in compared.notes)
     _, text = written(project, compared)
     assert text.count("There is no clip of") == len(tiny_run.GENRES)
 
 
 def test_one_clip_alone_has_no_slider_and_no_blind_mode(project: Path) -> None:
-    compared = comparison.gather([layout.current(project)], [20])
+    compared = gathering.gather([layout.current(project)], [20])
     lone = Comparison(compared.steps, compared.genres, (clipped(compared.run),), compared.notes)
     _, text = written(project, lone)
     assert 'id="through"' not in text
