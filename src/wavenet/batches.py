@@ -10,6 +10,8 @@ import numpy as np
 
 from src.errors import Problem
 
+Balance = Literal["genre", "song"]
+
 _STREAM = 0x62617463  # keeps these numbers apart from those of the weights and of generation
 
 
@@ -20,7 +22,7 @@ def draw(
     crop: int,
     lengths: Sequence[int],
     genres: Sequence[int],
-    balance: Literal["genre", "song"],
+    balance: Balance,
 ) -> list[tuple[int, int]]:
     """(clip index, first sample) of each row of the batch.
 

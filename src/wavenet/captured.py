@@ -51,7 +51,8 @@ class CapturedLoss:
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         with torch.autocast(codes.device.type, dtype=torch.bfloat16, enabled=self.bfloat16, cache_enabled=False):
             loss = unchecked_loss(self.model, codes, genre)
-        gradients = torch.autograd.grad(loss, list(parameters.values()))
+        # A network of one layer does not use its dense weights: their gradient is zero.
+        gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
         return loss.detach(), dict(zip(parameters, gradients, strict=True))
 
     def _capture(
