@@ -21,7 +21,8 @@ from src.measures.spectra import Audio
 RATE_HZ = 16000
 FFT, HOP, BANDS = 512, 256, 96
 PATCH_FRAMES = 187
-BATCH = 8
+BATCH = 2
+"""Patches at a time: the front end's activations of one take 10 MB."""
 EPSILON = 1e-3
 """Of the batch normalisations (TensorFlow's default)."""
 
@@ -100,9 +101,15 @@ class Musicnn:
         return Layers(timbral, torch.cat(tempo, dim=2), cnn1, cnn2, cnn3, penultimate, logits)
 
     def _front(self, x: torch.Tensor, name: str, norm: int) -> torch.Tensor:
-        """Convolution over (time, bands), ReLU, normalisation, highest over all bands: (batch, time, channels)."""
+        """Convolution over (time, bands), ReLU, normalisation, highest over all bands: (batch, time, channels).
+
+        The normalisation of a channel is monotonous, so that of the highest band (of the lowest, where it turns
+        the order round) is the highest normalisation.
+        """
         found = functional.conv2d(x, self._w[f"{name}/kernel"].permute(3, 2, 0, 1), self._w[f"{name}/bias"])
-        return self._normalise(torch.relu(found), norm).amax(dim=3).transpose(1, 2)
+        rising = self._w[f"{_norm(norm)}/gamma"][:, None] >= 0
+        found = torch.relu(torch.where(rising, found.amax(dim=3), found.amin(dim=3)))
+        return self._normalise(found, norm).transpose(1, 2)
 
     def _middle(self, x: torch.Tensor, name: str, norm: int) -> torch.Tensor:
         """Convolution over 7 frames and all channels, ReLU, normalisation: (batch, time, 64)."""
