@@ -20,6 +20,7 @@ from src.imports.training_log import ZONES_H
 WIDE, NARROW = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 42, 12, 14, 34
 MOST_DOTS = 1600
+MOST_DAYS = 60
 
 
 class Plot:
@@ -164,6 +165,10 @@ def calendar(analysis: Analysis, width: int = WIDE) -> str:
     """One line a day: when steps were computed, and where processes died. Days are of the log's own clock."""
     training = analysis.training
     zone_ms = _zone_ms(training.log.zones)
+    stamps = [restart.time_ms + zone_ms for restart in training.log.restarts if restart.time_ms is not None]
+    day = 86_400_000
+    if not stamps or max(stamps) - min(stamps) > MOST_DAYS * day:
+        return ""
     spans = []
     for life in training.attempts:
         if life.count:
@@ -171,12 +176,8 @@ def calendar(analysis: Analysis, width: int = WIDE) -> str:
             total += round(life.count * training.clock.overhead_s * 1000)
             begin = training.clock.first_step_ms[life.number - 1] + zone_ms
             spans.append((begin, begin + total, life.began_ms is None))
-    stamps = [restart.time_ms + zone_ms for restart in training.log.restarts if restart.time_ms is not None]
-    if not stamps:
-        return ""
-    day = 86_400_000
     first, last = min(span[0] for span in spans) // day, max(max(stamps), max(span[1] for span in spans)) // day
-    if last - first > 60:
+    if last - first > MOST_DAYS:
         return ""
     row, left = 24, 74
     height = int((last - first + 1) * row + 40)
