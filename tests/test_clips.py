@@ -14,6 +14,7 @@ from src.music.clipset import ClipSet
 from src.music.decide import Rules
 from src.run import config
 from tests.conftest import GENRES, StudyFolder
+from tests.music import here
 from tests.music.sounds import tag, write
 from tests.test_manifest import TEXTS, fill
 
@@ -66,30 +67,30 @@ def test_the_whole_stage(listed: StudyFolder) -> None:
 
 
 def test_the_same_songs_give_the_same_bytes(listed: StudyFolder) -> None:
-    listed.run("src.clips")
+    here.run(listed, "src.clips")
     first = files_below(listed.root / "data/clips")
-    listed.run("src.clips", "--fresh", "--workers", "1", "--work", "work/other", "--out", "again")
+    here.run(listed, "src.clips", "--fresh", "--workers", "1", "--work", "work/other", "--out", "again")
     assert files_below(listed.root / "again") == first
 
 
 def test_a_deleted_folder_is_filled_from_what_is_known(listed: StudyFolder) -> None:
-    listed.run("src.clips")
+    here.run(listed, "src.clips")
     first = files_below(listed.root / "data/clips")
     # As DVC does: outputs become read-only and are deleted before the stage runs again.
     for path in (listed.root / "data/clips").rglob("*.flac"):
         path.chmod(0o444)
         path.unlink()
-    done = listed.run("src.clips")
+    done = here.run(listed, "src.clips")
     assert "15 clips in data/clips: 0 cut now" in done.stdout
     assert files_below(listed.root / "data/clips") == first
 
 
 def test_a_new_song_is_cut_alone_and_moves_no_other(listed: StudyFolder) -> None:
-    listed.run("src.clips")
+    here.run(listed, "src.clips")
     before = {clip.sha256: clip.split for clip in ClipSet.open(listed.root / "data/clips").clips}
     tag(write(listed.root / "music/new.flac", 777), TEXTS["rock"])
     make_manifest(listed)
-    done = listed.run("src.clips")
+    done = here.run(listed, "src.clips")
     assert "16 clips in data/clips: 1 cut now" in done.stdout
     after = {clip.sha256: clip.split for clip in ClipSet.open(listed.root / "data/clips").clips}
     moved = [sha256 for sha256 in before if after[sha256] != before[sha256]]
@@ -98,14 +99,14 @@ def test_a_new_song_is_cut_alone_and_moves_no_other(listed: StudyFolder) -> None
 
 
 def test_a_damaged_cache_is_noticed(listed: StudyFolder) -> None:
-    listed.run("src.clips")
+    here.run(listed, "src.clips")
     first = files_below(listed.root / "data/clips")
     cached = sorted((listed.root / "work/library/clips").glob("*.flac"))
     content = cached[0].read_bytes()
     cached[0].unlink()
     cached[0].write_bytes(content[:-100])
     cached[1].unlink()
-    done = listed.run("src.clips")
+    done = here.run(listed, "src.clips")
     assert "2 cut now" in done.stdout
     assert files_below(listed.root / "data/clips") == first
 
@@ -113,7 +114,7 @@ def test_a_damaged_cache_is_noticed(listed: StudyFolder) -> None:
 def test_songs_that_changed_or_vanished_are_counted(listed: StudyFolder) -> None:
     (listed.root / "music/rock/0.flac").unlink()
     write(listed.root / "music/hip/0.flac", 4242)
-    done = listed.run("src.clips")
+    done = here.run(listed, "src.clips")
     assert done.returncode == 0, done.stdout
     reasons = json.loads((listed.root / "metrics/clips.json").read_text())["reasons"]
     assert reasons == {"cannot be read any more": 1, "changed since the manifest was made": 1}
@@ -122,7 +123,7 @@ def test_songs_that_changed_or_vanished_are_counted(listed: StudyFolder) -> None
 def test_a_genre_with_one_song_is_an_error_and_nothing_is_written(listed: StudyFolder) -> None:
     for name in ("0", "1"):
         (listed.root / f"music/metal/{name}.flac").unlink()
-    done = listed.run("src.clips")
+    done = here.run(listed, "src.clips")
     assert done.returncode == 1
     assert "metal has 1 usable song; it needs two, one for validation." in done.stdout
     assert "2 songs gave no clip: cannot be read any more." in done.stdout
@@ -136,13 +137,13 @@ def test_equal_beginnings_are_one_clip(listed: StudyFolder) -> None:
     soundfile.write(listed.root / "music/longer.flac", longer, rate_hz)
     tag(listed.root / "music/longer.flac", "Metal")
     make_manifest(listed)
-    done = listed.run("src.clips")
+    done = here.run(listed, "src.clips")
     assert "1 songs gave no clip: the same clip as another song" in done.stdout
     assert len(ClipSet.open(listed.root / "data/clips")) == 15
 
 
 def test_missing_manifest(study: StudyFolder) -> None:
-    done = study.run("src.clips")
+    done = here.run(study, "src.clips")
     assert done.returncode == 1
     assert "data/manifest.csv does not exist. Make it with: python -m src.manifest" in done.stdout
 
@@ -158,8 +159,8 @@ def test_a_copy_where_links_are_impossible(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_two_machines_make_what_one_makes(listed: StudyFolder) -> None:
-    listed.run("src.manifest")
-    listed.run("src.clips")
+    here.run(listed, "src.manifest")
+    here.run(listed, "src.clips")
     one = files_below(listed.root / "data/clips")
     table = (listed.root / "data/manifest.csv").read_bytes()
     with socket.socket() as mine:

@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 import pytest
 import soundfile
 
 from src.music import rows
 from tests.conftest import GENRES, StudyFolder
+from tests.music import here
 from tests.music.sounds import encode, tag, tagged, write
 
 TEXTS = {"classical": "Classical", "hardcore": "Hardcore", "hip": "Rap", "metal": "Metalcore", "rock": "Classic Rock"}
@@ -37,7 +39,9 @@ def full(study: StudyFolder) -> StudyFolder:
     tag(write(library / "jazz.flac", 900), "Jazz")
     (library / "cover.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
     (study.root / "data").mkdir()
-    (study.root / "data/library.json").write_text(json.dumps({"kind": "own", "path": "music", "files": 12, "state": "x"}))
+    (study.root / "data/library.json").write_text(
+        json.dumps({"kind": "own", "path": "music", "files": 12, "state": "x"})
+    )
     return study
 
 
@@ -66,40 +70,40 @@ def test_the_whole_stage(full: StudyFolder) -> None:
 
 
 def test_only_what_changed_is_read_again(full: StudyFolder) -> None:
-    full.run("src.manifest")
+    here.run(full, "src.manifest")
     first = (full.root / "data/manifest.csv").read_bytes()
-    again = full.run("src.manifest")
+    again = here.run(full, "src.manifest")
     assert "Read 0 files, decoded 0 songs; 12 were known." in again.stdout
     assert (full.root / "data/manifest.csv").read_bytes() == first
     tag(full.root / "music/rock/0.flac", "Hard Rock", "1971")
-    changed = full.run("src.manifest")
+    changed = here.run(full, "src.manifest")
     assert "Read 1 files, decoded 0 songs; 11 were known." in changed.stdout
     assert manifest(full)["rock/0.flac"].year == 1971
     tag(write(full.root / "music/new.flac", 77), "Rap")
-    added = full.run("src.manifest")
+    added = here.run(full, "src.manifest")
     assert "Read 1 files, decoded 1 songs; 12 were known." in added.stdout
-    fresh = full.run("src.manifest", "--fresh")
+    fresh = here.run(full, "src.manifest", "--fresh")
     assert "Read 13 files, decoded 11 songs; 0 were known." in fresh.stdout
 
 
 def test_other_rules_read_only_what_they_let_in(full: StudyFolder) -> None:
-    full.run("src.manifest")
+    here.run(full, "src.manifest")
     full.change("params.yaml", genres__rock={"words": ["rock", "jazz"]})
-    done = full.run("src.manifest")
+    done = here.run(full, "src.manifest")
     assert "Read 1 files, decoded 1 songs" in done.stdout
     assert manifest(full)["jazz.flac"].genre == "rock"
 
 
 def test_the_same_rows_with_one_worker_or_three(full: StudyFolder) -> None:
-    full.run("src.manifest", "--workers", "1", "--work", "work/a")
+    here.run(full, "src.manifest", "--workers", "1", "--work", "work/a")
     one = (full.root / "data/manifest.csv").read_bytes()
-    full.run("src.manifest", "--workers", "3", "--work", "work/b")
+    here.run(full, "src.manifest", "--workers", "3", "--work", "work/b")
     assert (full.root / "data/manifest.csv").read_bytes() == one
 
 
 def test_alone_on_any_folder(full: StudyFolder) -> None:
     (full.root / "data/library.json").unlink()
-    done = full.run("src.manifest", "--library", "music/rock", "--out", "rock.csv")
+    done = here.run(full, "src.manifest", "--library", "music/rock", "--out", "rock.csv")
     assert done.returncode == 0, done.stdout
     assert "No file has a genre tag that means metal" in done.stdout
     assert len(rows.read(full.root / "rock.csv")) == 2
@@ -131,9 +135,8 @@ def test_what_is_missing_is_said_in_a_sentence(study: StudyFolder, prepare: str,
         fill(library, 1)
         tag(write(library / "metal/0.flac", 5), "Metal", None).touch()
         encode(library / "metal/0.flac", 5, *tagged("Metal", None))
-    done = study.run("src.manifest")
+    done = here.run(study, "src.manifest")
     assert done.returncode == 1
-    assert "Traceback" not in done.stdout
     assert said in done.stdout
     assert not (study.root / "data/manifest.csv").exists()
     assert not (study.root / "metrics/manifest.json").exists()
@@ -150,10 +153,17 @@ def test_two_minutes_to_the_sample(study: StudyFolder) -> None:
     encode(library / "in.mp3", 4, *tagged(), duration_s=120.0, rate_hz=16_000)
     encode(library / "out.mp3", 5, *tagged(), duration_s=119.99, rate_hz=16_000)
     encode(library / "in.m4a", 6, *tagged(), duration_s=120.0, rate_hz=16_000)
-    study.run("src.manifest", "--library", "music", "--out", "m.csv")
+    here.run(study, "src.manifest", "--library", "music", "--out", "m.csv")
     found = {row.path: row.reason for row in rows.read(study.root / "m.csv")}
     short = "shorter than 120 s"
-    assert found == {"in.flac": "", "out.flac": short, "almost.flac": short, "in.mp3": "", "out.mp3": short, "in.m4a": ""}
+    assert found == {
+        "in.flac": "",
+        "out.flac": short,
+        "almost.flac": short,
+        "in.mp3": "",
+        "out.mp3": short,
+        "in.m4a": "",
+    }
 
 
 def test_re_encoded_copies_are_kept_once(study: StudyFolder) -> None:
@@ -162,9 +172,11 @@ def test_re_encoded_copies_are_kept_once(study: StudyFolder) -> None:
     encode(library / "copy.mp3", 1, "-b:a", "96k", *tagged("Metal", "2005"), duration_s=30.0, rate_hz=22_050)
     encode(library / "other.mp3", 2, "-b:a", "96k", *tagged("Metal", "2005"), duration_s=30.0, rate_hz=22_050)
     # The seeds make the notes; the stereo width differs, as in another mastering.
-    done = study.run("src.manifest", "--library", "music", "--out", "m.csv")
+    done = here.run(study, "src.manifest", "--library", "music", "--out", "m.csv")
     found = {row.path: row.reason for row in rows.read(study.root / "m.csv")}
-    assert found == {"a.flac": "", "copy.mp3": "the same recording as another file, encoded again", "other.mp3": ""}, done.stdout
+    assert found == {"a.flac": "", "copy.mp3": "the same recording as another file, encoded again", "other.mp3": ""}, (
+        done.stdout
+    )
 
 
 def test_a_hanging_decoder_is_given_up(full: StudyFolder) -> None:
@@ -178,25 +190,26 @@ def test_a_hanging_decoder_is_given_up(full: StudyFolder) -> None:
     assert manifest(full)["hangs.m4a"].reason == "took longer than 4 s to read"
     assert time.monotonic() - began < 60
     # It is not tried again, unless it is given more time.
-    assert "Read 0 files, decoded 0 songs" in full.run("src.manifest", "--time-limit-s", "4").stdout
-    assert "Read 0 files, decoded 1 songs" in full.run("src.manifest").stdout
+    assert "Read 0 files, decoded 0 songs" in here.run(full, "src.manifest", "--time-limit-s", "4").stdout
+    assert "Read 0 files, decoded 1 songs" in here.run(full, "src.manifest").stdout
     assert manifest(full)["hangs.m4a"].status == "kept"
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_scan_leaves_the_manifest_whole(full: StudyFolder, stop: signal.Signals) -> None:
-    full.run("src.manifest")
+    here.run(full, "src.manifest")
     before = (full.root / "data/manifest.csv").read_bytes()
     data = (full.root / "music/rock/0.flac").read_bytes()
-    for number in range(300):
+    for number in range(200):
         (full.root / f"music/{number}.flac").write_bytes(data + random.Random(number).randbytes(20))
     process = full.start("src.manifest")
-    time.sleep(1.0)
+    while process.poll() is None and not psutil.Process(process.pid).children():
+        time.sleep(0.02)  # until its workers show that it has begun
     os.kill(process.pid, stop)
     output, _ = process.communicate(timeout=60)
     if process.returncode != 0:
         assert (full.root / "data/manifest.csv").read_bytes() == before
     assert "Traceback" not in output
-    assert full.run("src.manifest").returncode == 0
-    assert len(manifest(full)) == 312
+    assert here.run(full, "src.manifest").returncode == 0
+    assert len(manifest(full)) == 212
     assert not list((full.root / "data").glob(".*tmp"))

@@ -91,6 +91,8 @@ def scan(
             [first[key] for key in keys],
             time_limit_s=time_limit_s,
             workers=workers,
+            # One at a time, so that all cores end together; more only where there are very many.
+            chunk=max(1, min(_FILES_AT_ONCE, len(keys) // 1000)),
         ),
         lambda key, result: (key, _sound_facts(result, time_limit_s)),
         lambda part: cache.add_sounds(part) if share.world_size == 1 else None,
