@@ -9,15 +9,17 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from src.errors import Problem
 from src.music import facts, fingerprint
 from src.music.facts import FileFacts, SoundFacts
 from src.music.walk import Seen
+from src.run import files
 
 _TABLES = """
 create table if not exists file (key blob primary key, size int, mtime_ns int, inode int, facts text) without rowid;
@@ -35,7 +37,7 @@ class Cache:
         self._connection = connection
         self._library = os.fsencode(library.resolve())
 
-    def files(self, seen: Iterable[Seen]) -> dict[bytes, FileFacts]:
+    def known_files(self, seen: Iterable[Seen]) -> dict[bytes, FileFacts]:
         """Path → facts, of the files that are as they were when they were read."""
         known = {
             key: (size, mtime_ns, inode, text)
@@ -111,11 +113,23 @@ def opened(folder: Path, library: Path, *, fresh: bool = False, writes: bool = T
 
     writes: False for a process that only looks things up while another one writes.
     """
-    path = folder / "known.db"
+    with files.exclusive(folder / "lock", what="Reading a library") if writes else nullcontext():
+        connection = _connection(folder / "known.db", fresh=fresh, writes=writes)
+        try:
+            yield Cache(connection, library)
+        except sqlite3.OperationalError as error:
+            raise Problem(
+                f"{folder}, where what was read is remembered, could not be used ({error}). Free some space, "
+                "or name a folder on another disk with --work."
+            ) from error
+        finally:
+            connection.close()
+
+
+def _connection(path: Path, *, fresh: bool, writes: bool) -> sqlite3.Connection:
     version = _LAYOUT * 1_000_000 + facts.VERSION * 1000 + fingerprint.VERSION
     connection = None if fresh else _connected(path, version)
     if connection is None and writes:
-        folder.mkdir(parents=True, exist_ok=True)
         for name in (path, Path(f"{path}-journal")):
             name.unlink(missing_ok=True)
         connection = sqlite3.connect(path)
@@ -126,10 +140,7 @@ def opened(folder: Path, library: Path, *, fresh: bool = False, writes: bool = T
     # A power cut may cost what was remembered last, never what the manifest says.
     connection.execute("pragma synchronous = normal")
     connection.commit()
-    try:
-        yield Cache(connection, library)
-    finally:
-        connection.close()
+    return connection
 
 
 def _connected(path: Path, version: int) -> sqlite3.Connection | None:

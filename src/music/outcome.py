@@ -11,6 +11,13 @@ READY = "ready"
 
 
 @dataclass(frozen=True)
+class Fatal:
+    """Stands for a problem that is not the file's (a full disk): the whole stage ends with it."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """Stands for the result of a task that did not finish; the reason is for the file's row."""
 

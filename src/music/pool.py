@@ -20,7 +20,7 @@ from typing import Any
 
 from src.errors import Problem
 from src.music import worker
-from src.music.outcome import HEAD_BYTES, READY, Failed
+from src.music.outcome import HEAD_BYTES, READY, Failed, Fatal
 
 START_LIMIT_S = 120.0
 """A worker that has not started by then will not."""
@@ -53,7 +53,7 @@ def run(
 
     function: at the top of a module, called as function(setting, task) in the worker. chunk: tasks handed out at
     once; the time limit holds for each of them. Leaving the iteration early stops the workers. Raises `Problem` if
-    the workers do not start.
+    the workers do not start, or if a task raises one.
     """
     waiting = deque(range(len(tasks)))
     count = min(workers or cores(), -(-len(tasks) // chunk))
@@ -98,6 +98,8 @@ def run(
                     if not one.ready:
                         one.ready = result == READY
                         continue
+                    if isinstance(result, Fatal):
+                        raise Problem(result.message)
                     left -= 1
                     yield one.given.popleft(), result
                 if not data and not one.ready:

@@ -49,7 +49,9 @@ def scan(
     """
     seen = sorted(walk(library), key=lambda item: item.path)
     at = {item.path: item for item in seen}
-    known = {path: found for path, found in cache.files(seen).items() if not _too_short(found.limit_s, time_limit_s)}
+    known = {
+        path: found for path, found in cache.known_files(seen).items() if not _too_short(found.limit_s, time_limit_s)
+    }
     unread = [
         item
         for item in seen

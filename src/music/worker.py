@@ -12,7 +12,8 @@ import signal
 import sys
 from typing import Any, BinaryIO
 
-from src.music.outcome import HEAD_BYTES, MEMORY_BYTES, READY, Failed
+from src.errors import Problem
+from src.music.outcome import HEAD_BYTES, MEMORY_BYTES, READY, Failed, Fatal
 
 
 def serve(function: Any, incoming: BinaryIO, outgoing: BinaryIO) -> None:
@@ -23,6 +24,8 @@ def serve(function: Any, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         for task in tasks:
             try:
                 result = function(setting, task)
+            except Problem as problem:
+                result = Fatal(str(problem))
             except MemoryError:
                 result = Failed("needs too much memory to read")
             except Exception as error:  # noqa: BLE001 — a hostile file must cost one row, not the scan

@@ -24,6 +24,8 @@ def act(setting: Any, task: Any) -> Any:
         bytearray(value)
     elif kind == "raise":
         raise ValueError(value)
+    elif kind == "problem":
+        raise Problem(value)
     elif kind == "print":
         print("x" * value)
     return setting, value
@@ -67,6 +69,11 @@ def test_workers_that_cannot_start_are_a_problem(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(Problem, match="do not start"):
         run([("echo", 0), ("echo", 1)])
+
+
+def test_a_problem_that_is_not_the_files_ends_it_all() -> None:
+    with pytest.raises(Problem, match="The disk is full"):
+        run([("problem", "The disk is full: ..."), ("echo", 1)])
 
 
 def test_leaving_early_stops_the_workers() -> None:
