@@ -167,7 +167,7 @@ def calendar(analysis: Analysis, width: int = WIDE) -> str:
     zone_ms = _zone_ms(training.log.zones)
     stamps = [restart.time_ms + zone_ms for restart in training.log.restarts if restart.time_ms is not None]
     day = 86_400_000
-    if not stamps or max(stamps) - min(stamps) > MOST_DAYS * day:
+    if not 0 < len(stamps) <= MOST_DOTS or max(stamps) - min(stamps) > MOST_DAYS * day:
         return ""
     spans = []
     for life in training.attempts:
