@@ -305,10 +305,11 @@ def noise_reference(
 ) -> dict[str, dict[str, Measure]]:
     """Genre → measures of white noise; only the distances depend on the genre."""
     known = library.clouds.get(room.embeddings[0].name, {}) if library else {}
-    return {
-        genre: reference([[piece] for piece in pieces], genre if genre in known else None, library, room)
-        for genre in genres
-    }
+    found = {}
+    for genre in genres:
+        measures = reference([[piece] for piece in pieces], genre if genre in known else None, library, room)
+        found[genre] = {name: replace(measure, over="clips") for name, measure in measures.items()}
+    return found
 
 
 def shuffled(pieces: Iterable[Audio]) -> list[Audio]:
