@@ -7,6 +7,7 @@ words of the Unicode-normalised, case-folded text, so "Therapy" is not rap and "
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from mutagen._constants import GENRES as ID3V1_GENRES
 
@@ -17,11 +18,12 @@ _NUMBERED = re.compile(r"\((\d{1,3}|RX|CR)\)")
 _SPECIAL = {"RX": "Remix", "CR": "Cover"}
 
 
-def words_of(text: str) -> list[str]:
+@lru_cache(maxsize=1 << 16)
+def words_of(text: str) -> tuple[str, ...]:
     """The words of a tag: compatibility-normalised, without accents, case-folded; `_` separates as `-` and `/` do."""
     spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     plain = "".join(letter for letter in spread if not unicodedata.combining(letter))
-    return _WORD.findall(plain.replace("_", " "))
+    return tuple(_WORD.findall(plain.replace("_", " ")))
 
 
 def genre_of(texts: Iterable[str], rules: Mapping[str, GenreRule]) -> str | None:
