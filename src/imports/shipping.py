@@ -21,7 +21,8 @@ def ship(place: RunFiles, found: Findings, fingerprint: str, report: Path) -> st
         "steps": "numbered from 0: step n is after n + 1 updates",
     }
     tags = {"imported": "true", "source": "ibab/tensorflow-wavenet", "known_study": str(found.known).lower()}
-    run_id = store.run(fingerprint, place.name, params, tags)
+    begin_ms = found.training.clock.begin_ms[0] if found.training is not None else None
+    run_id = store.run(fingerprint, place.name, params, tags, start_time_ms=begin_ms)
     sent = 0
     if place.training is not None and place.journal is not None:
         shipper = Shipper(store, run_id, place.training)

@@ -49,6 +49,10 @@ class View:
     attempts: dict[int, Attempt] = field(default_factory=dict)
     steps: dict[int, Step] = field(default_factory=dict)
     """First line of each step."""
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Attempt → first and last step it did, replays among them."""
+    last_times: dict[int, int] = field(default_factory=dict)
+    """Attempt → time of its last step."""
     replayed: int = 0
     """Lines of steps that were done again after an interruption."""
     validations: list[dict[str, Any]] = field(default_factory=list)
@@ -87,6 +91,9 @@ def read(path: Path) -> View:
                     int(record["time_ms"]),
                     int(record["attempt"]),
                 )
+                first, _ = view.spans.get(line.attempt, (line.step, 0))
+                view.spans[line.attempt] = (first, line.step)
+                view.last_times[line.attempt] = line.time_ms
                 if line.step in view.steps:
                     view.replayed += 1
                 else:

@@ -7,6 +7,7 @@ anywhere and sent again. Only lines that are safe on the disk are sent: MLflow n
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Shipper:
 
     last_time_ms: int = 0
     """Time of the last line sent: what follows it is downtime, if an attempt begins."""
+    _attempts_changed: bool = False
 
     def __post_init__(self) -> None:
         known = _remembered(self.training)
@@ -66,6 +68,10 @@ class Shipper:
                 return sent
             self.store.points(self.run_id, points)
             sent += sum(1 for point in points if point[0] == "loss")
+            if self._attempts_changed:
+                story = tell(journal.read(self.training / "journal.jsonl"))
+                self.store.tag(self.run_id, {"mlflow.note.content": story})
+                self._attempts_changed = False
             self.offset = reached
             self._remember()
 
@@ -75,6 +81,7 @@ class Shipper:
         self.last_time_ms = at or self.last_time_ms
 
     def _match(self, record: dict[str, Any], points: list[Point], at: int) -> None:
+        self._attempts_changed |= record["kind"] in ("attempt", "end")
         match record["kind"]:
             case "step":
                 step = int(record["step"])
@@ -127,6 +134,32 @@ class Shipper:
                 "open_attempt": list(self.open_attempt) if self.open_attempt else None,
             },
         )
+
+
+def tell(view: journal.View) -> str:
+    """The run's attempts as a Markdown table: what someone who was not there wants to know first."""
+    lines = [
+        f"{len(view.attempts)} attempts, {view.replayed} steps done twice after interruptions.",
+        "",
+        "| attempt | began (UTC) | started by | went on from | steps done | how it ended | then nothing for |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    numbers = sorted(view.attempts)
+    for number, following in zip(numbers, [*numbers[1:], None], strict=True):
+        attempt = view.attempts[number]
+        began = datetime.fromtimestamp(attempt.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        span = view.spans.get(number)
+        steps = f"{span[0]} to {span[1]}" if span else "none"
+        ended = str(attempt.end["cause"]) if attempt.end else "still running" if following is None else "killed"
+        by = "the supervisor" if attempt.automatic else "a person"
+        moved = ", on another machine" if attempt.details.get("moved") else ""
+        pause = ""
+        if following is not None:
+            stopped_ms = attempt.end["time_ms"] if attempt.end else view.last_times.get(number, attempt.time_ms)
+            pause = f"{max(0, view.attempts[following].time_ms - stopped_ms) / 1000:.0f} s"
+        start = f"step {attempt.start_step}" if attempt.start_step else "the beginning"
+        lines.append(f"| {number} | {began} | {by}{moved} | {start} | {steps} | {ended} | {pause} |")
+    return "\n".join(lines)
 
 
 def shipped_step(training: Path) -> int:

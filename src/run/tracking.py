@@ -77,8 +77,18 @@ class Store:
                 else self._client.create_experiment(EXPERIMENT, artifact_location=place)
             )
 
-    def run(self, fingerprint: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-        """Id of the run of this fingerprint; it is created with its parameters and tags if there is none."""
+    def run(
+        self,
+        fingerprint: str,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        start_time_ms: int | None = None,
+    ) -> str:
+        """Id of the run of this fingerprint; it is created with its parameters and tags if there is none.
+
+        start_time_ms: when it began, if not now.
+        """
         with _guarded("opening the run"):
             found = self._client.search_runs(
                 [self._experiment], f"tags.fingerprint = '{fingerprint}' and tags.part = 'study'", max_results=1
@@ -87,9 +97,8 @@ class Store:
                 return str(found[0].info.run_id)
             from mlflow.entities import Param
 
-            run = self._client.create_run(
-                self._experiment, run_name=name, tags={"fingerprint": fingerprint, "part": "study", **tags}
-            )
+            own = {"fingerprint": fingerprint, "part": "study", **tags}
+            run = self._client.create_run(self._experiment, start_time=start_time_ms, run_name=name, tags=own)
             flat = [Param(key, str(value)[:6000]) for key, value in flatten(params).items()]
             for start in range(0, len(flat), 100):
                 self._client.log_batch(run.info.run_id, params=flat[start : start + 100])

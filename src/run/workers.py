@@ -66,7 +66,6 @@ class Workers:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-
     def part(self) -> None:
         """Leave the group in good order, when all are done."""
         if self.size > 1:

@@ -147,3 +147,14 @@ def test_a_checkpoint_has_its_metrics(store: Store) -> None:
     store.checkpoint_points(run_id, model, [("bits.rock", 7.5, 1, 20)])
     logged = store._client.get_logged_model(model)
     assert [(metric.key, metric.value, metric.step) for metric in logged.metrics] == [("bits.rock", 7.5, 20)]
+
+
+def test_the_run_tells_its_story_in_words(store: Store, training: Path) -> None:
+    run_id = new_run(store, "story")
+    attempt(training, 1, 0, range(1, 31))
+    attempt(training, 2, 20, range(21, 51), end="finished")
+    Shipper(store, run_id, training).ship()
+    story = store._client.get_run(run_id).data.tags["mlflow.note.content"]
+    assert story.startswith("2 attempts, 10 steps done twice")
+    assert "| 1 | 1970-01-01 00:00:10 | a person | the beginning | 1 to 30 | killed | 10 s |" in story
+    assert "| 2 | 1970-01-01 00:00:20 | the supervisor | step 20 | 21 to 50 | finished |  |" in story
