@@ -1,12 +1,45 @@
-"""`python -m src.bench <command>`: one module a command."""
+"""Measure this machine: `python -m src.bench train | generate | scan | clips`, each with --help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from src.bench.generate import generate
 from src.bench.train import train
-from src.run import console
+from src.run import console, files
 
-app = console.command_app("Measure this machine: training, generation.")
+app = console.command_app("Measure this machine: training, generation, reading a library.")
 app.command()(train)
 app.command()(generate)
+
+
+@app.command()
+def scan(
+    count: Annotated[int, typer.Option("--files", min=1, help="Small tagged files to make and read.")] = 100_000,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores without it.")] = None,
+    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/scan.json"),
+) -> None:
+    """Time a first and a second scan of a large library."""
+    from src.bench import library  # audio packages, which a machine that only trains may lack
+
+    figures = library.bench_scan(count, workers)
+    library.show(figures)
+    files.write_json(output, library.as_json(figures))
+
+
+@app.command()
+def clips(
+    songs: Annotated[int, typer.Option(min=1, help="Songs of each format.")] = 4,
+    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/clips.json"),
+) -> None:
+    """Time cutting clips, beside the way of 2019."""
+    from src.bench import library
+
+    figures = library.bench_clips(songs)
+    library.show(figures)
+    files.write_json(output, library.as_json(figures))
+
 
 if __name__ == "__main__":
     console.run(app)

@@ -72,12 +72,17 @@ class QueueLoop:
         self.dilations = config.dilations
         self.causal = state["causal.weight"]
         self.kernels = list(state["dilated.weight"].flatten(1, 2))
-        self.biases = [bias + embedded @ condition for bias, condition in zip(state["dilated.bias"], state["condition.weight"], strict=True)]
+        self.biases = [
+            bias + embedded @ condition
+            for bias, condition in zip(state["dilated.bias"], state["condition.weight"], strict=True)
+        ]
         self.dense, self.dense_biases = list(state["dense.weight"]), list(state["dense.bias"])
         self.skip, self.skip_bias = state["skip.weight"].flatten(0, 1), state["skip.bias"].sum(0)
         self.outputs = [(state[f"postprocess{n}.weight"], state[f"postprocess{n}.bias"]) for n in (1, 2)]
         device = self.causal.device
-        self.rings = [torch.zeros(dilation, len(genres), config.residual_channels, device=device) for dilation in self.dilations]
+        self.rings = [
+            torch.zeros(dilation, len(genres), config.residual_channels, device=device) for dilation in self.dilations
+        ]
         self.code = torch.full((len(genres),), mulaw.silence(config.quantization_channels), device=device)
         self.previous = self.code
         self.time = 0

@@ -8,6 +8,7 @@ Variants take turns in one process. Writes work/bench/generate.json.
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,7 @@ def generate(
         loop = QueueLoop(model, [stream % genres for stream in range(streams)])
         numbers = torch.from_numpy(np.random.default_rng(0).random((streams, EAGER_FRAMES))).to(device)
         name = f"eager PyTorch loop, {streams} streams, 1 thread"
-        works[name], samples[name] = (lambda loop=loop, numbers=numbers: loop.sample(numbers)), streams * EAGER_FRAMES
+        works[name], samples[name] = partial(loop.sample, numbers), streams * EAGER_FRAMES
     for kind in ("float32", "bfloat16") if device == "cpu" else ("float32",):
         for pool in dict.fromkeys((1, count)) if device == "cpu" else (1,):
             for streams in STREAMS:

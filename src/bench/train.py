@@ -6,6 +6,7 @@ Every variant runs in a process of its own, so that the memory is its own. Write
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -59,7 +60,9 @@ def train(
         command += ["--steps", str(steps), "--device", device]
         command += ["--sample-size", str(sample_size)] if sample_size else []
         command += ["--threads", str(threads)] if threads else []
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        # Waiting threads sleep, so that CPU seconds count work alone.
+        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=environment)
         if done.returncode != 0:
             console.warn(f"{VARIANTS[name]} failed with status {done.returncode}; out of memory?")
             continue

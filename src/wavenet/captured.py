@@ -55,12 +55,10 @@ class CapturedLoss:
         gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
         return loss.detach(), dict(zip(parameters, gradients, strict=True))
 
-    def _capture(
-        self, parameters: Mapping[str, torch.Tensor], codes: torch.Tensor, genre: torch.Tensor | None
-    ) -> None:
+    def _capture(self, parameters: Mapping[str, torch.Tensor], codes: torch.Tensor, genre: torch.Tensor | None) -> None:
         self._graph = None  # the old graph's memory goes before the new one comes
         self._codes, self._genre = codes.clone(), None if genre is None else genre.clone()
-        aside = torch.cuda.Stream()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UP_RUNS):

@@ -5,7 +5,7 @@ import triton
 import triton.language as tl
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _chain(  # type: ignore[no-untyped-def]
     hidden, before, kernel, dense, dense_bias, hiddens, gated, streams, layers,
     residual: tl.constexpr, depth: tl.constexpr, wide: tl.constexpr, deep: tl.constexpr,

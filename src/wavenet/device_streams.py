@@ -2,7 +2,7 @@
 
 A sample is a few kernels: one product for what all layers add from their past, one Triton kernel that takes
 each stream through the chain of layers, products for skip and output layers, and the choice of the codes. A
-captured CUDA graph runs `GRAPH_SAMPLES` of them without returning to Python. Without Triton the chain is a loop of torch
+captured CUDA graph runs `GRAPH_SAMPLES` of them without returning to Python. On a CPU the chain is a loop of torch
 operations. Numbers agree with the CPU's within float tolerance, not bit for bit.
 """
 
@@ -63,9 +63,7 @@ class DeviceStreams:
         self._numbers = torch.zeros(streams, GRAPH_SAMPLES, dtype=torch.float64, device=device)
         self._codes = torch.zeros(streams, GRAPH_SAMPLES, dtype=torch.int64, device=device)
 
-    def start(
-        self, how: Literal["silence", "zeros"], primers: Sequence[npt.NDArray[np.integer] | None] | None
-    ) -> None:
+    def start(self, how: Literal["silence", "zeros"], primers: Sequence[npt.NDArray[np.integer] | None] | None) -> None:
         """Set every stream's past: a receptive field of silence, or nothing (all-zero rings), then its primer."""
         config = self.config
         quiet = mulaw.silence(config.quantization_channels)
@@ -169,7 +167,7 @@ class DeviceStreams:
         """`GRAPH_SAMPLES` samples with one captured graph: from `_numbers` to `_codes`."""
         if self._graph is None or settings != self._settings:
             kept = [tensor.clone() for tensor in (self.rings, self.history, self.time)]
-            aside = torch.cuda.Stream()
+            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):
                 for _ in range(3):  # warm-up: libraries allocate, Triton compiles

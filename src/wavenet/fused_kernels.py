@@ -6,12 +6,22 @@ lanes. Sums of gradients over the rows are added to float32 arrays. `fused.py` s
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from src.wavenet.lanes import Index, Lanes, Memory, Register, counting, exp, in_lanes, sigmoid, tanh
-
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+from src.wavenet.lanes import (
+    Index,
+    Lanes,
+    Memory,
+    Register,
+    add,
+    compiled,
+    copy,
+    counting,
+    exp,
+    in_lanes,
+    sigmoid,
+    tanh,
+)
 
 
 @in_lanes
@@ -20,24 +30,32 @@ def _zero(target: Memory, at: Index, value: Lanes) -> None:
 
 
 @in_lanes
-def _copy(source: Memory, source_at: Index, target: Memory, at: Index) -> None:
-    target.store(at, source.load(source_at))
-
-
-@in_lanes
-def _add(source: Memory, source_at: Index, target: Memory, at: Index) -> None:
-    target.store(at, target.load(at) + source.load(source_at))
-
-
-@in_lanes
-def _residual(product: Memory, source_at: Index, bias: Memory, bias_at: Index, hidden: Memory, at: Index, stored: Memory, to: Index) -> None:
+def _residual(
+    product: Memory,
+    source_at: Index,
+    bias: Memory,
+    bias_at: Index,
+    hidden: Memory,
+    at: Index,
+    stored: Memory,
+    to: Index,
+) -> None:
     value = hidden.load(at) + (product.load(source_at) + bias.load(bias_at))
     hidden.store(at, value)
     stored.store(to, value)
 
 
 @in_lanes
-def _gate(both: Memory, filter_at: Index, gate_at: Index, bias: Memory, at: Index, gate_bias_at: Index, gated: Memory, to: Index) -> None:
+def _gate(
+    both: Memory,
+    filter_at: Index,
+    gate_at: Index,
+    bias: Memory,
+    at: Index,
+    gate_bias_at: Index,
+    gated: Memory,
+    to: Index,
+) -> None:
     filtered = tanh(both.load(filter_at) + bias.load(at))
     gate = sigmoid(both.load(gate_at) + bias.load(gate_bias_at))
     both.store(filter_at, filtered)
@@ -46,7 +64,17 @@ def _gate(both: Memory, filter_at: Index, gate_at: Index, bias: Memory, at: Inde
 
 
 @in_lanes
-def _gate_back(both: Memory, filter_at: Index, gate_at: Index, gradient: Memory, at: Index, bias: Memory, bias_at: Index, gate_bias_at: Index, out: Memory) -> None:
+def _gate_back(
+    both: Memory,
+    filter_at: Index,
+    gate_at: Index,
+    gradient: Memory,
+    at: Index,
+    bias: Memory,
+    bias_at: Index,
+    gate_bias_at: Index,
+    out: Memory,
+) -> None:
     filtered, gate, incoming = both.load(filter_at), both.load(gate_at), gradient.load(at)
     through_filter = incoming * gate * (1.0 - filtered * filtered)
     through_gate = incoming * filtered * gate * (1.0 - gate)
@@ -70,7 +98,7 @@ def _relu_back(gradient: Memory, at: Index, values: Memory, bias: Memory, bias_a
 
 
 @in_lanes
-def _greatest_logit(logits: Memory, at: Index, bias: Memory, blocks: Index) -> float:
+def _greatest_logit(logits: Memory, at: Index, bias: Memory, blocks: Index) -> Any:
     greatest = Register(logits.load(at) + bias.load(blocks * 0))
     with counting(blocks) as block:
         value = logits.load(at + block * 16) + bias.load(block * 16)
@@ -79,7 +107,7 @@ def _greatest_logit(logits: Memory, at: Index, bias: Memory, blocks: Index) -> f
 
 
 @in_lanes
-def _exponentials(logits: Memory, at: Index, bias: Memory, blocks: Index, greatest: Lanes, out: Memory) -> float:
+def _exponentials(logits: Memory, at: Index, bias: Memory, blocks: Index, greatest: Lanes, out: Memory) -> Any:
     total = Register(greatest * 0.0)
     with counting(blocks) as block:
         value = exp(logits.load(at + block * 16) + bias.load(block * 16) - greatest)
@@ -89,7 +117,9 @@ def _exponentials(logits: Memory, at: Index, bias: Memory, blocks: Index, greate
 
 
 @in_lanes
-def _logit_gradients(exponentials: Memory, factor: Lanes, blocks: Index, gradient: Memory, at: Index, bias: Memory) -> None:
+def _logit_gradients(
+    exponentials: Memory, factor: Lanes, blocks: Index, gradient: Memory, at: Index, bias: Memory
+) -> None:
     with counting(blocks) as block:
         value = exponentials.load(block * 16) * factor
         gradient.store(at + block * 16, value)
@@ -107,10 +137,10 @@ def embed(table: Any, codes: Any, first: int, rows: int, hidden: Any, stored: An
     for row in range(rows):
         for block in range(0, channels, 16):
             at = row * channels + block
-            _copy(table, codes[first + row] * channels + block, hidden, at)
+            copy(table, codes[first + row] * channels + block, hidden, at)
             for tap in range(1, taps):
-                _add(table, tap * size + codes[first + row + tap] * channels + block, hidden, at)
-            _copy(hidden, at, stored, (first + row) * channels + block)
+                add(table, tap * size + codes[first + row + tap] * channels + block, hidden, at)
+            copy(hidden, at, stored, (first + row) * channels + block)
 
 
 @compiled
@@ -122,7 +152,7 @@ def embed_back(gradient: Any, codes: Any, first: int, rows: int, table: Any) -> 
         for tap in range(taps):
             to = tap * size + codes[first + row + tap] * channels
             for block in range(0, channels, 16):
-                _add(gradient, row * channels + block, table, to + block)
+                add(gradient, row * channels + block, table, to + block)
 
 
 @compiled
@@ -134,7 +164,7 @@ def gather(stored: Any, first: int, rows: int, width: int, dilation: int, taps: 
             source = (first + row - (width - 1 - tap) * dilation) * channels
             to = (row * width + tap) * channels
             for block in range(0, channels, 16):
-                _copy(stored, source + block, taps, to + block)
+                copy(stored, source + block, taps, to + block)
 
 
 @compiled
@@ -192,7 +222,7 @@ def cross_entropy(logits: Any, bias: Any, codes: Any, first: int, rows: int, sca
         greatest = _greatest_logit(logits, at, bias, blocks)
         total = _exponentials(logits, at, bias, blocks, greatest, exponentials)
         lane = target % 16
-        _copy(logits, at + target - lane, one, 0)
+        copy(logits, at + target - lane, one, 0)
         loss += np.log(np.float64(total)) + np.float64(greatest) - np.float64(one[lane] + bias[target])
         exponentials[target] -= total
         _logit_gradients(exponentials, np.float32(scale / total), blocks, logits, at, bias_gradient)
@@ -201,7 +231,16 @@ def cross_entropy(logits: Any, bias: Any, codes: Any, first: int, rows: int, sca
 
 @compiled
 def gate_back(
-    both: Any, from_skip: Any, column: int, skip_first: int, from_dense: Any, dense: bool, first: int, rows: int, out: Any, bias: Any
+    both: Any,
+    from_skip: Any,
+    column: int,
+    skip_first: int,
+    from_dense: Any,
+    dense: bool,
+    first: int,
+    rows: int,
+    out: Any,
+    bias: Any,
 ) -> None:
     """The gradient before tanh and sigmoid: out (C, 2D), and its sum over rows added to bias (2D).
 
@@ -216,14 +255,24 @@ def gate_back(
             if not dense:
                 _zero(from_dense, at, np.float32(0))
             if row >= skip_first:
-                _add(from_skip, row * width + column + block, from_dense, at)
+                add(from_skip, row * width + column + block, from_dense, at)
             to = row * 2 * depth + block
             _gate_back(both, to, to + depth, from_dense, at, bias, block, depth + block, out)
 
 
 @compiled
 def spread(
-    taps: Any, width: int, dilation: int, first: int, rows: int, size: int, carry: int, pending: Any, hidden: Any, stored: Any, bias: Any
+    taps: Any,
+    width: int,
+    dilation: int,
+    first: int,
+    rows: int,
+    size: int,
+    carry: int,
+    pending: Any,
+    hidden: Any,
+    stored: Any,
+    bias: Any,
 ) -> None:
     """Give each tap's gradient to the row it came from, and complete the gradient of this chunk's rows.
 
@@ -238,15 +287,15 @@ def spread(
         for tap in range(width):
             to = (first + row + tap * dilation) * channels
             for block in range(0, channels, 16):
-                _add(taps, (row * width + tap) * channels + block, pending, to + block)
+                add(taps, (row * width + tap) * channels + block, pending, to + block)
     for row in range(size):
         for block in range(0, channels, 16):
             at = row * channels + block
-            _add(pending, span * channels + at, hidden, at)
-            _copy(hidden, at, stored, at)
-            _add(hidden, at, bias, block)
+            add(pending, span * channels + at, hidden, at)
+            copy(hidden, at, stored, at)
+            add(hidden, at, bias, block)
     if carry > 0:
         for row in range(span - 1, -1, -1):
             for block in range(0, channels, 16):
-                _copy(pending, row * channels + block, pending, (carry + row) * channels + block)
+                copy(pending, row * channels + block, pending, (carry + row) * channels + block)
         pending[:carry] = 0

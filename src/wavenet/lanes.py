@@ -7,6 +7,9 @@ the processor has. Each lane's arithmetic is spelt out, so its result does not d
 
 Arrays are float32, or uint16 holding bfloat16. An index counts elements from the array's beginning. Channel
 counts are multiples of 16; the callers pad.
+
+numba's cache on disk watches only the file of the function it compiled: after a change to this module, delete
+`__pycache__/*.nbi` beside it.
 """
 
 from __future__ import annotations
@@ -14,15 +17,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
+import numba
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 WIDTH = 16
+F = TypeVar("F", bound=Callable[..., Any])
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _FLOATS, _INTS, _SHORTS = (ir.VectorType(kind, WIDTH) for kind in (_FLOAT, _INT, ir.IntType(16)))
+
+
+def compiled(function: F) -> F:
+    """Compile a function of arrays and numbers when it is first called; it runs without the interpreter's lock."""
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 def padded(channels: int) -> int:
@@ -245,6 +255,18 @@ def in_lanes(body: Callable[..., Any]) -> Any:
     typed.__name__ = body.__name__
     typed.__doc__ = body.__doc__
     return intrinsic(typed)
+
+
+@in_lanes
+def copy(source: Memory, source_at: Index, target: Memory, at: Index) -> None:
+    """target[at …] = source[source_at …], sixteen numbers."""
+    target.store(at, source.load(source_at))
+
+
+@in_lanes
+def add(source: Memory, source_at: Index, target: Memory, at: Index) -> None:
+    """target[at …] += source[source_at …], sixteen numbers."""
+    target.store(at, target.load(at) + source.load(source_at))
 
 
 def _operand(value: Lanes | float) -> Any:

@@ -22,9 +22,7 @@ def encode(audio: npt.NDArray[np.floating] | torch.Tensor, channels: int = 256) 
     return codes
 
 
-def decode(
-    codes: npt.NDArray[np.integer] | torch.Tensor, channels: int = 256
-) -> npt.NDArray[np.float32]:
+def decode(codes: npt.NDArray[np.integer] | torch.Tensor, channels: int = 256) -> npt.NDArray[np.float32]:
     """The waveform of codes, of the same shape, float32 in [-1, 1]."""
     mu = channels - 1
     signal = 2 * (np.asarray(codes, dtype=np.float64) / mu) - 1

@@ -35,7 +35,8 @@ def uniforms(seed: int, step: int, genre: int | None, clip: int, start: int, cou
     block = start // 4
     generator = np.random.Philox(key=[seed, _STREAM], counter=[block, clip, step, 0 if genre is None else genre + 1])
     raw = generator.random_raw(start - 4 * block + count)[start - 4 * block :]
-    return (raw >> np.uint64(11)) * 2.0**-53
+    numbers: Doubles = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return numbers
 
 
 def generate(
@@ -70,9 +71,9 @@ def generate(
     if next(model.parameters()).is_cuda:
         group = DeviceStreams(model, genres)
     else:
-        from src.wavenet.streams import Streams  # numba: not needed where a GPU generates
+        from src.wavenet import streams  # numba: not needed where a GPU generates
 
-        group = Streams(model, genres, threads, weights)
+        group = streams.Streams(model, genres, threads, weights)
     group.start(start, primers)
     for first in range(0, frames, chunk_frames):
         count = min(chunk_frames, frames - first)
@@ -109,5 +110,5 @@ def _check(
     if top_p is not None and not 0 < top_p <= 1:
         raise Problem(f"top_p is {top_p}; it must be above 0 and at most 1.")
     for primer in primers or ():
-        if primer is not None and len(primer) and not (0 <= np.min(primer) and np.max(primer) < codes):
+        if primer is not None and len(primer) and not (np.min(primer) >= 0 and np.max(primer) < codes):
             raise Problem(f"A primer has codes outside 0..{codes - 1}: it was encoded for another network.")

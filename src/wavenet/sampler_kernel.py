@@ -6,17 +6,30 @@ whatever its group: rows of a product are independent, and each adds its terms i
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from src.wavenet.lanes import WIDTH, Index, Lanes, Memory, Register, case, counting, exp, fma, in_lanes, padded, sigmoid, tanh
+from src.wavenet.lanes import (
+    WIDTH,
+    Index,
+    Memory,
+    Register,
+    add,
+    case,
+    compiled,
+    copy,
+    counting,
+    fma,
+    in_lanes,
+    padded,
+    sigmoid,
+    tanh,
+)  # fmt: skip
+from src.wavenet.picking_kernel import pick
 
 ROWS = 6
 """Streams of one group: six rows of four vectors are what 32 vector registers hold, with the weights."""
 PANEL = 64
-
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 def panels(weights: npt.NDArray[np.float32], outputs: int) -> npt.NDArray[np.float32]:
@@ -35,7 +48,17 @@ def panel_columns(columns: int) -> int:
 
 @in_lanes
 def _panel(
-    inputs: Memory, at: Index, row: Index, weights: Memory, weights_at: Index, count: Index, out: Memory, to: Index, out_row: Index, rows: Index, vectors: Index
+    inputs: Memory,
+    at: Index,
+    row: Index,
+    weights: Memory,
+    weights_at: Index,
+    count: Index,
+    out: Memory,
+    to: Index,
+    out_row: Index,
+    rows: Index,
+    vectors: Index,
 ) -> None:
     """out (rows, 16 · vectors) += inputs (rows, count) · weights (count, 16 · vectors), summed in order of count."""
     for height in range(1, ROWS + 1):
@@ -55,16 +78,6 @@ def _panel(
 
 
 @in_lanes
-def _copy(source: Memory, source_at: Index, target: Memory, at: Index) -> None:
-    target.store(at, source.load(source_at))
-
-
-@in_lanes
-def _add(source: Memory, source_at: Index, target: Memory, at: Index) -> None:
-    target.store(at, target.load(at) + source.load(source_at))
-
-
-@in_lanes
 def _gate(both: Memory, filter_at: Index, gate_at: Index, gated: Memory, to: Index) -> None:
     gated.store(to, tanh(both.load(filter_at)) * sigmoid(both.load(gate_at)))
 
@@ -75,34 +88,42 @@ def _relu(values: Memory, at: Index) -> None:
     values.store(at, value.where("<", 0.0, 0.0, value))
 
 
-@in_lanes
-def _greatest(values: Memory, at: Index, blocks: Index) -> float:
-    greatest = Register(values.load(at))
-    with counting(blocks) as block:
-        value = values.load(at + block * 16)
-        greatest.set(value.where(">", greatest.get(), value, greatest.get()))
-    return greatest.get().greatest()
-
-
-@in_lanes
-def _weight_block(logits: Memory, at: Index, greatest: Lanes, sharpness: Lanes, out: Memory, to: Index) -> float:
-    value = exp((logits.load(at) - greatest) * sharpness)
-    out.store(to, value)
-    return value.total()
-
-
 @compiled
-def product(inputs: Any, at: int, row: int, count: int, weights: Any, weights_at: int, out: Any, to: int, columns: int, rows: int) -> None:
+def product(
+    inputs: Any,
+    at: int,
+    row: int,
+    count: int,
+    weights: Any,
+    weights_at: int,
+    out: Any,
+    to: int,
+    columns: int,
+    rows: int,
+) -> None:
     """out (rows, columns) += inputs (rows, count) · packed weights (columns // width, count, width)."""
     width = min(PANEL, columns)
     for panel in range(columns // width):
-        _panel(inputs, at, row, weights, weights_at + panel * count * width, count, out, to + panel * width, columns, rows, width // 16)
+        _panel(
+            inputs,
+            at,
+            row,
+            weights,
+            weights_at + panel * count * width,
+            count,
+            out,
+            to + panel * width,
+            columns,
+            rows,
+            width // 16,
+        )
 
 
 @compiled
 def advance(
-    causal: Any, dilated: Any, biases: Any, dense: Any, dense_bias: Any, skip: Any, skip_bias: Any, inner: Any, inner_bias: Any, outer: Any, outer_bias: Any,
-    dilations: Any, width: int, quantization: int, rings: Any, history: Any, time: int, codes: Any, numbers: Any, temperature: float, top_k: int, top_p: float, seen: Any,
+    causal: Any, dilated: Any, biases: Any, dense: Any, dense_bias: Any, skip: Any, skip_bias: Any, inner: Any,
+    inner_bias: Any, outer: Any, outer_bias: Any, dilations: Any, width: int, quantization: int, rings: Any,
+    history: Any, time: int, codes: Any, numbers: Any, temperature: float, top_k: int, top_p: float, seen: Any,
 ) -> None:  # fmt: skip
     """Run a group of streams for codes.shape[1] samples.
 
@@ -132,7 +153,7 @@ def advance(
                 if history[row, tap] >= 0:
                     source = (tap * quantization + history[row, tap]) * residual
                     for block in range(0, residual, 16):
-                        _add(causal, source + block, hidden, row * residual + block)
+                        add(causal, source + block, hidden, row * residual + block)
         slot = 0
         for layer in range(layers):
             span = (width - 1) * dilations[layer]
@@ -140,25 +161,27 @@ def advance(
                 ring = (slot + (time + n + tap * dilations[layer]) % span) * rows * residual
                 for row in range(rows):
                     for block in range(0, residual, 16):
-                        _copy(rings, ring + row * residual + block, past, (row * width + tap) * residual + block)
+                        copy(rings, ring + row * residual + block, past, (row * width + tap) * residual + block)
             ring = (slot + (time + n) % span) * rows * residual
             slot += span
             for row in range(rows):
                 for block in range(0, residual, 16):
                     at = row * residual + block
-                    _copy(hidden, at, past, (row * width + width - 1) * residual + block)
-                    _copy(hidden, at, rings, ring + at)
+                    copy(hidden, at, past, (row * width + width - 1) * residual + block)
+                    copy(hidden, at, rings, ring + at)
                 for block in range(0, depth2, 16):
-                    _copy(biases, (layer * rows + row) * depth2 + block, both, row * depth2 + block)
+                    copy(biases, (layer * rows + row) * depth2 + block, both, row * depth2 + block)
             product(past, 0, width * residual, width * residual, dilated, layer * dilated_size, both, 0, depth2, rows)
             for row in range(rows):
                 for block in range(0, depth, 16):
                     at = row * depth2 + block
                     _gate(both, at, at + depth, gated, (row * layers + layer) * depth + block)
                 for block in range(0, residual, 16):
-                    _add(dense_bias, layer * residual + block, hidden, row * residual + block)
+                    add(dense_bias, layer * residual + block, hidden, row * residual + block)
             if layer + 1 < layers:
-                product(gated, layer * depth, layers * depth, depth, dense, layer * dense_size, hidden, 0, residual, rows)
+                product(
+                    gated, layer * depth, layers * depth, depth, dense, layer * dense_size, hidden, 0, residual, rows
+                )
         for row in range(rows):
             total[row] = skip_bias
             mixed[row] = inner_bias
@@ -175,67 +198,16 @@ def advance(
                 shifted = np.exp((logits[row, :quantization] - logits[row, :quantization].max()).astype(np.float64))
                 seen[n, row] = shifted / shifted.sum()
             if codes[row, n] < 0:
-                codes[row, n] = _pick(logits, row, quantization, numbers[row, n], temperature, top_k, top_p)
+                codes[row, n] = pick(logits, row, quantization, numbers[row, n], temperature, top_k, top_p)
             for tap in range(taps - 1):
                 history[row, tap] = history[row, tap + 1]
             history[row, taps - 1] = codes[row, n]
 
 
 @compiled
-def _pick(logits: Any, row: int, quantization: int, number: float, temperature: float, top_k: int, top_p: float) -> int:
-    """The code at which the cumulative softmax passes `number` (codes in rising order)."""
-    outputs = logits.shape[1]
-    blocks = outputs // 16
-    weights = np.empty(outputs, np.float32)
-    sums = np.empty(blocks, np.float32)
-    greatest = _greatest(logits, row * outputs, blocks)
-    for block in range(blocks):
-        sums[block] = _weight_block(
-            logits, row * outputs + block * 16, greatest, np.float32(1 / temperature), weights, block * 16
-        )
-    if top_k > 0 or top_p <= 1:
-        _keep_likeliest(weights[:quantization], top_k, top_p)
-        for block in range(blocks):
-            sums[block] = weights[block * 16 : block * 16 + 16].sum()
-    total = 0.0
-    for block in range(blocks):
-        total += sums[block]
-    threshold = number * total
-    passed = 0.0
-    last = 0
-    for block in range(blocks):
-        if passed + sums[block] > threshold or block == blocks - 1:
-            for code in range(block * 16, min(block * 16 + 16, quantization)):
-                passed += weights[code]
-                if weights[code] > 0:
-                    last = code
-                    if passed > threshold:
-                        break
-            break
-        passed += sums[block]
-        if sums[block] > 0:
-            for code in range(block * 16, block * 16 + 16):
-                if weights[code] > 0:
-                    last = code
-    return last
-
-
-@compiled
-def _keep_likeliest(weights: Any, top_k: int, top_p: float) -> None:
-    """Set all but the top_k likeliest, and those beyond a share of top_p, to zero; ties go to lower codes."""
-    order = np.argsort(-weights, kind="mergesort")
-    limit = top_p * weights.sum()
-    kept = 0.0
-    for rank in range(order.size):
-        code = order[rank]
-        if (top_k > 0 and rank >= top_k) or (rank > 0 and kept >= limit):
-            weights[code] = 0
-        kept += weights[code]
-
-
-@compiled
 def prime(
-    causal: Any, dilated: Any, bias: Any, dense: Any, dense_bias: Any, dilations: Any, width: int, rings: Any, codes: Any, row: int
+    causal: Any, dilated: Any, bias: Any, dense: Any, dense_bias: Any, dilations: Any, width: int, rings: Any,
+    codes: Any, row: int,
 ) -> None:  # fmt: skip
     """Fill one stream's rings as if its codes had been fed one by one: all samples of a layer together.
 
@@ -253,7 +225,9 @@ def prime(
             source = time - (taps - 1 - tap)
             if source >= 0:
                 for block in range(0, residual, 16):
-                    _add(causal, (tap * quantization + codes[source]) * residual + block, hidden, time * residual + block)
+                    add(
+                        causal, (tap * quantization + codes[source]) * residual + block, hidden, time * residual + block
+                    )
     past = np.zeros((ROWS, width * residual), np.float32)
     both = np.zeros((ROWS, depth2), np.float32)
     gated = np.zeros((ROWS, depth), np.float32)
@@ -276,14 +250,25 @@ def prime(
                     for block in range(0, residual, 16):
                         to = (r * width + tap) * residual + block
                         if source >= 0:
-                            _copy(hidden, source * residual + block, past, to)
+                            copy(hidden, source * residual + block, past, to)
                         else:
                             past[r, tap * residual + block : tap * residual + block + 16] = 0
                 both[r] = bias[layer]
-            product(past, 0, width * residual, width * residual, dilated, layer * width * residual * depth2, both, 0, depth2, rows)
+            product(
+                past,
+                0,
+                width * residual,
+                width * residual,
+                dilated,
+                layer * width * residual * depth2,
+                both,
+                0,
+                depth2,
+                rows,
+            )
             for r in range(rows):
                 for block in range(0, depth, 16):
                     _gate(both, r * depth2 + block, r * depth2 + depth + block, gated, r * depth + block)
                 for block in range(0, residual, 16):
-                    _add(dense_bias, layer * residual + block, hidden, (first + r) * residual + block)
+                    add(dense_bias, layer * residual + block, hidden, (first + r) * residual + block)
             product(gated, 0, depth, depth, dense, layer * depth * residual, hidden, first * residual, residual, rows)

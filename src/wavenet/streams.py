@@ -1,7 +1,9 @@
 """Streams being generated on a CPU: packed weights, ring buffers, groups and threads around the kernel."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -82,19 +84,15 @@ class Streams:
         self, model: WaveNet, genres: Sequence[int | None], threads: int = 1, weights: Weights = "float32"
     ) -> None:
         packed = PackedWeights(model, weights)
-        count = -(-len(genres) // ROWS)
-        if len(genres) > threads:
-            count = -(-count // threads) * threads
-        else:
-            count = len(genres)
+        # As many groups as fill the threads evenly, and none larger than a group may be.
+        rounds = math.ceil(len(genres) / (ROWS * threads))
+        count = min(rounds * threads, len(genres))
         edges = [len(genres) * group // count for group in range(count + 1)]
-        self.slices = [slice(*pair) for pair in zip(edges, edges[1:], strict=False)]
+        self.slices = [slice(*pair) for pair in pairwise(edges)]
         self.groups = [Group(packed, genres[part]) for part in self.slices]
         self._pool = ThreadPoolExecutor(threads)
 
-    def start(
-        self, how: Literal["silence", "zeros"], primers: Sequence[npt.NDArray[np.integer] | None] | None
-    ) -> None:
+    def start(self, how: Literal["silence", "zeros"], primers: Sequence[npt.NDArray[np.integer] | None] | None) -> None:
         """Set every stream's past."""
         for group, part in zip(self.groups, self.slices, strict=True):
             group.start(how, primers[part] if primers is not None else [None] * len(group.history))

@@ -51,9 +51,9 @@ class TrainingStep:
         self.reduce = reduce
         self._differentiated: FusedLoss | CapturedLoss
         if next(iter(self.parameters.values())).device.type == "cpu":
-            from src.wavenet.fused import FusedLoss  # numba: not needed where a GPU trains
+            from src.wavenet import fused  # numba: not needed where a GPU trains
 
-            self._differentiated = FusedLoss(
+            self._differentiated = fused.FusedLoss(
                 model.config,
                 threads=threads,
                 bfloat16=precision == "bfloat16",

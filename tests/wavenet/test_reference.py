@@ -1,6 +1,7 @@
 """Number for number the reference: ibab/tensorflow-wavenet as run for the fixtures."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +101,9 @@ def test_names_and_shapes_are_the_reference_s() -> None:
         assert torch.equal(back[name], value), name
 
 
-@pytest.mark.skipif(not FULL.is_dir(), reason="the reference's checkpoint of the study's size is not beside the checkout")
+@pytest.mark.skipif(
+    not FULL.is_dir(), reason="the reference's checkpoint of the study's size is not beside the checkout"
+)
 @pytest.mark.slow
 def test_the_study_s_network_from_the_reference_s_checkpoint() -> None:
     from src.imports.tensorflow_checkpoint import read_index, read_tensors
@@ -133,6 +136,6 @@ def _by_autograd(
     return loss.detach(), dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True))
 
 
-def _full_config(there: dict[str, dict[str, dict[str, int | bool | str]]]) -> WaveNetConfig:
+def _full_config(there: Any) -> WaveNetConfig:
     described = dict(there["values"]["config"])
     return WaveNetConfig(**(described | {"dilations": [2**power for power in range(10)] * 5}))

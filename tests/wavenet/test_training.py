@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from src.wavenet import fused, network, optimizers
+from src.wavenet import network, optimizers, pieces
 from src.wavenet.captured import CapturedLoss
-from src.wavenet.fused import FusedLoss, cut
+from src.wavenet.fused import FusedLoss
 from src.wavenet.network import WaveNet
+from src.wavenet.pieces import cut
 from src.wavenet.training import NotFiniteError, TrainingStep
 from tests.wavenet.examples import random_genres, random_network, tiny_batch, tiny_network
 
@@ -43,7 +44,7 @@ def _assert_close(ours: Result, theirs: Result, tolerance: float) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_gradients_equal_autograd_s(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(1000 + seed)
-    monkeypatch.setattr(fused, "CHUNK_ROWS", int(random.integers(3, 60)))  # edges everywhere
+    monkeypatch.setattr(pieces, "CHUNK_ROWS", int(random.integers(3, 60)))  # edges everywhere
     model = random_network(seed)
     codes, genre = _batch(model, int(random.integers(1, 4)), int(random.integers(1, 90)), seed)
     ours = FusedLoss(model.config, threads=int(random.integers(1, 4)), keep_activations=seed % 2 == 0)
