@@ -1,12 +1,17 @@
 """Writing generated audio: 16-bit WAV while it is made, and MP3 from it, the same bytes for the same samples."""
 
+import warnings
 from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
-import pydub
 import soundfile
+
+with warnings.catch_warnings():
+    # pydub looks for an ffmpeg of the system's while it is imported; ours is set below.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    import pydub
 
 MP3_BITRATE = "64k"
 """Plenty for 16 kHz mono."""
