@@ -70,7 +70,8 @@ class QueueLoop:
         state = {name: value.detach() for name, value in model.state_dict().items()}
         embedded = state["embedding.weight"][list(genres)]
         self.dilations = config.dilations
-        self.causal = state["causal.weight"]
+        # A row of zeros stands for "no code yet".
+        self.causal = functional.pad(state["causal.weight"], (0, 0, 0, 1))
         self.kernels = list(state["dilated.weight"].flatten(1, 2))
         self.biases = [
             bias + embedded @ condition
@@ -84,7 +85,7 @@ class QueueLoop:
             torch.zeros(dilation, len(genres), config.residual_channels, device=device) for dilation in self.dilations
         ]
         self.code = torch.full((len(genres),), mulaw.silence(config.quantization_channels), device=device)
-        self.previous = self.code
+        self.previous = torch.full_like(self.code, config.quantization_channels)
         self.time = 0
 
     @torch.inference_mode()

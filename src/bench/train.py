@@ -43,6 +43,9 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="Instead of the profile's.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/train.json"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="A variant to measure (may be repeated); all without it.")
+    ] = None,
     variant: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Time training steps of this network, ours and a plain PyTorch port's."""
@@ -52,7 +55,10 @@ def train(
         print(json.dumps(_measure(variant, profile, sample_size, steps, threads, device)))
         return
     rows = {}
-    for name in VARIANTS:
+    unknown = sorted(set(only or ()) - set(VARIANTS))
+    if unknown:
+        raise Problem(f"--only {unknown[0]}: the variants are {', '.join(VARIANTS)}.")
+    for name in only or VARIANTS:
         if device == "cuda" and "recompute" in name:
             continue
         console.say(f"measuring {VARIANTS[name]} …")
