@@ -24,7 +24,7 @@ from src.measures.result import Evaluation
 from src.measures.spectra import Audio
 from src.music import generations
 from src.music.clipset import Clip, ClipSet
-from src.run import checkpoint, config, console, files, layout
+from src.run import checkpoint, config, console, files, journal, layout, tracking
 from src.run.config import Params
 from src.run.layout import RunFiles
 from src.wavenet import mulaw
@@ -62,6 +62,29 @@ def main(
     for section, reason in found["why"].items():
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {place.metrics / 'evaluate.json'}")
+    if run is None:
+        log(place, params, found)
+
+
+def log(place: RunFiles, params: Params, found: dict[str, Any]) -> None:
+    """Put every measure of every checkpoint into the MLflow run, linked to the checkpoint."""
+    try:
+        store = tracking.Store()
+        for name, genres in found["steps"].items():
+            step = int(name)
+            values = {
+                f"{genre}.{measure}": one["value"]
+                for genre, row in genres.items()
+                for measure, one in row["measures"].items()
+                if one["value"] is not None
+            }
+            about = checkpoint.about(place.checkpoint(step))
+            steps = journal.read(place.journal).steps if place.journal else {}
+            at = steps[step].time_ms if step in steps else tracking.now_ms()
+            run_id = tracking.study_run(store, about.fingerprint, params)
+            tracking.log_evaluation(store, run_id, about.fingerprint, step, values, at)
+    except Problem as failure:
+        console.warn(f"The measures are not in MLflow: {failure}")
 
 
 def evaluate(place: RunFiles, params: Params, *, own: bool) -> Evaluation:

@@ -67,7 +67,7 @@ class Index:
 
     def data_file(self, shard: int) -> Path:
         """Where the numbers of a shard are."""
-        return self.path.with_name(f"{self.path.stem}.data-{shard:05d}-of-{self.shards:05d}")
+        return self.path.with_name(f"{self.path.name.removesuffix('.index')}.data-{shard:05d}-of-{self.shards:05d}")
 
     def missing(self) -> list[Path]:
         """Data files that are not there."""
