@@ -34,7 +34,7 @@ def test_two_processes_train_the_same_run(study_with_clips: StudyFolder) -> None
     (study.root / "work").rename(study.root / "alone")
     process = start(study)
     wait_for_step(study, 8)
-    killed = [pid for pid in children(process.pid)][-1]
+    killed = children(process.pid)[-1]
     os.kill(killed, signal.SIGKILL)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
