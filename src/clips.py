@@ -13,11 +13,12 @@ import typer
 from rich.table import Table
 
 from src.errors import Problem
-from src.music import cache, clipping, clipset, options, rows, split, summary
+from src.music import clipping, clipset, split
 from src.music.clipping import Made
 from src.music.clipset import ClipRow
-from src.music.rows import Row
-from src.music.share import Share
+from src.music.library import cache, options, rows, summary
+from src.music.library.rows import Row
+from src.music.library.share import Share
 from src.run import config, console, files
 from src.run.config import ClipsParams
 

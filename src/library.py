@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from src.errors import Problem
-from src.music import albums, compose, drums, score, styles, synth
-from src.music.formats import format_of
-from src.music.walk import Seen, walk
+from src.music.demo import albums, compose, drums, score, styles, synth
+from src.music.library.formats import format_of
+from src.music.library.walk import Seen, walk
 from src.run import config, console, files
 
 RECORD = Path("data/library.json")

@@ -13,10 +13,10 @@ import typer
 from rich.table import Table
 
 from src.errors import Problem
-from src.music import cache, options, owner, rows, scan, summary
-from src.music.decide import Rules
-from src.music.rows import Row
-from src.music.share import Share
+from src.music.library import cache, options, owner, rows, scan, summary
+from src.music.library.decide import Rules
+from src.music.library.rows import Row
+from src.music.library.share import Share
 from src.run import config, console, files
 
 app = console.command_app(

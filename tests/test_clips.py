@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.music import cache, clipping, rows, scan, share
+from src.music import clipping
 from src.music.clipset import ClipSet
-from src.music.decide import Rules
+from src.music.library import cache, rows, scan, share
+from src.music.library.decide import Rules
 from src.run import config
 from tests.conftest import GENRES, StudyFolder
 from tests.music import here

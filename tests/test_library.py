@@ -14,7 +14,7 @@ import pytest
 
 from src import library
 from src.errors import Problem
-from src.music import compose
+from src.music.demo import compose
 from src.run import config
 from src.run.config import LibraryParams, Params
 

@@ -12,7 +12,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import soundfile
 
-from src.music import rows
+from src.music.library import rows
 from tests.conftest import GENRES, StudyFolder
 from tests.music import here
 from tests.music.sounds import encode, tag, tagged, write

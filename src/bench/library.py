@@ -26,9 +26,10 @@ import psutil  # type: ignore[import-untyped]
 import soundfile
 from rich.table import Table
 
-from src.music import cache, cut, pool, scan
-from src.music.decide import Rules
+from src.music import cut
 from src.music.decode import ffmpeg_executable, open_sound
+from src.music.library import cache, pool, scan
+from src.music.library.decide import Rules
 from src.run import config, console
 from src.run.config import ClipsParams
 

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import soundfile
 
-from src.music import cut, pool, rows
-from src.music.cache import Cache
+from src.music import cut
 from src.music.clipset import samples_digest
 from src.music.decode import Undecodable, open_sound
-from src.music.outcome import Failed
-from src.music.rows import Row
-from src.music.share import Share
+from src.music.library import pool, rows
+from src.music.library.cache import Cache
+from src.music.library.outcome import Failed
+from src.music.library.rows import Row
+from src.music.library.share import Share
 from src.run import console, files
 from src.run.config import ClipsParams
 

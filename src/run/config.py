@@ -51,7 +51,7 @@ class ManifestParams(Section):
     """Which files of the library are kept."""
 
     minimum_duration_s: float = Field(gt=0)
-    require_year: bool
+    require_year: bool = False
     """Skip files without a year (the 2019 study did)."""
 
 

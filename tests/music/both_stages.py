@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from src import clips, manifest
-from src.music.share import Share
+from src.music.library.share import Share
 from src.run import console
 
 WORK = Path("work/shared")
