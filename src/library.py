@@ -95,7 +95,8 @@ def record_own(name: str) -> None:
     changed = record != _known()
     if changed:
         files.write_json(RECORD, record)
-    console.say(f"Library: {root}, {count} files, {'recorded' if changed else 'unchanged'}")
+    # The folder's name may be private; what is printed ends up in logs.
+    console.say(f"The library that {ENVIRONMENT} names has {count} files: {'recorded' if changed else 'unchanged'}")
 
 
 def recipe_of(params: config.Params) -> str:

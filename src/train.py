@@ -95,6 +95,7 @@ def train_under_torchrun(run: Run) -> None:
     from src.run.attempt import train
 
     group = workers.join()
+    group.rows(run.params.profile.train.batch_size)  # before anything is started: can it be shared at all?
     if not group.leads:
         train(run.params, run.clips, run.fingerprint, run.folder, 1, False, group)
         group.part()

@@ -133,7 +133,7 @@ def test_an_imported_checkpoint_generates_and_trains_on(root: Path, left: Path) 
             adam.update(
                 parameters, {name: found.get(name, torch.zeros_like(p)) for name, p in parameters.items()}, state, 1e-3
             )
-        losses.append(float(value))
+        losses.append(value.item())
     assert losses == sorted(losses, reverse=True)
 
 

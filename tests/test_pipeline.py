@@ -2,70 +2,41 @@
 
 import csv
 import json
-import os
-import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import soundfile
-import yaml
 
 from src.run import journal
-from tests.conftest import GENRES, ROOT
+from tests import clone
+from tests.clone import STEPS, in_clone
+from tests.conftest import GENRES
 
 PRIVATE = ("data", "checkpoints", "generations", "reports", "work", "mlruns/mlflow.db", "mlruns/artifacts", "metrics")
-STEPS = (2, 10, 30)
-
-
-def in_clone(folder: Path, *command: str, check: bool = True, **more: str) -> str:
-    """Run a command in the clone as a user would, with this environment's programs first on the path."""
-    environment = {
-        key: value for key, value in os.environ.items() if key not in ("MUSIC_LIBRARY", "MLFLOW_TRACKING_URI")
-    }
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "COLUMNS": "160"} | more
-    environment.pop("PYTHONPATH", None)
-    done = subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
-    )
-    assert not check or done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of this working tree with the tiny profile, after one `dvc repro`."""
     folder = tmp_path_factory.mktemp("clone") / "study"
-    listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True)
-    for name in listed.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    (folder / "dvc.lock").unlink(missing_ok=True)
-    shutil.copy(ROOT / "tests" / "data" / "tiny.yaml", folder / "params" / "tiny.yaml")
-    study = yaml.safe_load((folder / "params.yaml").read_text())
-    study |= {"profile": "tiny", "steps": [f"{step:06d}" for step in STEPS]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-    for command in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "the study")):
-        in_clone(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command)
+    clone.make(folder)
     printed = in_clone(folder, "dvc", "repro")
     (folder / "work" / "printed.txt").write_text(printed)
     return folder
 
 
-def test_everything_is_up_to_date_and_nothing_private_is_in_git(clone: Path) -> None:
-    assert "up to date" in in_clone(clone, "dvc", "repro")
-    assert in_clone(clone, "git", "status", "--porcelain").splitlines() == ["?? dvc.lock"]
+def test_everything_is_up_to_date_and_nothing_private_is_in_git(study_clone: Path) -> None:
+    assert "up to date" in in_clone(study_clone, "dvc", "repro")
+    assert in_clone(study_clone, "git", "status", "--porcelain").splitlines() == ["?? dvc.lock"]
     for name in PRIVATE:
-        assert in_clone(clone, "git", "check-ignore", name).strip() == name
+        assert in_clone(study_clone, "git", "check-ignore", name).strip() == name
 
 
-def test_the_manifest_keeps_or_explains_every_song(clone: Path) -> None:
-    with (clone / "data" / "manifest.csv").open(newline="") as file:
+def test_the_manifest_keeps_or_explains_every_song(study_clone: Path) -> None:
+    with (study_clone / "data" / "manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    songs = [path for path in (clone / "data" / "demo-library").rglob("*") if path.suffix in (".mp3", ".flac")]
+    songs = [path for path in (study_clone / "data" / "demo-library").rglob("*") if path.suffix in (".mp3", ".flac")]
     assert len(rows) >= len(songs) >= 3 * len(GENRES) + 3
     assert all(bool(row["reason"]) == (row["status"] == "skipped") for row in rows)
     kept = {genre: sum(row["genre"] == genre and row["status"] == "kept" for row in rows) for genre in GENRES}
@@ -73,19 +44,19 @@ def test_the_manifest_keeps_or_explains_every_song(clone: Path) -> None:
     assert {row["reason"] for row in rows if row["reason"]} >= {"no year", "no genre tag"}
 
 
-def test_every_genre_has_clips_to_train_on_and_to_validate_with(clone: Path) -> None:
-    counts = json.loads((clone / "metrics" / "clips.json").read_text())["genres"]
+def test_every_genre_has_clips_to_train_on_and_to_validate_with(study_clone: Path) -> None:
+    counts = json.loads((study_clone / "metrics" / "clips.json").read_text())["genres"]
     assert all(counts[genre]["train"] and counts[genre]["validation"] for genre in GENRES)
-    for path in (clone / "data" / "clips").rglob("*.flac"):
+    for path in (study_clone / "data" / "clips").rglob("*.flac"):
         about = soundfile.info(str(path))
         assert (about.samplerate, about.channels, about.frames) == (16_000, 1, 48_000)
 
 
-def test_training_wrote_each_step_once_in_journal_and_mlflow(clone: Path) -> None:
-    (path,) = (clone / "work" / "train").glob("*/journal.jsonl")
+def test_training_wrote_each_step_once_in_journal_and_mlflow(study_clone: Path) -> None:
+    (path,) = (study_clone / "work" / "train").glob("*/journal.jsonl")
     steps = journal.read(path).steps
     assert sorted(steps) == list(range(1, 31))
-    with sqlite3.connect(clone / "mlruns" / "mlflow.db") as database:
+    with sqlite3.connect(study_clone / "mlruns" / "mlflow.db") as database:
         rows = database.execute(
             "SELECT step, metrics.value, metrics.timestamp FROM metrics JOIN tags ON metrics.run_uuid = tags.run_uuid "
             "WHERE metrics.key = 'loss' AND tags.key = 'part' AND tags.value = 'study' ORDER BY step"
@@ -93,8 +64,8 @@ def test_training_wrote_each_step_once_in_journal_and_mlflow(clone: Path) -> Non
     assert rows == [(step.step, step.loss, step.time_ms) for _, step in sorted(steps.items())]
 
 
-def test_the_mlflow_run_says_what_was_done_to_what_and_where(clone: Path) -> None:
-    with sqlite3.connect(clone / "mlruns" / "mlflow.db") as database:
+def test_the_mlflow_run_says_what_was_done_to_what_and_where(study_clone: Path) -> None:
+    with sqlite3.connect(study_clone / "mlruns" / "mlflow.db") as database:
         run, status, place = database.execute(
             "SELECT runs.run_uuid, status, artifact_uri FROM runs JOIN tags ON runs.run_uuid = tags.run_uuid "
             "WHERE tags.key = 'part' AND tags.value = 'study'"
@@ -109,7 +80,7 @@ def test_the_mlflow_run_says_what_was_done_to_what_and_where(clone: Path) -> Non
     assert params["train.steps"] == "30"
     assert models == {"step-000002", "step-000010", "step-000030"}
     assert any("bits_per_sample" in key for key in keys)
-    assert json.loads((clone / "metrics" / "clips.json").read_text())["digest"].startswith(digest)
+    assert json.loads((study_clone / "metrics" / "clips.json").read_text())["digest"].startswith(digest)
     artifacts = Path(place.removeprefix("file://"))
     assert sorted(path.name for path in (artifacts / "generations" / "step-000030").glob("*.mp3")) == [
         f"{genre}.mp3" for genre in GENRES
@@ -117,8 +88,8 @@ def test_the_mlflow_run_says_what_was_done_to_what_and_where(clone: Path) -> Non
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_every_genre_was_generated(clone: Path, step: int) -> None:
-    folder = clone / "generations" / f"step-{step:06d}"
+def test_every_genre_was_generated(study_clone: Path, step: int) -> None:
+    folder = study_clone / "generations" / f"step-{step:06d}"
     said = json.loads((folder / "generation.json").read_text())
     assert [clip["genre"] for clip in said["clips"]] == list(GENRES)
     sounds = set()
@@ -129,12 +100,12 @@ def test_every_genre_was_generated(clone: Path, step: int) -> None:
         assert soundfile.info(str((folder / clip["file"]).with_suffix(".mp3"))).duration > 0.4
         sounds.add(audio.tobytes())
     assert len(sounds) == len(GENRES)
-    times = json.loads((clone / "work" / "times" / f"generate-step-{step:06d}.json").read_text())
+    times = json.loads((study_clone / "work" / "times" / f"generate-step-{step:06d}.json").read_text())
     assert all(clip["seconds"] > 0 and clip["samples_per_s"] > 0 for clip in times["clips"])
 
 
-def test_held_out_bits_stand_beside_markov_and_uniform(clone: Path) -> None:
-    found = json.loads((clone / "metrics" / "evaluate.json").read_text())
+def test_held_out_bits_stand_beside_markov_and_uniform(study_clone: Path) -> None:
+    found = json.loads((study_clone / "metrics" / "evaluate.json").read_text())
     assert sorted(found["steps"]) == ["000002", "000010", "000030"]
     for genre in GENRES:
         bits = [found["steps"][f"{step:06d}"][genre]["bits_per_sample"] for step in STEPS]
@@ -143,29 +114,29 @@ def test_held_out_bits_stand_beside_markov_and_uniform(clone: Path) -> None:
         assert 0 < found["markov"][genre] < 8
 
 
-def test_the_comparison_leaves_dvc_and_git_clean(clone: Path) -> None:
-    printed = in_clone(clone, "python", "-m", "src.compare", "--steps", "2", "30")
+def test_the_comparison_leaves_dvc_and_git_clean(study_clone: Path) -> None:
+    printed = in_clone(study_clone, "python", "-m", "src.compare", "--steps", "2", "30")
     for genre in GENRES:
         assert genre in printed
-    page = (clone / "reports" / "compare-2-30" / "index.html").read_text()
+    page = (study_clone / "reports" / "compare-2-30" / "index.html").read_text()
     assert page.count("<audio") >= 2 * len(GENRES)
-    assert "up to date" in in_clone(clone, "dvc", "status")
-    assert in_clone(clone, "git", "status", "--porcelain").splitlines() == ["?? dvc.lock"]
+    assert "up to date" in in_clone(study_clone, "dvc", "status")
+    assert in_clone(study_clone, "git", "status", "--porcelain").splitlines() == ["?? dvc.lock"]
 
 
-def test_a_step_without_a_checkpoint_names_those_that_exist(clone: Path) -> None:
-    printed = in_clone(clone, "python", "-m", "src.compare", "--steps", "2", "77", check=False)
+def test_a_step_without_a_checkpoint_names_those_that_exist(study_clone: Path) -> None:
+    printed = in_clone(study_clone, "python", "-m", "src.compare", "--steps", "2", "77", check=False)
     assert "77" in printed
     assert "2, 10, 30" in printed.replace(" and ", ", ")
     assert "Traceback" not in printed
 
 
-def test_a_change_of_the_generation_reruns_only_what_it_must(clone: Path) -> None:
-    path = clone / "params" / "tiny.yaml"
+def test_a_change_of_the_generation_reruns_only_what_it_must(study_clone: Path) -> None:
+    path = study_clone / "params" / "tiny.yaml"
     before = path.read_text()
     path.write_text(before.replace("temperature: 1.0", "").rstrip() + "\n  temperature: 0.9\n")
     try:
-        stages = in_clone(clone, "dvc", "status")
+        stages = in_clone(study_clone, "dvc", "status")
     finally:
         path.write_text(before)
     changed = {
@@ -180,12 +151,12 @@ def test_a_change_of_the_generation_reruns_only_what_it_must(clone: Path) -> Non
     [("/nowhere/at/all", "MUSIC_LIBRARY"), ("empty", "MUSIC_LIBRARY")],
 )
 def test_a_library_that_is_not_there_or_empty_gets_a_sentence(
-    clone: Path, library: str, words: str, tmp_path: Path
+    study_clone: Path, library: str, words: str, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
     place = library if library.startswith("/") else str(tmp_path / library)
-    kept = (clone / "data" / "library.json").read_bytes()
-    printed = in_clone(clone, "python", "-m", "src.library", check=False, MUSIC_LIBRARY=place)
+    kept = (study_clone / "data" / "library.json").read_bytes()
+    printed = in_clone(study_clone, "python", "-m", "src.library", check=False, MUSIC_LIBRARY=place)
     assert printed.startswith("error:")
     assert words in printed
-    assert (clone / "data" / "library.json").read_bytes() == kept
+    assert (study_clone / "data" / "library.json").read_bytes() == kept

@@ -1,0 +1,43 @@
+"""A clone of this working tree, as a stranger has it, at the tiny scale."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from tests.conftest import ROOT
+
+STEPS = (2, 10, 30)
+
+
+def in_clone(folder: Path, *command: str, check: bool = True, **more: str) -> str:
+    """Run a command in the clone as a user would, with this environment's programs first on the path."""
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("MUSIC_LIBRARY", "MLFLOW_TRACKING_URI")
+    }
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "COLUMNS": "160"} | more
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
+    )
+    assert not check or done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+def make(folder: Path) -> None:
+    """Copy what git tracks (and what it would) to `folder`, set the tiny profile, commit."""
+    listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True)
+    for name in listed.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    shutil.copy(ROOT / "tests" / "data" / "tiny.yaml", folder / "params" / "tiny.yaml")
+    study = yaml.safe_load((folder / "params.yaml").read_text())
+    study |= {"profile": "tiny", "steps": [f"{step:06d}" for step in STEPS]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    for command in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "the study")):
+        in_clone(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command)

@@ -1,0 +1,118 @@
+"""Nothing that names a song leaves data/: strings planted in every name and tag are searched for everywhere else."""
+
+import csv
+from pathlib import Path
+
+import mutagen
+import mutagen.id3
+import pytest
+
+from tests import clone
+from tests.clone import in_clone
+from tests.conftest import GENRES
+from tests.music import sounds
+
+PLANT = "Zyxqv"
+"""Begins every planted word; nothing of ours has it."""
+
+FRAMES = ("TIT2", "TPE1", "TALB", "TCOM", "TENC", "TCOP", "TPUB", "TSRC", "TIT1", "TPE2", "TEXT", "TOPE")
+COMMENTS = ("title", "artist", "album", "composer", "copyright", "isrc", "organization", "description", "contact")
+
+
+def plant(library: Path) -> None:
+    """Three songs for each genre whose names and tags all carry the planted word, and files that are skipped."""
+    for number, genre in enumerate(GENRES):
+        for song in range(3):
+            folder = library / f"{PLANT}Artist{number}" / f"{PLANT}Album {song}"
+            suffix = ("mp3", "flac", "ogg")[song]
+            path = sounds.write(
+                folder / f"{PLANT}Song {genre} {song}.{suffix}", seed=10 * number + song, duration_s=3.6
+            )
+            sounds.tag(path, f"{genre} {PLANT}Subgenre", "1999")
+            file = mutagen.File(path)
+            if isinstance(file.tags, mutagen.id3.ID3):
+                for frame in FRAMES:
+                    file.tags.add(getattr(mutagen.id3, frame)(encoding=3, text=[f"{PLANT}{frame}"]))
+                file.tags.add(mutagen.id3.COMM(encoding=3, lang="eng", desc=f"{PLANT}d", text=[f"{PLANT}Comment"]))
+                file.tags.add(mutagen.id3.USLT(encoding=3, lang="eng", desc="", text=f"{PLANT}Lyrics"))
+                file.tags.add(mutagen.id3.TXXX(encoding=3, desc=f"{PLANT}Own", text=[f"{PLANT}Value"]))
+                file.tags.add(mutagen.id3.WXXX(encoding=3, desc="", url=f"http://{PLANT}.example"))
+            else:
+                for comment in COMMENTS:
+                    file.tags[comment] = [f"{PLANT}{comment}"]
+            file.save()
+    (library / f"{PLANT}Notes.mp3").write_text(f"{PLANT} is no music")
+    (library / f"{PLANT}Broken.flac").write_bytes(b"fLaC" + bytes(200))
+    sounds.write(library / f"{PLANT}Short.wav", seed=99, duration_s=0.5)
+
+
+@pytest.fixture(scope="module")
+def after_a_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A clone after the whole study on the planted library, and everything that was printed."""
+    folder = tmp_path_factory.mktemp("private")
+    library, study = folder / f"{PLANT}Library", folder / "study"
+    plant(library)
+    clone.make(study)
+    printed = ""
+    for command in (
+        ("python", "-m", "src.library"),
+        ("dvc", "repro"),
+        ("python", "-m", "src.compare", "--steps", "2", "30"),
+        ("python", "-m", "src.status"),
+        ("dvc", "metrics", "show"),
+        ("dvc", "status"),
+    ):
+        printed += in_clone(study, *command, MUSIC_LIBRARY=str(library))
+    return study, printed
+
+
+def test_the_songs_were_read_and_the_plants_are_where_they_belong(after_a_study: tuple[Path, str]) -> None:
+    study, _ = after_a_study
+    with (study / "data" / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(row["status"] == "kept" for row in rows) == 15
+    assert all(PLANT in row["path"] for row in rows)
+    assert all(f"{PLANT}Subgenre" in row["genre_text"] for row in rows if row["status"] == "kept")
+
+
+def test_no_planted_word_is_printed(after_a_study: tuple[Path, str]) -> None:
+    _, printed = after_a_study
+    assert [line for line in printed.splitlines() if PLANT.lower() in line.lower()] == []
+
+
+def test_no_planted_word_and_no_song_hash_is_anywhere_but_in_data(after_a_study: tuple[Path, str]) -> None:
+    study, _ = after_a_study
+    with (study / "data" / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (study / "data" / "clips" / "clips.csv").open(newline="") as file:
+        clips = list(csv.DictReader(file))
+    hashes = {row[name] for row in rows for name in ("file_sha256", "audio_sha256") if row[name]}
+    hashes |= {clip["sha256"] for clip in clips} | {Path(clip["clip"]).stem for clip in clips}
+    assert len(hashes) >= 3 * 15
+    words = [PLANT.lower().encode(), *(word.encode() for word in hashes)]
+    searched = 0
+    found = []
+    for path in sorted(study.rglob("*")):
+        place = path.relative_to(study)
+        if not path.is_file() or place.parts[0] == "data" or place.parts[:2] == (".dvc", "cache"):
+            continue
+        content = path.read_bytes().lower()
+        searched += 1
+        # work/ stays on this machine too, but even there only hashes stand, which the clips' cache needs.
+        wanted = words[:1] if place.parts[:2] == ("work", "library") else words
+        found += [
+            f"{place}: {word.decode()}" for word in wanted if word in content or word in str(place).lower().encode()
+        ]
+    assert found == []
+    assert searched > 300
+    assert (study / "dvc.lock").is_file()
+    assert (study / "mlruns" / "mlflow.db").is_file()
+    assert (study / "reports").is_dir()
+
+
+def test_what_is_private_is_not_pushed_and_not_in_git(after_a_study: tuple[Path, str]) -> None:
+    study, _ = after_a_study
+    tracked = in_clone(study, "git", "ls-files").splitlines()
+    private = ("data/", "checkpoints/", "generations/", "metrics/", "reports/", "work/", ".dvc/cache", ".venv")
+    assert [name for name in tracked if name.startswith(private)] == []
+    assert [name for name in tracked if name.startswith("mlruns")] == ["mlruns/README.md"]
