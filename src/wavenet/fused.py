@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from src.wavenet.network import WaveNetConfig, check_inputs
+from src.wavenet.network import WaveNetConfig, check_codes, check_inputs
 from src.wavenet.packing import Packing
 from src.wavenet.pieces import Piece, Worker, cut
 
@@ -72,6 +72,7 @@ class FusedLoss:
         self, parameters: Mapping[str, torch.Tensor], codes: torch.Tensor, genre: torch.Tensor | None, backward: bool
     ) -> list[list[Piece]]:
         check_inputs(self.config, codes[:, :-1], genre)
+        check_codes(self.config, codes)
         scored = codes.shape[1] - self.config.receptive_field
         pieces = cut(codes.shape[0], scored, self.threads)
         self.packing.fill(self.weights, parameters)

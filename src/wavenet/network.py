@@ -142,6 +142,14 @@ def check_inputs(config: WaveNetConfig, codes: torch.Tensor, genre: torch.Tensor
     check_genres(config, None if genre is None else genre.tolist())
 
 
+def check_codes(config: WaveNetConfig, codes: torch.Tensor) -> None:
+    """Raise `Problem` for codes that this network does not know."""
+    if not (int(codes.min()) >= 0 and int(codes.max()) < config.quantization_channels):
+        raise Problem(
+            f"The audio has codes outside 0..{config.quantization_channels - 1}: it was encoded for another network."
+        )
+
+
 def check_genres(config: WaveNetConfig, genres: Sequence[int] | None) -> None:
     """Raise `Problem` for a genre id that this network was not made for."""
     known = config.global_condition_cardinality

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from src.errors import Problem
 from src.wavenet import network, optimizers, pieces
 from src.wavenet.captured import CapturedLoss
 from src.wavenet.fused import FusedLoss
@@ -118,6 +119,12 @@ def test_averaged_gradients_of_two_processes_are_those_of_the_whole_batch() -> N
     step(codes[:1], genre[:1], 1e-3)
     for ours, theirs in zip(averaged, [whole[0], *whole[1].values()], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_codes_of_another_network_are_refused() -> None:
+    model, (codes, genre) = tiny_network(), tiny_batch()
+    with pytest.raises(Problem, match="another network"):
+        TrainingStep(model, optimizers.Adam(), {}).loss_and_gradients(codes + 1, genre)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
