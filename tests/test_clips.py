@@ -37,7 +37,7 @@ def make_manifest(study: StudyFolder) -> None:
     params = config.load(study.root)
     library = study.root / "music"
     rules = Rules(params.study.genres, params.profile.manifest.minimum_duration_s, require_year=True)
-    with cache.opened(study.root / "work/library", library) as known:
+    with cache.opened(study.root / "data/library-cache", library) as known:
         rows.write(study.root / "data/manifest.csv", scan.scan(library, rules, known, workers=1).rows)
 
 
@@ -102,7 +102,7 @@ def test_a_new_song_is_cut_alone_and_moves_no_other(listed: StudyFolder) -> None
 def test_a_damaged_cache_is_noticed(listed: StudyFolder) -> None:
     here.run(listed, "src.clips")
     first = files_below(listed.root / "data/clips")
-    cached = sorted((listed.root / "work/library/clips").glob("*.flac"))
+    cached = sorted((listed.root / "data/library-cache/clips").glob("*.flac"))
     content = cached[0].read_bytes()
     cached[0].unlink()
     cached[0].write_bytes(content[:-100])

@@ -12,8 +12,8 @@ from tests.clone import in_clone
 from tests.conftest import GENRES
 from tests.music import sounds
 
-PLANT = "Zyxqv"
-"""Begins every planted word; nothing of ours has it."""
+PLANT = "Zyx" + "qv"
+"""Begins every planted word; nothing of ours has it, this file in one piece neither."""
 
 FRAMES = ("TIT2", "TPE1", "TALB", "TCOM", "TENC", "TCOP", "TPUB", "TSRC", "TIT1", "TPE2", "TEXT", "TOPE")
 COMMENTS = ("title", "artist", "album", "composer", "copyright", "isrc", "organization", "description", "contact")
@@ -98,10 +98,8 @@ def test_no_planted_word_and_no_song_hash_is_anywhere_but_in_data(after_a_study:
             continue
         content = path.read_bytes().lower()
         searched += 1
-        # work/ stays on this machine too, but even there only hashes stand, which the clips' cache needs.
-        wanted = words[:1] if place.parts[:2] == ("work", "library") else words
         found += [
-            f"{place}: {word.decode()}" for word in wanted if word in content or word in str(place).lower().encode()
+            f"{place}: {word.decode()}" for word in words if word in content or word in str(place).lower().encode()
         ]
     assert found == []
     assert searched > 300

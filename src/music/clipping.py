@@ -1,4 +1,4 @@
-"""Clips cut once and kept: work/library/clips/, one FLAC for each song's sound and each way of cutting it.
+"""Clips cut once and kept: data/library-cache/clips/, one FLAC for each song's sound and each way of cutting it.
 
 In: the manifest's kept rows. Out: for each a `Made` clip in the cache, or the reason why there is none. The cache lets
 a stage that starts with an empty output folder take its clips from here; what is in it is checked before it is used.

@@ -1,4 +1,4 @@
-"""What is known already of files that have not changed: work/library/known.db.
+"""What is known already of files that have not changed: data/library-cache/known.db.
 
 In and out: facts by file (path, size, mtime, inode), sounds and clips by the hash of the encoded audio. Paths stand in
 it as hashes only. Deleting it costs time and nothing else.

@@ -13,7 +13,7 @@ from src.run import files
 
 RECORD = Path("data/library.json")
 MANIFEST = Path("data/manifest.csv")
-WORK = Path("work/library")
+WORK = Path("data/library-cache")
 TIME_LIMIT_S = 120.0
 """For reading one file, and again for decoding it."""
 
