@@ -5,6 +5,7 @@ step is the same for any number of processes; only the order in which gradients 
 """
 
 import os
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -82,5 +83,9 @@ def join() -> Workers:
     """Meet the other processes, if torchrun started any."""
     if not started_by_torchrun():
         return Workers(0, 1)
+    # Nothing is there to save yet, and torch waits for the others without looking at Python's signal handlers: when
+    # torchrun ends this process because another one died, it must end at once and not after torchrun's patience.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     dist.init_process_group("gloo", timeout=timedelta(seconds=SILENCE_S))
     return Workers(dist.get_rank(), dist.get_world_size())
