@@ -87,5 +87,15 @@ def join() -> Workers:
     # torchrun ends this process because another one died, it must end at once and not after torchrun's patience.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    dist.init_process_group("gloo", timeout=timedelta(seconds=SILENCE_S))
-    return Workers(dist.get_rank(), dist.get_world_size())
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    timeout = timedelta(seconds=SILENCE_S)
+    # torchrun may keep its store over a restart, with the addresses of processes that are gone: two that believe them
+    # wait for each other for ever. So each restart has keys of its own.
+    store = dist.PrefixStore(  # type: ignore[attr-defined]
+        f"restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}",
+        dist.TCPStore(
+            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), size, is_master=False, timeout=timeout
+        ),
+    )
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)
+    return Workers(rank, size)

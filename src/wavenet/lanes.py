@@ -8,8 +8,8 @@ the processor has. Each lane's arithmetic is spelt out, so its result does not d
 Arrays are float32, or uint16 holding bfloat16. An index counts elements from the array's beginning. Channel
 counts are multiples of 16; the callers pad.
 
-numba's cache on disk watches only the file of the function it compiled: after a change to this module, delete
-`__pycache__/*.nbi` beside it.
+numba's cache on disk watches only the file of the function it compiled; `__init__.py` of this folder sees to it that a
+change to this module counts too.
 """
 
 from __future__ import annotations
