@@ -1,7 +1,7 @@
 """The network and nothing else.
 
-numba keeps what it compiled on the disk, but looks only at the file of each function, not at what that one calls. So the
-compiled code of each state of these sources has a folder of its own.
+numba keeps what it compiled on the disk, but looks only at the file of each function, not at what that one calls. So
+the compiled code of each state of these sources has a folder of its own.
 """
 
 import hashlib
