@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from torch.distributed import distributed_c10d
 
 from src.errors import Problem
 
@@ -91,11 +92,8 @@ def join() -> Workers:
     timeout = timedelta(seconds=SILENCE_S)
     # torchrun may keep its store over a restart, with the addresses of processes that are gone: two that believe them
     # wait for each other for ever. So each restart has keys of its own.
-    store = dist.PrefixStore(  # type: ignore[attr-defined]
-        f"restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}",
-        dist.TCPStore(
-            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), size, is_master=False, timeout=timeout
-        ),
-    )
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    agent = dist.TCPStore(address, port, size, is_master=False, timeout=timeout)  # type: ignore[attr-defined]
+    store = distributed_c10d.PrefixStore(f"restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", agent)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)
     return Workers(rank, size)
