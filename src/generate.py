@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from src.errors import Problem
@@ -97,6 +98,7 @@ def generate(folder: Path, loaded: Checkpoint, params: Params) -> float:
         wavs = [
             stack.enter_context(encode.open_wav(folder / f"{file_name(*stream)}.wav", rate_hz)) for stream in streams
         ]
+        warm_up(model, ids, params)
         label = f"generating step {loaded.step}"
         meter = stack.enter_context(console.progress(label, len(streams) * frames, "samples"))
         began = time.perf_counter()
@@ -144,6 +146,17 @@ def generate(folder: Path, loaded: Checkpoint, params: Params) -> float:
         },
     )
     return seconds
+
+
+def warm_up(model: WaveNet, ids: list[int], params: Params) -> None:
+    """Make one sample of each stream and forget it: kernels are compiled once on each machine, not in the timing."""
+    began = time.perf_counter()
+    silence = np.zeros((len(ids), 1))
+    for _ in sampler.generate(model, ids, 1, silence, start="zeros", threads=params.profile.train.threads):
+        pass
+    seconds = time.perf_counter() - began
+    if seconds > 2:
+        console.say(f"Compiled the generation's kernels in {console.duration(seconds)} (kept for the next time).")
 
 
 def log(place: RunFiles, loaded: Checkpoint, params: Params, seconds: float) -> None:
