@@ -25,6 +25,9 @@ from src.wavenet.network import WaveNet
 
 app = console.command_app("Generate audio with a checkpoint, for every genre at once.")
 
+STREAMS_PER_THREAD = 6
+"""The CPU's kernel takes so many streams through the network together; fewer are faster on one thread than on two."""
+
 Stream = tuple[str, int]
 """A clip to make: its genre and its number within the genre, from 1."""
 
@@ -73,6 +76,11 @@ def streams_of(params: Params, genres: tuple[str, ...]) -> list[Stream]:
     return [(genre, clip) for genre in genres for clip in range(1, params.profile.generate.clips_per_genre + 1)]
 
 
+def threads_for(streams: int, params: Params) -> int:
+    """Threads that so many streams keep busy; the samples do not depend on them."""
+    return min(params.profile.train.threads, -(-streams // STREAMS_PER_THREAD))
+
+
 def file_name(genre: str, clip: int) -> str:
     """rock, rock-2, rock-3 …"""
     return genre if clip == 1 else f"{genre}-{clip}"
@@ -111,7 +119,7 @@ def generate(folder: Path, loaded: Checkpoint, params: Params) -> float:
             top_k=settings.top_k,
             top_p=settings.top_p,
             start=settings.start,
-            threads=params.profile.train.threads,
+            threads=threads_for(len(streams), params),
             on_progress=meter.advance,
         ):
             for wav, row in zip(wavs, codes, strict=True):
@@ -152,7 +160,7 @@ def warm_up(model: WaveNet, ids: list[int], params: Params) -> None:
     """Make one sample of each stream and forget it: kernels are compiled once on each machine, not in the timing."""
     began = time.perf_counter()
     silence = np.zeros((len(ids), 1))
-    for _ in sampler.generate(model, ids, 1, silence, start="zeros", threads=params.profile.train.threads):
+    for _ in sampler.generate(model, ids, 1, silence, start="zeros", threads=threads_for(len(ids), params)):
         pass
     seconds = time.perf_counter() - began
     if seconds > 2:
