@@ -45,4 +45,4 @@ def test_every_module_that_decides_a_step_counts() -> None:
         if path not in seen:
             seen.add(path)
             waiting += [module for module in imported(path) if module.parent == folder]
-    assert sorted(path.stem for path in seen) == sorted(identity.NUMERICAL_SOURCES)
+    assert sorted(path.stem for path in seen if path.stem != "__init__") == sorted(identity.NUMERICAL_SOURCES)
