@@ -171,7 +171,10 @@ def test_two_machines_make_what_one_makes(listed: StudyFolder) -> None:
     processes = [listed.start("tests.music.both_stages", RANK=str(rank), **peers) for rank in range(2)]
     outputs = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
-    assert outputs[1].strip() == ""
+    # torch may say something of a connection that closes; of ours only the first process speaks.
+    assert "kept" in outputs[0]
+    assert "kept" not in outputs[1]
+    assert "clips in" not in outputs[1]
     assert (listed.root / "data/manifest.csv").read_bytes() == table
     assert files_below(listed.root / "data/clips") == one
 

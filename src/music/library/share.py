@@ -42,4 +42,5 @@ class Share:
             dist.init_process_group("gloo")
         parts: list[Any] = [None] * self.world_size
         dist.all_gather_object(parts, part)
+        dist.barrier()  # none leaves while another one still listens to it
         return [item for one in parts for item in one]
