@@ -40,8 +40,11 @@ def test_two_processes_train_the_same_run(study_with_clips: StudyFolder) -> None
     found = losses(study)
     assert found == pytest.approx(expected, rel=1e-4)
     attempts = journal.read(training_folder(study) / "journal.jsonl").attempts
-    assert [attempt.details["processes"] for attempt in attempts.values()] == [2, 2]
-    assert attempts[2].automatic
+    # torchrun may need more than one restart until both have met again.
+    assert len(attempts) >= 2
+    assert {attempt.details["processes"] for attempt in attempts.values()} == {2}
+    assert not attempts[1].automatic
+    assert all(attempt.automatic for number, attempt in attempts.items() if number > 1)
     assert (study.root / "checkpoints" / "step-000030" / "weights.safetensors").is_file()
 
 

@@ -151,7 +151,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(study_with_clips: Stu
     study_with_clips.change("params/tiny.yaml", train__learning_rate=1e30, train__optimizer="sgd")
     done = study_with_clips.run("src.train")
     assert done.returncode == 1
-    assert re.search(r"error: Step \d+: .*not finite.*lower train.learning_rate", done.stdout), done.stdout
+    assert re.search(r"error: Step \d+: .*not finite.*[Ll]ower train.learning_rate", done.stdout), done.stdout
     assert "Traceback" not in done.stdout
 
 

@@ -3,6 +3,7 @@
 In: RANK and WORLD_SIZE from the environment; none of them set means one process that does all.
 """
 
+import atexit
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Share:
 
         if not dist.is_initialized():
             dist.init_process_group("gloo")
+            atexit.register(dist.destroy_process_group)  # its threads must end before the interpreter does
         parts: list[Any] = [None] * self.world_size
         dist.all_gather_object(parts, part)
         dist.barrier()  # none leaves while another one still listens to it
