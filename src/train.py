@@ -20,7 +20,7 @@ from src.music.clipset import ClipSet
 from src.run import checkpoint, config, console, files, identity, journal, layout, shipping, tracking
 from src.run.config import Params, step_name
 from src.run.shipping import Shipper
-from src.run.supervisor import BackgroundShipping, supervise
+from src.run.supervisor import BackgroundShipping, started_by_torchrun, supervise
 
 app = console.command_app("Train the WaveNet on the clips, through every interruption.")
 
@@ -53,8 +53,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the compared checkpoints and the last one are there, and whole."""
-        steps = {*self.params.compared_steps, self.params.profile.train.steps}
-        return all(checkpoint.damage(self.checkpoints / step_name(step)) is None for step in steps)
+        return all(checkpoint.damage(self.checkpoints / step_name(step)) is None for step in self.params.kept_steps)
 
 
 @app.command()
@@ -71,7 +70,7 @@ def main(
 
         train(run.params, run.clips, run.fingerprint, run.folder, attempt, automatic, Workers(0, 1))
         return
-    if "TORCHELASTIC_RUN_ID" in os.environ:
+    if started_by_torchrun():
         train_under_torchrun(run)
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:

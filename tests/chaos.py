@@ -25,11 +25,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from rich.table import Table
 
 from src.run import console, journal
-from tests.conftest import ROOT, StudyFolder, write_clips
+from tests.conftest import ROOT, StudyFolder, make_study, write_clips
 
 STEPS = 400
 LONGEST_S = 1800
@@ -57,15 +56,9 @@ class Chaos:
 
     def study(self, name: str) -> StudyFolder:
         """A fresh study: the tiny network, 400 steps, a checkpoint every 20."""
-        root = self.folder / name
-        (root / "params").mkdir(parents=True)
-        shared = yaml.safe_load((ROOT / "params.yaml").read_text())
-        shared |= {"profile": "tiny", "steps": ["000020", "000150", f"{STEPS:06d}"]}
-        (root / "params.yaml").write_text(yaml.safe_dump(shared, sort_keys=False))
-        shutil.copy(ROOT / "tests" / "data" / "tiny.yaml", root / "params")
-        study = StudyFolder(root)
+        study = make_study(self.folder / name, steps=(20, 150, STEPS))
         study.change("params/tiny.yaml", train__steps=STEPS, train__checkpoint_every=20, train__validate_every=50)
-        write_clips(root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
+        write_clips(study.root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
         return study
 
     def finish(self, study: StudyFolder, **environment: str) -> str:

@@ -6,9 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
-from tests.conftest import ROOT
+from tests.conftest import ROOT, change_yaml
 
 STEPS = (2, 10, 30)
 
@@ -36,8 +34,6 @@ def make(folder: Path) -> None:
             shutil.copy2(ROOT / name, folder / name)
     (folder / "dvc.lock").unlink(missing_ok=True)
     shutil.copy(ROOT / "tests" / "data" / "tiny.yaml", folder / "params" / "tiny.yaml")
-    study = yaml.safe_load((folder / "params.yaml").read_text())
-    study |= {"profile": "tiny", "steps": [f"{step:06d}" for step in STEPS]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    change_yaml(folder / "params.yaml", profile="tiny", steps=[f"{step:06d}" for step in STEPS])
     for command in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "the study")):
         in_clone(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command)

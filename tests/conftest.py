@@ -1,6 +1,7 @@
 """A small study on disk: parameters of a tiny scale and clips that take no time to learn."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -52,27 +53,34 @@ class StudyFolder:
 
     def change(self, file: str, **values: Any) -> None:
         """Change parameters: `change("params/tiny.yaml", train__steps=5)`."""
-        path = self.root / file
-        content = yaml.safe_load(path.read_text())
-        for place, value in values.items():
-            *outer, last = place.split("__")
-            target = content
-            for key in outer:
-                target = target[key]
-            target[last] = value
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        change_yaml(self.root / file, **values)
+
+
+def change_yaml(path: Path, **values: Any) -> None:
+    """Set values in a YAML file; a double underscore goes one level down."""
+    content = yaml.safe_load(path.read_text())
+    for place, value in values.items():
+        *outer, last = place.split("__")
+        target = content
+        for key in outer:
+            target = target[key]
+        target[last] = value
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def make_study(root: Path, steps: tuple[int, ...] = (2, 10, 30)) -> StudyFolder:
+    """A study folder at the tiny scale, without clips. steps: the compared ones."""
+    (root / "params").mkdir(parents=True)
+    shutil.copy(ROOT / "params.yaml", root)
+    change_yaml(root / "params.yaml", profile="tiny", steps=[f"{step:06d}" for step in steps])
+    shutil.copy(ROOT / "tests" / "data" / "tiny.yaml", root / "params")
+    return StudyFolder(root)
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> StudyFolder:
     """A study folder at the tiny scale, without clips."""
-    (tmp_path / "params").mkdir()
-    shared = yaml.safe_load((ROOT / "params.yaml").read_text())
-    shared |= {"profile": "tiny", "steps": ["000002", "000010", "000030"]}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(shared, sort_keys=False))
-    tiny = (ROOT / "tests" / "data" / "tiny.yaml").read_text()
-    (tmp_path / "params" / "tiny.yaml").write_text(tiny)
-    return StudyFolder(tmp_path)
+    return make_study(tmp_path)
 
 
 @pytest.fixture

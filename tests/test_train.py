@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from src.run import journal
-from tests.conftest import StudyFolder
+from tests.conftest import StudyFolder, make_study, write_clips
 
 
 def hashes(folder: Path) -> dict[str, bytes]:
@@ -32,18 +32,8 @@ def losses(study: StudyFolder) -> list[float]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> StudyFolder:
     """A finished training that nothing interrupted."""
-    import yaml
-
-    from tests.conftest import ROOT, write_clips
-
-    root = tmp_path_factory.mktemp("undisturbed")
-    (root / "params").mkdir()
-    shared = yaml.safe_load((ROOT / "params.yaml").read_text())
-    shared |= {"profile": "tiny", "steps": ["000002", "000010", "000030"]}
-    (root / "params.yaml").write_text(yaml.safe_dump(shared, sort_keys=False))
-    shutil.copy(ROOT / "tests" / "data" / "tiny.yaml", root / "params")
-    write_clips(root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
-    study = StudyFolder(root)
+    study = make_study(tmp_path_factory.mktemp("undisturbed") / "study")
+    write_clips(study.root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
     done = study.run("src.train")
     assert done.returncode == 0, done.stdout
     return study

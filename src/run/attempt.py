@@ -141,7 +141,7 @@ def _resume(
     if workers.leads:
         # A kept checkpoint that is missing or damaged is made again, by going back before it.
         at_most = last_recorded
-        for kept in sorted({*params.compared_steps, settings.steps}):
+        for kept in sorted(params.kept_steps):
             place = folder / "checkpoints" / step_name(kept)
             damage = checkpoint.damage(place)
             if damage is not None:

@@ -164,6 +164,11 @@ class Params(BaseModel):
         """Steps whose checkpoints are kept, heard and compared."""
         return tuple(sorted({int(step) for step in self.study.steps}))
 
+    @property
+    def kept_steps(self) -> set[int]:
+        """Steps whose checkpoints are never deleted: the compared ones and the last."""
+        return {*self.compared_steps, self.profile.train.steps}
+
 
 def step_name(step: int) -> str:
     """The folder of a step in checkpoints/ and generations/: step-000020."""

@@ -30,7 +30,7 @@ class Keeper:
         self._params = params
         self._book = book
         self._every, self._keep_last = settings.checkpoint_every, settings.keep_last
-        self._kept = {*params.compared_steps, settings.steps}
+        self._kept = params.kept_steps
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
         folder.mkdir(parents=True, exist_ok=True)

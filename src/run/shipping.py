@@ -54,11 +54,14 @@ class Shipper:
     def ship(self) -> int:
         """Send all that is new; returns the number of steps sent. Raises `TrackingError` if MLflow does not take it."""
         sent = 0
+        path = self.training / "journal.jsonl"
+        if path.exists():
+            files.fsync(path)  # what the machine could still forget is not sent
         while True:
             points: list[Point] = []
             lines = 0
             reached = self.offset
-            for behind, record in journal.records(self.training / "journal.jsonl", self.offset):
+            for behind, record in journal.records(path, self.offset):
                 self._take(record, points)
                 reached = behind
                 lines += 1
@@ -69,7 +72,7 @@ class Shipper:
             self.store.points(self.run_id, points)
             sent += sum(1 for point in points if point[0] == "loss")
             if self._attempts_changed:
-                story = tell(journal.read(self.training / "journal.jsonl"))
+                story = tell(journal.read(path))
                 self.store.tag(self.run_id, {"mlflow.note.content": story})
                 self._attempts_changed = False
             self.offset = reached

@@ -4,6 +4,7 @@ The child trains and writes the journal; this process only watches, so MLflow ca
 training noticing. The child holds the run's lock too and ends (saving) when this process dies.
 """
 
+import os
 import signal
 import subprocess
 import threading
@@ -74,6 +75,11 @@ def supervise(command: Callable[[int, bool], Sequence[str]], training: Path, loc
             automatic = True
     finally:
         ship.finish()
+
+
+def started_by_torchrun() -> bool:
+    """Whether torchrun started this process; it then restarts it too, in place of this supervisor."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def _run_child(command: Sequence[str], lock: int) -> int:

@@ -75,15 +75,8 @@ class Workers:
             dist.destroy_process_group()
 
 
-def started_by_torchrun() -> bool:
-    """Whether torchrun started this process; it then restarts it too, in place of our supervisor."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
 def join() -> Workers:
-    """Meet the other processes, if torchrun started any."""
-    if not started_by_torchrun():
-        return Workers(0, 1)
+    """Meet the other processes that torchrun started."""
     # Nothing is there to save yet, and torch waits for the others without looking at Python's signal handlers: when
     # torchrun ends this process because another one died, it must end at once and not after torchrun's patience.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,13 +2,12 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from src.errors import Problem
 from src.run import config
+from tests.conftest import change_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,17 +17,6 @@ def folder(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "params", tmp_path / "params")
     return tmp_path
-
-
-def change(path: Path, **values: Any) -> None:
-    content = yaml.safe_load(path.read_text())
-    for place, value in values.items():
-        *outer, last = place.split("__")
-        target = content
-        for key in outer:
-            target = target[key]
-        target[last] = value
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 @pytest.mark.parametrize("profile", ["demo", "study"])
@@ -45,8 +33,8 @@ def test_study_is_the_2019_configuration() -> None:
 
 
 def test_all_problems_are_reported_at_once(folder: Path) -> None:
-    change(folder / "params.yaml", seed=-1, colour="red", steps=[20])
-    change(folder / "params/demo.yaml", train__batch_size=0, train__optimizer="adamw", model__skips=3)
+    change_yaml(folder / "params.yaml", seed=-1, colour="red", steps=[20])
+    change_yaml(folder / "params/demo.yaml", train__batch_size=0, train__optimizer="adamw", model__skips=3)
     with pytest.raises(Problem) as caught:
         config.load(folder)
     text = str(caught.value)
@@ -68,8 +56,8 @@ def test_an_unknown_profile_names_those_that_exist(folder: Path) -> None:
 
 
 def test_parameters_that_do_not_fit_together(folder: Path) -> None:
-    change(folder / "params.yaml", steps=["099999"])
-    change(folder / "params/demo.yaml", train__sample_size=3_000_000, model__global_condition_cardinality=4)
+    change_yaml(folder / "params.yaml", steps=["099999"])
+    change_yaml(folder / "params/demo.yaml", train__sample_size=3_000_000, model__global_condition_cardinality=4)
     with pytest.raises(Problem) as caught:
         config.load(folder)
     text = str(caught.value)
