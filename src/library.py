@@ -9,7 +9,6 @@ Out: data/library.json, and the composed songs in data/demo-library/ (kept as it
 import hashlib
 import os
 from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -167,7 +166,7 @@ def _holds_music(root: Path, seen: Seen) -> bool:
 
 def _clear_leftovers() -> None:
     """Remove what a killed composition left; the lock says that no other one is at work."""
-    for left in chain(DEMO.parent.glob(f".{DEMO.name}.*.tmp"), DEMO.parent.glob(f".{DEMO.name}.*.old")):
+    for left in files.leftovers(DEMO):
         files.remove(left)
 
 

@@ -7,6 +7,7 @@ In: the journals in work/train/. Out: one table; nothing is changed.
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +16,10 @@ import typer
 from rich.table import Table
 
 from src.errors import Problem
-from src.run import checkpoint, config, console, files, journal, layout, shipping
+from src.run import checkpoint, console, files, history, journal, layout, shipping
+from src.run.history import Summary
 
 app = console.command_app("Say how a training is doing, while it runs and after it died.")
-
-RECENT_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -28,38 +28,37 @@ class Status:
 
     fingerprint: str
     alive: bool
+    steps: int | None
+    """The last step it is to reach; None if its journal does not say."""
     last_step: int
     loss_nats: float | None
     """Median of the last steps."""
-    seconds_per_step: float | None
-    attempts: int
-    replayed: int
-    cause: str
-    """How the last attempt ended; empty if it has not, or was killed with its supervisor."""
+    step_s: float | None
+    """From one step to the next, everything between them included: mean of the last steps."""
+    attempts: list[Summary]
     checkpoint_step: int | None
     unshipped_steps: int
     idle_s: float
     """Since the last line of the journal."""
     validation: dict[str, float]
     """Genre → bits per sample, when last scored."""
+    validation_step: int | None
 
 
 @app.command()
 def main(
-    profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")] = False,
 ) -> None:
     """Show every run in work/train/, the one that was last active first."""
-    steps = config.load(profile=profile).profile.train.steps
     while True:
-        found = [read(folder) for folder in sorted(layout.TRAINING.glob("*")) if (folder / "journal.jsonl").is_file()]
+        found = [read(folder) for folder in sorted(layout.TRAINING.glob("*")) if (folder / journal.NAME).is_file()]
         if not found:
             raise Problem(
                 f"No training has begun here: {layout.TRAINING}/ holds no run. Start one with: python -m src.train"
             )
         if watch:
             console.out.clear()
-        console.show(table(sorted(found, key=lambda status: status.idle_s), steps))
+        console.show(table(sorted(found, key=lambda status: status.idle_s)))
         if not watch:
             return
         time.sleep(2)
@@ -67,65 +66,84 @@ def main(
 
 def read(folder: Path) -> Status:
     """Read one run's status. A journal being written is read up to its last whole line."""
-    view = journal.read(folder / "journal.jsonl")
-    recent = [view.steps[step] for step in sorted(view.steps)[-RECENT_STEPS:]]
-    seconds = [step.seconds for step in recent if step.seconds is not None]
-    last_attempt = view.attempts[max(view.attempts)] if view.attempts else None
+    view = journal.read(folder / journal.NAME)
+    last_step = view.last_step
+    losses = view.latest_losses(last_step)
+    newest = view.attempts[max(view.attempts)] if view.attempts else None
+    stamps = [view.steps[step].time_ms for step in losses if newest and view.steps[step].attempt == newest.attempt]
     kept = checkpoint.steps(folder / "checkpoints")
-    last_ms = max((step.time_ms for step in recent), default=last_attempt.time_ms if last_attempt else 0)
     return Status(
         fingerprint=folder.name,
         alive=files.is_locked(folder / "lock"),
-        last_step=view.last_step,
-        loss_nats=statistics.median(step.loss for step in recent) if recent else None,
-        seconds_per_step=statistics.median(seconds) if seconds else None,
-        attempts=len(view.attempts),
-        replayed=view.replayed,
-        cause=str(last_attempt.end["cause"]) if last_attempt and last_attempt.end else "",
+        steps=newest.details.get("steps") if newest else None,
+        last_step=last_step,
+        loss_nats=statistics.median(losses.values()) if losses else None,
+        step_s=(stamps[-1] - stamps[0]) / 1000 / (len(stamps) - 1) if len(stamps) > 1 else None,
+        attempts=list(history.summaries(view).values()),
         checkpoint_step=kept[-1] if kept else None,
-        unshipped_steps=view.last_step - shipping.shipped_step(folder),
-        idle_s=max(0.0, time.time() - last_ms / 1000),
+        unshipped_steps=max(0, last_step - shipping.shipped_step(folder)),
+        idle_s=max(0.0, time.time() - max(view.last_times.values(), default=0) / 1000),
         validation=view.validations[-1]["bits_per_sample"] if view.validations else {},
+        validation_step=view.validations[-1]["step"] if view.validations else None,
     )
 
 
-def table(found: list[Status], steps: int) -> Table:
+def table(found: list[Status]) -> Table:
     """One column a run."""
     shown = Table(title="Trainings", title_justify="left", show_header=False)
     shown.add_column("what", style="bold")
     for _ in found:
         shown.add_column("value")
-    rows = {
-        "run": [status.fingerprint for status in found],
-        "state": [_state(status) for status in found],
-        "step": [f"{status.last_step:,} of {steps:,}" for status in found],
-        "loss": ["–" if status.loss_nats is None else f"{status.loss_nats:.3f} nats" for status in found],
-        "speed": [
-            "–" if not status.seconds_per_step else f"{1 / status.seconds_per_step:.1f} steps/s" for status in found
-        ],
-        "time left": [_left(status, steps) for status in found],
-        "held-out bits": [", ".join(f"{k} {v:.2f}" for k, v in status.validation.items()) or "–" for status in found],
-        "attempts": [f"{status.attempts} ({status.replayed:,} steps done twice)" for status in found],
-        "last checkpoint": [
-            "–" if status.checkpoint_step is None else f"{status.checkpoint_step:,}" for status in found
-        ],
-        "not yet in MLflow": [f"{status.unshipped_steps:,} steps" for status in found],
+    rows: dict[str, Callable[[Status], str]] = {
+        "run": lambda status: status.fingerprint,
+        "state": _state,
+        "step": lambda status: f"{status.last_step:,}" + (f" of {status.steps:,}" if status.steps else ""),
+        "loss": lambda status: "–" if status.loss_nats is None else f"{status.loss_nats:.3f} nats",
+        "speed": _speed,
+        "time left": _left,
+        "held-out bits": _validation,
+        "attempts": _attempts,
+        "last checkpoint": lambda status: "–" if status.checkpoint_step is None else f"step {status.checkpoint_step:,}",
+        "not yet in MLflow": lambda status: f"{status.unshipped_steps:,} steps",
     }
-    for name, values in rows.items():
-        shown.add_row(name, *values)
+    for name, words in rows.items():
+        shown.add_row(name, *(words(status) for status in found))
     return shown
 
 
 def _state(status: Status) -> str:
+    ago = console.duration(status.idle_s)
     if status.alive:
-        return f"running; last step {console.duration(status.idle_s)} ago"
-    return f"{status.cause or 'killed'}, {console.duration(status.idle_s)} ago"
+        return f"running; last sign of life {ago} ago"
+    ended = status.attempts[-1].ended if status.attempts and status.attempts[-1].cause else "killed with its supervisor"
+    advice = "" if ended == "finished" else "; python -m src.train goes on"
+    return f"{ended}, {ago} ago{advice}"
 
 
-def _left(status: Status, steps: int) -> str:
-    if not status.seconds_per_step or status.last_step >= steps:
+def _attempts(status: Status) -> str:
+    lost_s = sum(attempt.lost_s or 0 for attempt in status.attempts)
+    again = sum(attempt.replayed_steps for attempt in status.attempts)
+    words = f"{len(status.attempts)}"
+    if len(status.attempts) > 1:
+        words += f" ({again:,} steps done again, {console.duration(lost_s)} lost)"
+    return words
+
+
+def _speed(status: Status) -> str:
+    if not status.step_s:
         return "–"
-    return console.duration((steps - status.last_step) * status.seconds_per_step)
+    return f"{1 / status.step_s:.1f} steps/s" if status.step_s < 1 else f"{status.step_s:.1f} s a step"
+
+
+def _left(status: Status) -> str:
+    if not status.step_s or not status.steps or status.last_step >= status.steps:
+        return "–"
+    return console.duration((status.steps - status.last_step) * status.step_s)
+
+
+def _validation(status: Status) -> str:
+    bits = ", ".join(f"{genre} {value:.2f}" for genre, value in status.validation.items())
+    return f"{bits} (step {status.validation_step:,})" if bits else "–"
 
 
 if __name__ == "__main__":

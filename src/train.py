@@ -10,25 +10,28 @@ import os
 import shutil
 import statistics
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from src.errors import Problem
 from src.music.clipset import ClipSet
-from src.run import checkpoint, config, console, files, identity, journal, layout, shipping, tracking
+from src.run import checkpoint, config, console, endings, files, identity, journal, layout, shipping, tracking
+from src.run.background import BackgroundShipping
 from src.run.config import Params, step_name
+from src.run.endings import GIVE_UP
 from src.run.shipping import Shipper
-from src.run.supervisor import BackgroundShipping, started_by_torchrun, supervise
+from src.run.supervisor import end_with, started_by_torchrun, supervise
 
 app = console.command_app("Train the WaveNet on the clips, through every interruption.")
 
 CLIPS = Path("data/clips")
 CHECKPOINTS = Path("checkpoints")
 SUMMARY = Path("metrics/train.json")
-LOSS_WINDOW = 200
-"""Steps whose median is called the loss at a step: single steps vary too much."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Run:
     @property
     def journal(self) -> Path:
         """The run's journal."""
-        return self.folder / "journal.jsonl"
+        return self.folder / journal.NAME
 
     @property
     def checkpoints(self) -> Path:
@@ -53,39 +56,62 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the compared checkpoints and the last one are there, and whole."""
-        return all(checkpoint.damage(self.checkpoints / step_name(step)) is None for step in self.params.kept_steps)
+        return all(
+            checkpoint.damage(self.checkpoints / step_name(step), self.fingerprint) is None
+            for step in self.params.kept_steps
+        )
 
 
 @app.command()
 def main(
     profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
-    attempt: Annotated[int | None, typer.Option(hidden=True)] = None,
+    child_of: Annotated[int | None, typer.Option(hidden=True)] = None,
+    fingerprint: Annotated[str, typer.Option(hidden=True)] = "",
+    attempt: Annotated[int, typer.Option(hidden=True)] = 1,
     automatic: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Train to the last step; the same command goes on after an interruption."""
-    run = open_run(config.load(profile=profile))
-    if attempt is not None:  # the child that the supervisor below started
-        from src.run.attempt import train
-        from src.run.workers import Workers
-
-        train(run.params, run.clips, run.fingerprint, run.folder, attempt, automatic, Workers(0, 1))
+    if child_of is not None:
+        train_as_child(profile, child_of, fingerprint, attempt, automatic)
         return
+    run = open_run(config.load(profile=profile))
     if started_by_torchrun():
         train_under_torchrun(run)
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:
-        if not run.finished:
-            child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
-            supervise(
-                lambda number, auto: [*child, "--attempt", str(number), *(["--automatic"] if auto else [])],
-                run.folder,
-                lock,
-                lambda: connect(run),
-            )
-        else:
+        if run.finished:
             console.say(f"Run {run.fingerprint} has all its {run.params.profile.train.steps:,} steps already.")
             ship_the_rest(run)
+        else:
+            prepare(run)
+            child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
+            child += ["--child-of", str(os.getpid()), "--fingerprint", run.fingerprint]
+            with shipping_beside(run):
+                supervise(
+                    lambda number, auto: [*child, "--attempt", str(number), *(["--automatic"] if auto else [])],
+                    run.folder,
+                    lock,
+                )
         publish(run)
+
+
+def train_as_child(profile: str | None, parent: int, fingerprint: str, attempt: int, automatic: bool) -> None:
+    """One attempt, in the process that the supervisor started. Ends with `GIVE_UP` where another would end the same."""
+    end_with(parent)
+    from src.run.attempt import train
+    from src.run.workers import Workers
+
+    try:
+        run = open_run(config.load(profile=profile))
+        if run.fingerprint != fingerprint:
+            raise Problem(
+                f"The parameters, the clips or the code changed while run {fingerprint} was training; they now mean "
+                f"run {run.fingerprint}. Put them back, or start the new run with the same command."
+            )
+        train(run.params, run.clips, run.fingerprint, run.folder, attempt, automatic, Workers(0, 1))
+    except Problem as problem:
+        console.error(problem)
+        raise SystemExit(GIVE_UP) from problem
 
 
 def train_under_torchrun(run: Run) -> None:
@@ -95,22 +121,40 @@ def train_under_torchrun(run: Run) -> None:
 
     group = workers.join()
     group.rows(run.params.profile.train.batch_size)  # before anything is started: can it be shared at all?
+    group.agree_on(run.fingerprint)
     if not group.leads:
         train(run.params, run.clips, run.fingerprint, run.folder, 1, False, group)
         group.part()
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}"):
-        journal.repair(run.journal)
+        prepare(run)
         number = max(journal.read(run.journal).attempts, default=0) + 1
-        sender = BackgroundShipping(lambda: connect(run))
-        sender.start()
-        try:
+        with shipping_beside(run):
             restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
             train(run.params, run.clips, run.fingerprint, run.folder, number, restarted, group)
             group.part()
-        finally:
-            sender.finish()
         publish(run)
+
+
+def prepare(run: Run) -> None:
+    """Make the journal fit for a new attempt: whole, and with an end for every attempt before it."""
+    repaired = journal.repair(run.journal)
+    if repaired:
+        console.warn(repaired)
+    ending = endings.close_unseen(run.journal)
+    if ending is not None:
+        console.say(f"The attempt before this one ended unseen: {ending}.")
+
+
+@contextmanager
+def shipping_beside(run: Run) -> Iterator[None]:
+    """Send the journal to MLflow while the block runs, and the rest of it afterwards."""
+    sender = BackgroundShipping(lambda: connect(run))
+    sender.start()
+    try:
+        yield
+    finally:
+        sender.finish()
 
 
 def open_run(params: Params) -> Run:
@@ -123,6 +167,7 @@ def open_run(params: Params) -> Run:
 def connect(run: Run) -> Shipper:
     """Open MLflow for this run. Raises `TrackingError`."""
     store = tracking.Store()
+    close_other_runs(store, run)
     run_id = tracking.study_run(store, run.fingerprint, run.params)
     counts = {f"{split}_{genre}": 0 for split in ("train", "validation") for genre in run.params.genres}
     for clip in run.clips.clips:
@@ -133,10 +178,24 @@ def connect(run: Run) -> Shipper:
 
 def ship_the_rest(run: Run) -> None:
     """Send what MLflow did not take while the training ran."""
-    if shipping.shipped_step(run.folder) < journal.read(run.journal).last_step:
-        sender = BackgroundShipping(lambda: connect(run))
-        sender.start()
-        sender.finish()
+    if not shipping.is_complete(run.folder, tracking.address()):
+        with shipping_beside(run):
+            pass
+
+
+def close_other_runs(store: tracking.Store, run: Run) -> None:
+    """Send the ends of this machine's other runs that died and were not taken up: MLflow would call them running.
+
+    Raises `TrackingError`.
+    """
+    for folder in sorted(layout.TRAINING.iterdir()):
+        run_id = shipping.run_id_of(folder, store.uri)
+        if folder == run.folder or run_id is None or shipping.is_complete(folder, store.uri):
+            continue
+        with suppress(Problem), files.exclusive(folder / "lock", what="A training"):  # one that lives sends its own
+            endings.close_unseen(folder / journal.NAME)
+        if not files.is_locked(folder / "lock"):
+            Shipper(store, run_id, folder).ship()
 
 
 def publish(run: Run) -> None:
@@ -144,14 +203,14 @@ def publish(run: Run) -> None:
 
     checkpoints/ is DVC's: it may be deleted, restored or linked at any time, so the run keeps files of its own.
     """
+    for left in files.leftovers(CHECKPOINTS):
+        files.remove(left)
     with files.replacing(CHECKPOINTS) as temporary:
         for step in run.params.compared_steps:
             shutil.copytree(run.checkpoints / step_name(step), temporary / step_name(step))
-    steps = journal.read(run.journal).steps
+    view = journal.read(run.journal)
     losses = {
-        step_name(step).removeprefix("step-"): statistics.median(
-            steps[near].loss for near in range(max(1, step - LOSS_WINDOW + 1), step + 1)
-        )
+        step_name(step).removeprefix("step-"): statistics.median(view.latest_losses(step).values())
         for step in run.params.compared_steps
     }
     files.write_json(

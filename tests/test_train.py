@@ -72,11 +72,14 @@ def test_the_supervisor_restarts_a_killed_training(study_with_clips: StudyFolder
     os.kill(child, signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
-    assert "killed by SIGKILL" in output
+    assert "killed (SIGKILL)" in output
     assert hashes(study_with_clips.root / "checkpoints") == hashes(undisturbed.root / "checkpoints")
     attempts = journal.read(training_folder(study_with_clips) / "journal.jsonl").attempts
     assert [attempt.automatic for attempt in attempts.values()] == [False, True]
-    assert [(attempt.end or {}).get("cause") for attempt in attempts.values()] == ["killed by SIGKILL", "finished"]
+    assert [(attempt.cause, attempt.detail) for attempt in attempts.values()] == [
+        ("killed", "SIGKILL"),
+        ("finished", ""),
+    ]
 
 
 def test_sigterm_saves_the_step_and_leaves(study_with_clips: StudyFolder, undisturbed: StudyFolder) -> None:

@@ -25,10 +25,7 @@ def ship(place: RunFiles, found: Findings, fingerprint: str, report: Path) -> st
     run_id = store.run(fingerprint, place.name, params, tags, start_time_ms=begin_ms)
     sent = 0
     if place.training is not None and place.journal is not None:
-        shipper = Shipper(store, run_id, place.training)
-        if shipper.offset == 0 and shipper.last_step == 0:
-            shipper.last_step = -1  # this study counts from 0, and its step 0 is a step
-        sent = shipper.ship()
+        sent = Shipper(store, run_id, place.training).ship()
     generation_points, clips = _generations(store, run_id, place, found)
     store.points(run_id, generation_points)
     store.files(run_id, report, "forensics")

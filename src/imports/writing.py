@@ -14,7 +14,7 @@ from src.imports import audio, study_2019, tensorflow_checkpoint
 from src.imports.reading import Findings, Training, Wav
 from src.imports.training_log import NOT_FINITE
 from src.music import encode
-from src.run import console, files
+from src.run import console, files, journal, shipping
 from src.run.config import step_name
 from src.run.layout import RunFiles
 
@@ -29,7 +29,7 @@ def write(place: RunFiles, found: Findings, fingerprint: str) -> list[str]:
     notes: list[str] = []
     folder.mkdir(parents=True, exist_ok=True)
     if found.training:
-        _write_lines(folder / "journal.jsonl", journal_lines(found.training, fingerprint))
+        _write_lines(folder / journal.NAME, journal_lines(found.training, fingerprint))
     for step in sorted({wav.step for wav in found.wavs}):
         _write_generation(place, found, step, notes)
     for step, content in generation_times(found).items():
@@ -112,7 +112,7 @@ def _write_lines(path: Path, lines: Iterator[str]) -> None:
         files.remove(fresh)
         return
     # What was sent of an older journal says nothing of this one.
-    files.remove(path.with_name("shipped.json"))
+    files.remove(path.with_name(shipping.MEMORY))
     fresh.replace(path)
     files.fsync(path.parent)
 

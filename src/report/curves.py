@@ -16,9 +16,6 @@ POINTS = 300
 WINDOWS = 60
 """A window holds about this part of all steps: wide enough that the median says more than the luck of the batches."""
 
-LOSS_WINDOW = 200
-"""Steps whose median is called the loss at a step."""
-
 LOOP_S = 600.0
 """Restarts without a finished step between them, each within this of the one before, are one crash loop."""
 
@@ -111,15 +108,15 @@ def seconds_curve(view: View) -> Band | None:
 
 
 def loss_lately(view: View, step: int) -> Lately | None:
-    """Median and quartiles of the loss over the last `LOSS_WINDOW` steps up to `step` (as `src.train` reports it).
+    """Median and quartiles of the loss over the last steps up to `step` (as `src.train` reports it).
 
     A single step's loss says more about its batch than about the network. None if nothing was logged there.
     """
-    found = [number for number in range(max(1, step - LOSS_WINDOW + 1), step + 1) if number in view.steps]
+    found = view.latest_losses(step)
     if not found:
         return None
-    low, median, high = np.percentile([view.steps[number].loss for number in found], [25, 50, 75])
-    return Lately(float(median), float(low), float(high), found[0], found[-1], len(found))
+    low, median, high = np.percentile(list(found.values()), [25, 50, 75])
+    return Lately(float(median), float(low), float(high), min(found), max(found), len(found))
 
 
 def restarts(view: View) -> list[Restart]:

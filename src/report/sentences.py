@@ -6,6 +6,7 @@ In: a `Comparison`. Out: sentences for the head of the page and the end of the t
 from src.report import curves
 from src.report.comparison import Comparison, Run
 from src.report.words import listed, number, plural
+from src.run.journal import LOSS_WINDOW
 
 
 def title(comparison: Comparison) -> str:
@@ -92,7 +93,7 @@ def _loss(run: Run, comparison: Comparison) -> list[str]:
         ]
     return [
         f"The training loss {verb} from {number(first.median)} nats per sample up to step {min(known):,} "
-        f"to {number(last.median)} up to step {max(known):,} (medians of the last {curves.LOSS_WINDOW} steps)."
+        f"to {number(last.median)} up to step {max(known):,} (medians of the last {LOSS_WINDOW} steps)."
     ]
 
 

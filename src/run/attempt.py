@@ -4,7 +4,6 @@ In: parameters, clips and the run's folder. Out: journal lines and checkpoints i
 the step before it, the seed and the step's number alone, so an attempt continues exactly what another one began.
 """
 
-import ctypes
 import math
 import os
 import signal
@@ -19,20 +18,32 @@ import torch
 
 from src.errors import Problem
 from src.music.clipset import ClipSet
-from src.run import checkpoint, console, files, journal, provenance, tracking
+from src.run import checkpoint, console, files, journal, provenance, shipping, tracking
 from src.run.config import Params, TrainParams, step_name
+from src.run.endings import Cause
 from src.run.feed import Feed
 from src.run.journal import Journal
 from src.run.keeper import Keeper
-from src.run.supervisor import GIVE_UP
 from src.run.validation import Validation
 from src.run.workers import Workers
 from src.wavenet import optimizers
 from src.wavenet.network import WaveNet, initialise
+from src.wavenet.pieces import AbandonedError
 from src.wavenet.training import NotFiniteError, TrainingStep
 
 SYNC_EVERY_S = 1.0
 """The journal is forced to the disk this often: what a power failure can cost."""
+
+LOOK_EVERY_S = 2.0
+"""The line of the progress bar looks this often at what was shipped."""
+
+
+class StopAskedError(Exception):
+    """A signal asked for the end, and the step under way is done."""
+
+
+class OutOfMemoryError(Exception):
+    """There was not enough memory. Whether there will be later is not for this process to say."""
 
 
 def train(
@@ -41,26 +52,22 @@ def train(
     """Run one attempt.
 
     folder: work/train/<fingerprint>. attempt: its number, from 1. automatic: not started by a person.
-    Raises SystemExit when a signal asked for the end (the step under way is finished and saved then), and with status
-    `GIVE_UP`, after a sentence, when going on makes no sense: loss not finite, disk full, out of memory.
+    Raises SystemExit when a signal asked for the end (what is done is saved then), and `Problem` when going on makes no
+    sense: loss not finite, disk full, a clip damaged. Anything else that is raised is worth another attempt.
     """
     settings = params.profile.train
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True)
-    _end_with_parent()
-    path = folder / "journal.jsonl"
-    if workers.leads:
-        repaired = journal.repair(path)
-        if repaired:
-            console.warn(repaired)
+    path = folder / journal.NAME
     recorded = journal.read(path) if workers.leads else journal.View()
-    start, model, state = _resume(params, folder, recorded.last_step, workers)
+    start, model, state = _resume(params, fingerprint, folder, recorded.last_step, workers)
     book = Journal(path if workers.leads else None, attempt)
-    book.append("attempt", time_ms=tracking.now_ms(), **_about(recorded, start, automatic, fingerprint, workers))
+    about = _about(recorded, start, automatic, fingerprint, settings, workers)
+    book.append("attempt", time_ms=tracking.now_ms(), **about)
     keeper = Keeper(folder / "checkpoints", fingerprint, params, book) if workers.leads else None
-    step = start
+    done = start
     try:
-        with _asked_to_stop() as asked, _memory_is_a_problem():
+        with _memory_may_run_out():
             update = TrainingStep(
                 model,
                 _optimizer(settings),
@@ -73,48 +80,59 @@ def train(
             )
             feed = Feed(params, clips, workers.rows(settings.batch_size))
             validation = Validation(params, clips) if workers.leads and settings.validate_every else None
-            with console.progress("training", settings.steps if workers.leads else 0, "steps", start=start) as meter:
+            line = _Line(folder, attempt, keeper)
+            with (
+                _asked_to_stop(update, alone=workers.size == 1) as asked,
+                console.progress("training", settings.steps if workers.leads else 0, "steps", start=start) as meter,
+            ):
                 synced = time.monotonic()
                 for step in range(start + 1, settings.steps + 1):
                     began = time.perf_counter()
                     loss = update(*feed.batch(step), learning_rate(settings, step))
                     seconds = time.perf_counter() - began
+                    done = step
                     stop = workers.agree(asked[0] if asked else 0)
-                    if keeper is None:
-                        if stop:
-                            raise SystemExit(128 + stop)
-                        continue
-                    book.append("step", step=step, loss=loss, seconds=round(seconds, 6), time_ms=tracking.now_ms())
-                    _compare_with_replay(book, recorded, step, loss, exact=workers.size == 1)
-                    if validation is not None and step % settings.validate_every == 0:
-                        bits = validation.bits_per_sample(model)
-                        book.append("validation", step=step, bits_per_sample=bits, time_ms=tracking.now_ms())
-                    if stop or keeper.wants(step):
-                        keeper.save(step, model.state_dict(), state)
-                    elif time.monotonic() - synced > SYNC_EVERY_S:
-                        synced = time.monotonic()
-                        book.sync()
-                    meter.advance(1, f"loss {loss:.3f}")
+                    if keeper is not None:
+                        book.append("step", step=step, loss=loss, seconds=round(seconds, 6), time_ms=tracking.now_ms())
+                        _compare_with_replay(book, recorded, step, loss, exact=workers.size == 1)
+                        if validation is not None and step % settings.validate_every == 0:
+                            bits = validation.bits_per_sample(model, stop=lambda: bool(asked))
+                            if bits is not None:
+                                book.append("validation", step=step, bits_per_sample=bits, time_ms=tracking.now_ms())
+                        if keeper.wants(step):
+                            keeper.save(step, model.state_dict(), state)
+                        elif time.monotonic() - synced > SYNC_EVERY_S:
+                            synced = time.monotonic()
+                            book.sync()
+                        meter.advance(1, line.text(step, loss))
                     if stop:
-                        raise SystemExit(128 + stop)
+                        raise StopAskedError
         if keeper is not None:
             keeper.finish()
-        book.append("end", time_ms=tracking.now_ms(), cause="finished", step=step)
+        book.append("end", time_ms=tracking.now_ms(), cause="finished", step=done)
+    except (StopAskedError, AbandonedError):
+        if keeper is not None and done > start:
+            keeper.save(done, model.state_dict(), state)
+            keeper.finish()
+        if keeper is not None:
+            where = f"after step {done}, which is saved" if done else "before the first step was done"
+            console.say(f"Stopped {where}. The same command goes on from there.")
+        _end(book, "interrupted", signal.Signals(asked[0]).name, done)
+        raise SystemExit(128 + asked[0]) from None
     except SystemExit:
-        if keeper is not None:
-            keeper.finish()
-            console.say(f"Stopped after step {step}, which is saved. The same command goes on from there.")
-        book.append("end", time_ms=tracking.now_ms(), cause="interrupted", step=step)
+        _end(book, "interrupted", "asked twice, so it left at once", done)
         raise
     except Problem as problem:
         sentence = str(problem)
         if isinstance(problem, NotFiniteError):
-            sentence = f"Step {step}: {problem} Its batch is draw(seed={params.study.seed}, step={step})."
-        console.err.print(f"error: {sentence}", markup=False, style="bold red")
-        _end(book, f"gave up: {sentence}", step)
-        raise SystemExit(GIVE_UP) from problem
+            sentence = f"Step {done + 1}: {problem} Its batch is draw(seed={params.study.seed}, step={done + 1})."
+        _end(book, "gave up", sentence, done)
+        raise Problem(sentence) from problem
+    except OutOfMemoryError as error:
+        _end(book, "out of memory", str(error), done)
+        raise
     except Exception as error:
-        _end(book, f"crashed: {type(error).__name__}: {error}", step)
+        _end(book, "crashed", f"{type(error).__name__}: {error}", done)
         raise
     finally:
         book.close()
@@ -131,7 +149,7 @@ def learning_rate(settings: TrainParams, step: int) -> float:
 
 
 def _resume(
-    params: Params, folder: Path, last_recorded: int, workers: Workers
+    params: Params, fingerprint: str, folder: Path, last_recorded: int, workers: Workers
 ) -> tuple[int, WaveNet, optimizers.State]:
     """Step, network and optimizer state to go on from: the newest good checkpoint that the journal knows all of."""
     settings = params.profile.train
@@ -143,37 +161,48 @@ def _resume(
         at_most = last_recorded
         for kept in sorted(params.kept_steps):
             place = folder / "checkpoints" / step_name(kept)
-            damage = checkpoint.damage(place)
+            damage = checkpoint.damage(place, fingerprint)
             if damage is not None:
                 at_most = min(at_most, kept - 1)
             if isinstance(damage, checkpoint.DamagedCheckpointError):
                 console.warn(f"{damage} It is made again.")
-                files.remove(place)
-        found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most)
+                files.retire(place)
+        found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most, fingerprint=fingerprint)
         for sentence in passed:
             console.warn(f"{sentence} Going back to the one before it.")
         if found is not None:
             step = found.step
             model.load_state_dict(found.weights)
             state |= found.optimizer  # an imported checkpoint has no moments: they start as new
-            console.say(f"Going on from the checkpoint of step {step}.")
+        if last_recorded:
+            origin = f"the checkpoint of step {step}" if step else "the beginning: there is no checkpoint yet"
+            console.say(f"Going on from {origin}.")
     shared = torch.tensor(step)
     workers.follow_leader([shared, *model.state_dict().values(), *(state[name] for name in sorted(state))])
     return int(shared), model, state
 
 
 def _about(
-    recorded: journal.View, start: int, automatic: bool, fingerprint: str, workers: Workers
+    recorded: journal.View, start: int, automatic: bool, fingerprint: str, settings: TrainParams, workers: Workers
 ) -> dict[str, int | bool | str]:
     """What the journal says of an attempt at its start."""
     known = provenance.describe()
-    before = [attempt.details.get("machine") for attempt in recorded.attempts.values()][-1:]
+    before = [attempt.details for attempt in recorded.attempts.values()][-1:]
+    moved = bool(before and before[0].get("machine") and before[0]["machine"] != known["machine"])
+    if before and before[0].get("processor", known["processor"]) != known["processor"]:
+        console.warn(
+            f"this machine's processor ({known['processor']}) is not the one before ({before[0]['processor']}): "
+            "from here on the last digits may differ from a run on one machine."
+        )
     return {
         "start_step": start,
         "replays": max(0, recorded.last_step - start),
         "automatic": automatic,
-        "moved": bool(before and before[0] and before[0] != known["machine"]),
+        "moved": moved,
+        "steps": settings.steps,
         "pid": os.getpid(),
+        "device": "cpu",
+        "threads": settings.threads,
         "processes": workers.size,
         "fingerprint": fingerprint,
         **known,
@@ -194,36 +223,60 @@ def _optimizer(settings: TrainParams) -> optimizers.Optimizer:
     return optimizers.create(settings.optimizer, momentum=settings.momentum, epsilon=settings.epsilon)
 
 
-def _end(book: Journal, cause: str, step: int) -> None:
-    """Write the end line; on a full disk the supervisor writes it when there is room."""
+def _end(book: Journal, cause: Cause, detail: str, step: int) -> None:
+    """Write the end line; on a full disk the next start writes it when there is room."""
     try:
-        book.append("end", time_ms=tracking.now_ms(), cause=cause, step=step)
-    except Problem:
-        console.warn(f"the journal could not take its last line ({cause})")
+        book.append("end", time_ms=tracking.now_ms(), cause=cause, detail=detail, step=step)
+    except files.DiskFullError:
+        console.warn(f"the journal could not take its last line ({cause}: {detail})")
+
+
+class _Line:
+    """What the progress bar says behind the rate."""
+
+    def __init__(self, folder: Path, attempt: int, keeper: Keeper | None) -> None:
+        self._folder, self._attempt, self._keeper = folder, attempt, keeper
+        self._shipped = 0
+        self._looked = -LOOK_EVERY_S
+
+    def text(self, step: int, loss: float) -> str:
+        """Loss, attempt, last checkpoint and what is not yet shipped, at a step."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_EVERY_S:
+            self._looked, self._shipped = now, shipping.shipped_step(self._folder)
+        saved = self._keeper.newest if self._keeper is not None else 0
+        return (
+            f"loss {loss:.3f} · attempt {self._attempt} · "
+            f"{f'checkpoint {saved:,}' if saved else 'no checkpoint yet'} · "
+            f"{max(0, step - self._shipped):,} steps not in MLflow"
+        )
 
 
 @contextmanager
-def _memory_is_a_problem() -> Iterator[None]:
-    """Say what to lower when memory runs out."""
+def _memory_may_run_out() -> Iterator[None]:
+    """Tell want of memory from other errors."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
             raise
-        raise Problem(
-            "Memory ran out: lower train.batch_size or train.sample_size, or set train.recompute_activations to true."
-        ) from error
+        raise OutOfMemoryError(str(error) or "no memory") from error
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
-    """Collects SIGTERM and SIGINT, so that the step under way is finished and saved; a second one ends at once."""
+def _asked_to_stop(update: TrainingStep, *, alone: bool) -> Iterator[list[int]]:
+    """Collects SIGTERM and SIGINT; a second one ends at once.
+
+    The step under way is given up if no other process has a part in it: a large network's step takes long.
+    """
     asked: list[int] = []
 
     def ask(signum: int, _frame: FrameType | None) -> None:
         if asked:
             sys.exit(128 + signum)
         asked.append(signum)
+        if alone:
+            update.abandon()
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -231,9 +284,3 @@ def _asked_to_stop() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _end_with_parent() -> None:
-    """Ask Linux to send SIGTERM when the parent dies: no attempt goes on unwatched."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

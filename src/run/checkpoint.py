@@ -9,19 +9,22 @@ damaged all the same says so and falls back. Nothing here is unpickled.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from src.errors import Problem
 from src.run import files
-from src.run.config import step_name
-from src.wavenet.shape import WaveNetConfig
+from src.run.config import GENRE_NAME, step_name
+from src.wavenet.shape import WaveNetConfig, parameter_shapes
 
 if TYPE_CHECKING:  # torch takes seconds to load, and most readers only ask which steps there are
     import torch
 
 WEIGHTS, OPTIMIZER, ABOUT = "weights.safetensors", "optimizer.safetensors", "checkpoint.json"
+
+MOST_ABOUT_BYTES = 1_000_000
+"""A description longer than this is not one of ours, and is not parsed."""
 
 
 class About(BaseModel):
@@ -34,8 +37,8 @@ class About(BaseModel):
     """Updates done."""
     fingerprint: str = Field(pattern=r"^[0-9a-z][0-9a-z-]{0,63}$")
     """The run it belongs to."""
-    genres: tuple[str, ...] = Field(strict=False)
-    """Genre names; the place of a name is its id."""
+    genres: tuple[Annotated[str, Field(pattern=GENRE_NAME)], ...] = Field(strict=False)
+    """Genre names; the place of a name is its id. They become names of files."""
     model: WaveNetConfig
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     optimizer_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -97,18 +100,19 @@ def about(folder: Path) -> About:
     Raises `Problem` if there is none, `DamagedCheckpointError` if its description is not readable.
     """
     path = folder / ABOUT
+    if not folder.exists():
+        raise _missing(folder)
+    content = _content(path, at_most=MOST_ABOUT_BYTES)
     try:
-        found = About.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise _missing(folder) from None
+        found = About.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise DamagedCheckpointError(f"{path} is damaged: {place}: {first['msg']}.") from None
-    except OSError as error:
-        raise DamagedCheckpointError(f"{path} cannot be read: {error.strerror}.") from None
     if found.digest() != found.about_sha256:
         raise DamagedCheckpointError(f"{path} is damaged: its fields do not have the SHA-256 that it gives.")
+    if folder.name.startswith("step-") and folder.name != step_name(found.step):
+        raise DamagedCheckpointError(f"{folder} is damaged: it holds step {found.step}.")
     return found
 
 
@@ -118,18 +122,19 @@ def load(folder: Path) -> Checkpoint:
     Raises `Problem` if there is none (naming the steps that exist beside it), `DamagedCheckpointError` if any file is
     missing, cut or changed, or holds other tensors than its network needs.
     """
+    import safetensors.torch
+
     info = about(folder)
-    weights = _tensors(folder / WEIGHTS, _verified(folder / WEIGHTS, info.weights_sha256))
-    optimizer = _tensors(folder / OPTIMIZER, _verified(folder / OPTIMIZER, info.optimizer_sha256))
+    weights, optimizer = (safetensors.torch.load(content) for content in _verified(folder, info))
     return Checkpoint(info.step, info.fingerprint, info.genres, info.model, weights, optimizer)
 
 
-def damage(folder: Path) -> Problem | None:
-    """What is wrong with a checkpoint, or None if it is there and every byte is as it was written."""
+def damage(folder: Path, fingerprint: str) -> Problem | None:
+    """What is wrong with a checkpoint of a run, or None if it is there and every byte is as it was written."""
     try:
         info = about(folder)
-        _verified(folder / WEIGHTS, info.weights_sha256)
-        _verified(folder / OPTIMIZER, info.optimizer_sha256)
+        _verified(folder, info)
+        _belongs(folder, info.fingerprint, fingerprint)
     except Problem as problem:
         return problem
     return None
@@ -141,40 +146,83 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(text) for text in found if text.isdigit())
 
 
-def newest(folder: Path, *, at_most: int) -> tuple[Checkpoint | None, list[str]]:
-    """The newest good checkpoint of a step up to `at_most`, and a sentence for each damaged one passed over."""
+def newest(folder: Path, *, at_most: int, fingerprint: str) -> tuple[Checkpoint | None, list[str]]:
+    """The newest good checkpoint of a run and a step up to `at_most`, and a sentence for each one passed over."""
     passed: list[str] = []
     for step in reversed([step for step in steps(folder) if step <= at_most]):
+        place = folder / step_name(step)
         try:
-            return load(folder / step_name(step)), passed
+            found = load(place)
+            _belongs(place, found.fingerprint, fingerprint)
+            return found, passed
         except Problem as problem:
             passed.append(str(problem))
     return None, passed
+
+
+def _belongs(folder: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise DamagedCheckpointError(f"{folder} belongs to another run: {found}, not {expected}.")
 
 
 def _plain(tensors: dict[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _verified(path: Path, sha256: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DamagedCheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+def _verified(folder: Path, info: About) -> tuple[bytes, bytes]:
+    """Content of the weights and of the optimizer's file, if they are what the description and its network say."""
+    shapes = parameter_shapes(info.model)
+    weights, optimizer = (
+        _hashed(folder / WEIGHTS, info.weights_sha256),
+        _hashed(folder / OPTIMIZER, info.optimizer_sha256),
+    )
+    found = _header(folder / WEIGHTS, weights)
+    if found != {name: ("F32", shape) for name, shape in shapes.items()}:
+        odd = sorted(found.keys() ^ shapes.keys()) or sorted(
+            name for name in shapes if found[name] != ("F32", shapes[name])
+        )
+        raise DamagedCheckpointError(
+            f"{folder / WEIGHTS} is damaged: {odd[0]!r} is not a tensor, or not of the shape, that its network needs."
+        )
+    for name, (dtype, shape) in _header(folder / OPTIMIZER, optimizer).items():
+        # `updates` counts; everything else is a slot of one parameter: `m.skip.bias`.
+        wanted = ("I64", ()) if "." not in name else ("F32", shapes.get(name.partition(".")[2]))
+        if (dtype, shape) != wanted:
+            raise DamagedCheckpointError(
+                f"{folder / OPTIMIZER} is damaged: {name!r} does not belong to a parameter of its network."
+            )
+    return weights, optimizer
+
+
+def _hashed(path: Path, sha256: str) -> bytes:
+    content = _content(path)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DamagedCheckpointError(f"{path} is damaged: its SHA-256 is not the one {ABOUT} gives.")
     return content
 
 
-def _tensors(path: Path, content: bytes) -> dict[str, "torch.Tensor"]:
-    import safetensors.torch
-    from safetensors import SafetensorError
+def _content(path: Path, at_most: int | None = None) -> bytes:
+    """Content of a regular file (or of a link to one, as DVC makes them): a pipe or a device would never end."""
+    if not path.is_file():
+        state = "is not a file" if path.exists() else "is missing"
+        raise DamagedCheckpointError(f"{path} {state}: the checkpoint is damaged.")
+    try:
+        if at_most is not None and path.stat().st_size > at_most:
+            raise DamagedCheckpointError(f"{path} is damaged: it has more than {at_most} bytes.")
+        return path.read_bytes()
+    except OSError as error:
+        raise DamagedCheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _header(path: Path, content: bytes) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Name → type and shape of the tensors in a safetensors file; their bytes are not interpreted."""
+    from safetensors import SafetensorError, deserialize
 
     try:
-        tensors: dict[str, torch.Tensor] = safetensors.torch.load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
+        tensors = deserialize(content)  # type: ignore[no-untyped-call]
+        return {name: (str(tensor["dtype"]), tuple(tensor["shape"])) for name, tensor in tensors}
+    except SafetensorError as error:
         raise DamagedCheckpointError(f"{path} is damaged: {error}.") from None
-    return tensors
 
 
 def _missing(folder: Path) -> Problem:

@@ -15,6 +15,9 @@ from src.wavenet.shape import WaveNetConfig
 
 STEP_DIGITS = 6
 
+GENRE_NAME = r"^[\w][\w &+-]{0,63}$"
+"""Genres become names of files and folders: letters, digits, `_`, and between them blanks, `&`, `+`, `-`."""
+
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -134,7 +137,7 @@ class Study(Section):
 
     profile: str
     seed: int = Field(ge=0, lt=2**63)
-    genres: dict[str, GenreRule] = Field(min_length=2)
+    genres: dict[Annotated[str, Field(pattern=GENRE_NAME)], GenreRule] = Field(min_length=2)
     """Genre → rule, in order of precedence: the first genre whose rule matches a tag has the song."""
     steps: tuple[Annotated[str, Field(pattern=rf"^\d{{{STEP_DIGITS}}}$")], ...] = Field(strict=False)
     """Compared checkpoints, named as their folders are."""
@@ -217,7 +220,12 @@ def _validated(kind: type[T], value: Any, path: Path, problems: list[str]) -> T 
         for item in error.errors():
             place = ".".join(str(part) for part in item["loc"]) or "the file"
             shown = "" if item["type"] in ("missing", "model_type") else f" (it is {item['input']!r})"
-            if item["type"] == "string_pattern_mismatch" or (place.startswith("steps.") and kind is Study):
+            if place.startswith("genres.") and place.endswith(".[key]"):
+                problems.append(
+                    f"{path}: {place.removesuffix('.[key]')}: a genre's name becomes names of files: letters, digits, "
+                    f"_, and between them blanks, &, + and -{shown}"
+                )
+            elif place.startswith("steps.") and kind is Study:
                 problems.append(f'{path}: {place}: write steps as six quoted digits, "000020" for step 20{shown}')
             elif item["type"] == "extra_forbidden":
                 known = ", ".join(_fields(kind, item["loc"][:-1]))

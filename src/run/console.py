@@ -32,6 +32,11 @@ def warn(text: str) -> None:
     err.print(f"warning: {text}", markup=False, style="yellow")
 
 
+def error(problem: Problem) -> None:
+    """Print a `Problem` as the one sentence that it is."""
+    err.print(f"error: {problem}", markup=False, style="bold red")
+
+
 def show(table: Table) -> None:
     """Print a rich table; away from a terminal at a fixed width, so that logs do not wrap."""
     if out.is_terminal:
@@ -113,7 +118,7 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except Problem as problem:
-        err.print(f"error: {problem}", markup=False, style="bold red")
+        error(problem)
         sys.exit(1)
     except SystemExit as end:
         if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):

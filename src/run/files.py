@@ -1,5 +1,6 @@
 """Files that exist whole or not at all: atomic writes, digests, and a lock that dies with its process."""
 
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -7,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import Problem
+
+
+class DiskFullError(Problem):
+    """There was no room for something that had to be written."""
 
 
 def sha256_of(path: Path) -> str:
@@ -48,12 +54,13 @@ def replacing(path: Path) -> Iterator[Path]:
                 fsync(file)
         fsync(temporary)
         if path.is_dir():
-            # rename(2) does not replace a folder that has content: the old one steps aside first.
-            aside = path.with_name(f".{path.name}.{os.getpid()}.old")
-            remove(aside)
-            path.rename(aside)
-            temporary.rename(path)
-            remove(aside)
+            # rename(2) does not replace a folder that has content.
+            if _exchanged(temporary, path):
+                fsync(path.parent)
+                remove(temporary)
+            else:
+                retire(path)
+                temporary.rename(path)
         else:
             temporary.replace(path)
         fsync(path.parent)
@@ -61,13 +68,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_full_is_a_problem(what: str) -> Iterator[None]:
-    """Turn the operating system's "no space left" into a `Problem` that says what could not be written."""
+    """Turn the operating system's "no space left" into a `DiskFullError` that says what could not be written."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise Problem(
+        raise DiskFullError(
             f"The disk is full: {what} could not be written. Free some space and run the same command again; "
             "nothing written before is damaged."
         ) from error
@@ -88,6 +95,29 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def retire(path: Path) -> None:
+    """Remove a folder in a way that leaves all of it or nothing under its name, however this process dies."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove(aside)
+    path.rename(aside)
+    fsync(path.parent)
+    remove(aside)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """What killed processes left of `path` and of its siblings `path.name` matches, half written or half removed."""
+    return sorted(path.parent.glob(f".{path.name}.*.tmp"))
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two names at once; False where the system cannot (it is not Linux, or an old file system)."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    exchange, here = 2, -100  # RENAME_EXCHANGE of renameat2(2); AT_FDCWD: names are relative to the working folder
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,6 +15,12 @@ from typing import Any
 from src.errors import Problem
 from src.run import files
 
+NAME = "journal.jsonl"
+"""The journal's name in the folder of its run."""
+
+LOSS_WINDOW = 200
+"""Steps whose median is called the loss at a step: single steps vary too much."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -39,7 +45,17 @@ class Attempt:
     details: dict[str, Any]
     """The whole `attempt` line: host, versions and what else is known."""
     end: dict[str, Any] | None = None
-    """The whole `end` line; None if the attempt was killed or still lives."""
+    """The whole `end` line; None while the attempt lives, or if it died and nobody has recorded it yet."""
+
+    @property
+    def cause(self) -> str:
+        """How it ended (`endings.Cause`); empty if that is not recorded."""
+        return str(self.end["cause"]) if self.end else ""
+
+    @property
+    def detail(self) -> str:
+        """What exactly ended it, such as the signal or the error; empty if that is not recorded."""
+        return str(self.end.get("detail", "")) if self.end else ""
 
 
 @dataclass
@@ -52,9 +68,9 @@ class View:
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Attempt → first and last step it did, replays among them."""
     last_times: dict[int, int] = field(default_factory=dict)
-    """Attempt → time of its last step."""
-    replayed: int = 0
-    """Lines of steps that were done again after an interruption."""
+    """Attempt → time of its last line but `end`: until then it lived for certain."""
+    replays: dict[int, int] = field(default_factory=dict)
+    """Attempt → steps it did again after an interruption."""
     validations: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -65,6 +81,16 @@ class View:
             last += 1
         return last
 
+    @property
+    def replayed(self) -> int:
+        """Lines of steps that were done again after an interruption."""
+        return sum(self.replays.values())
+
+    def latest_losses(self, step: int) -> dict[int, float]:
+        """Step → loss (nats per sample) of the last `LOSS_WINDOW` steps up to `step`, as far as they are known."""
+        near = range(max(1, step - LOSS_WINDOW + 1), step + 1)
+        return {number: self.steps[number].loss for number in near if number in self.steps}
+
 
 def read(path: Path) -> View:
     """Read a journal; one that does not exist reads as empty.
@@ -73,6 +99,8 @@ def read(path: Path) -> View:
     """
     view = View()
     for _, record in records(path):
+        if record["kind"] != "end" and "time_ms" in record:
+            view.last_times[int(record["attempt"])] = int(record["time_ms"])
         match record["kind"]:
             case "attempt":
                 number = int(record["attempt"])
@@ -93,9 +121,8 @@ def read(path: Path) -> View:
                 )
                 first, _ = view.spans.get(line.attempt, (line.step, 0))
                 view.spans[line.attempt] = (first, line.step)
-                view.last_times[line.attempt] = line.time_ms
                 if line.step in view.steps:
-                    view.replayed += 1
+                    view.replays[line.attempt] = view.replays.get(line.attempt, 0) + 1
                 else:
                     view.steps[line.step] = line
             case "end":

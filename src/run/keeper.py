@@ -14,6 +14,7 @@ import torch
 from src.run import checkpoint, files
 from src.run.checkpoint import Checkpoint
 from src.run.config import Params, step_name
+from src.run.files import DiskFullError
 from src.run.journal import Journal
 
 SPARE = 5
@@ -33,9 +34,11 @@ class Keeper:
         self._kept = params.kept_steps
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
+        self.newest = 0
+        """Step of the newest checkpoint that is safe on the disk; 0 before there is one."""
         folder.mkdir(parents=True, exist_ok=True)
-        for rest in folder.glob(".step-*"):
-            files.remove(rest)  # what a killed attempt was writing
+        for rest in files.leftovers(folder / "step-*"):
+            files.remove(rest)
 
     def wants(self, step: int) -> bool:
         """Whether this step's checkpoint is written."""
@@ -63,14 +66,36 @@ class Keeper:
 
     def _write(self, current: Checkpoint) -> None:
         place = self._folder / step_name(current.step)
-        checkpoint.save(place, current)
+        if place.exists():
+            if checkpoint.damage(place, current.fingerprint) is None:
+                self.newest = current.step
+                return  # from before the training went back: the same step has the same bytes
+            files.retire(place)
+        try:
+            checkpoint.save(place, current)
+        except DiskFullError:
+            # What disk allows: the older ones go first, the newest good one never.
+            if not self.prune(current.step - 1, 1):
+                raise
+            checkpoint.save(place, current)
+        self.newest = current.step
         size = sum(path.stat().st_size for path in place.iterdir())
         tight = shutil.disk_usage(self._folder).free < SPARE * size
-        self.prune(1 if tight else self._keep_last)
+        self.prune(current.step, 1 if tight else self._keep_last)
 
-    def prune(self, keep_last: int) -> None:
-        """Delete checkpoints that are neither kept for good nor among the last; never the newest good one."""
-        present = checkpoint.steps(self._folder)
-        for step in present[: max(0, len(present) - keep_last)]:
-            if step not in self._kept:
-                files.remove(self._folder / step_name(step))
+    def prune(self, newest: int, keep_last: int) -> int:
+        """Delete checkpoints up to step `newest` that are neither kept for good nor among the last; how many went.
+
+        Nothing is deleted before a good one among the last was found on the disk. Later steps, from before the
+        training went back, are written again when it comes to them.
+        """
+        present = [step for step in checkpoint.steps(self._folder) if step <= newest]
+        cut = max(0, len(present) - keep_last)
+        old = [step for step in present[:cut] if step not in self._kept]
+        if not old or all(
+            checkpoint.damage(self._folder / step_name(step), self._fingerprint) for step in reversed(present[cut:])
+        ):
+            return 0
+        for step in old:
+            files.retire(self._folder / step_name(step))
+        return len(old)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.errors import Problem
-from src.run import checkpoint
+from src.run import checkpoint, journal
 from src.run.config import step_name
 
 TRAINING = Path("work/train")
@@ -27,7 +27,7 @@ class RunFiles:
     @property
     def journal(self) -> Path | None:
         """The run's journal, if it is here."""
-        path = self.training / "journal.jsonl" if self.training else None
+        path = self.training / journal.NAME if self.training else None
         return path if path is not None and path.is_file() else None
 
     def checkpoint(self, step: int) -> Path:

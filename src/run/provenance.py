@@ -18,9 +18,8 @@ def describe(root: Path = Path()) -> dict[str, str]:
 
     What is not known is left out; nothing here fails.
     """
-    known = {
+    known = identity() | {
         "host": socket.gethostname(),
-        "machine": machine(),
         "platform": platform.platform(),
         "processor": processor(),
         "processors": str(os.cpu_count() or 0),
@@ -40,16 +39,30 @@ def describe(root: Path = Path()) -> dict[str, str]:
     return known
 
 
-def machine() -> str:
-    """Twelve digits that stay the same when a machine is renamed and differ between machines.
+def identity() -> dict[str, str]:
+    """`machine`: digits that stay the same when a machine is renamed and differ between machines. `boot`: digits that
+    stay the same until it is started anew; left out where the system does not say.
 
-    A hash of the system's own id, or, where there is none, of the host's name and processor.
+    Both are hashes: of the system's own id with the processor's name (copies of one disk image share the id), or of the
+    host's name where there is no id; and of the kernel's boot id.
     """
+    own = _line(Path("/etc/machine-id")) or socket.gethostname()
+    known = {"machine": _digits(f"{own} {processor()} {os.cpu_count()}")}
+    boot = _line(Path("/proc/sys/kernel/random/boot_id"))
+    if boot:
+        known["boot"] = _digits(boot)
+    return known
+
+
+def _line(path: Path) -> str:
     try:
-        own = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+        return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        own = ""
-    return hashlib.sha256(f"wavenet-study {own or socket.gethostname() + processor()}".encode()).hexdigest()[:12]
+        return ""  # not Linux, or a container without it
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(f"wavenet-study {text}".encode()).hexdigest()[:12]
 
 
 def git(root: Path, *arguments: str) -> str:

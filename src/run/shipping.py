@@ -5,19 +5,23 @@ step is always the same point with the same time stamp, and MLflow drops exact r
 anywhere and sent again. Only lines that are safe on the disk are sent: MLflow never knows more than the journal.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from src.run import files, journal
+from src.run import files, history, journal
+from src.run.history import Summary
 from src.run.tracking import Point, Store
 
 MEMORY = "shipped.json"
 
 MOST_LINES = 5000
 """Lines read into memory at once."""
+
+STEP_METRICS = {"loss": "loss", "seconds_per_step": "seconds"}
+"""Metric of a step → its key in the journal."""
 
 
 @dataclass
@@ -28,101 +32,140 @@ class Shipper:
     run_id: str
     training: Path
     offset: int = 0
-    last_step: int = 0
-    attempts: dict[int, str] = field(default_factory=dict)
+    """Bytes of the journal that were sent."""
+    last_step: int = -1
+    """The last step that was read up to there; -1 for none (an imported study has a step 0)."""
+    runs: dict[int, str] = field(default_factory=dict)
     """Attempt number → nested run."""
-    open_attempt: tuple[int, int] | None = None
-    """The attempt without an end so far, and the time of its last line."""
-
-    last_time_ms: int = 0
-    """Time of the last line sent: what follows it is downtime, if an attempt begins."""
-    _attempts_changed: bool = False
+    touched: set[int] = field(default_factory=set)
+    """Attempts of which the journal says something that their nested runs do not show yet."""
+    _known: dict[str, int] = field(default_factory=dict)
+    """Metric → last step that MLflow has from a shipment that is not remembered here."""
+    _advancing: int | None = None
+    """The attempt that did the last new step."""
+    ended: bool = False
+    """Whether MLflow has been told how the run's last attempt ended."""
+    _border: str = ""
+    """Digest of what stands before `offset`: if that is something else now, the journal was cut and grew again."""
 
     def __post_init__(self) -> None:
         known = _remembered(self.training)
-        if known.get("uri") == self.store.uri and known.get("run_id") == self.run_id:
+        here = known.get("uri") == self.store.uri and known.get("run_id") == self.run_id
+        if here and _digest_before(self.training / journal.NAME, int(known["offset"])) == known["border"]:
             self.offset, self.last_step = int(known["offset"]), int(known["last_step"])
-            self.attempts = {int(number): str(run) for number, run in known["attempts"].items()}
-            self.open_attempt = tuple(known["open_attempt"]) if known["open_attempt"] else None
-            self.last_time_ms = int(known["last_time_ms"])
+            self.runs = {int(number): str(run) for number, run in known["runs"].items()}
+            self.touched, self.ended = set(known["touched"]), bool(known["ended"])
+            self._border = str(known["border"])
         else:
-            # What the journal's memory lost, MLflow still knows: steps it has are not sent a second time.
-            self.last_step = self.store.last_step(self.run_id, "loss")
-        path = self.training / "journal.jsonl"
-        self.offset = min(self.offset, path.stat().st_size if path.exists() else 0)
+            # What the memory lost, MLflow still knows: steps it has are not sent a second time.
+            self._known = {key: self.store.last_step(self.run_id, key) for key in STEP_METRICS}
 
     def ship(self) -> int:
         """Send all that is new; returns the number of steps sent. Raises `TrackingError` if MLflow does not take it."""
         sent = 0
-        path = self.training / "journal.jsonl"
+        path = self.training / journal.NAME
         if path.exists():
             files.fsync(path)  # what the machine could still forget is not sent
         while True:
             points: list[Point] = []
             lines = 0
-            reached = self.offset
-            for behind, record in journal.records(path, self.offset):
-                self._take(record, points)
-                reached = behind
-                lines += 1
-                if lines == MOST_LINES:
-                    break
+            reached, last_step, advancing, touched = self.offset, self.last_step, self._advancing, set(self.touched)
+            try:
+                for behind, record in journal.records(path, self.offset):
+                    self._take(record, points)
+                    reached = behind
+                    lines += 1
+                    if lines == MOST_LINES:
+                        break
+                self.store.points(self.run_id, points)
+            except BaseException:  # the next try reads the same lines again
+                self.last_step, self._advancing, self.touched = last_step, advancing, touched
+                raise
             if lines == 0:
-                return sent
-            self.store.points(self.run_id, points)
+                break
             sent += sum(1 for point in points if point[0] == "loss")
-            if self._attempts_changed:
-                story = tell(journal.read(path))
-                self.store.tag(self.run_id, {"mlflow.note.content": story})
-                self._attempts_changed = False
-            self.offset = reached
+            self.offset, self._border = reached, _digest_before(path, reached)
             self._remember()
+        if self.touched:
+            self._show_attempts(journal.read(path))
+            self.touched = set()
+            self._remember()
+        return sent
 
     def _take(self, record: dict[str, Any], points: list[Point]) -> None:
-        at = int(record.get("time_ms", 0))
-        self._match(record, points, at)
-        self.last_time_ms = at or self.last_time_ms
-
-    def _match(self, record: dict[str, Any], points: list[Point], at: int) -> None:
-        self._attempts_changed |= record["kind"] in ("attempt", "end")
+        """Turn a line into points of the study's run."""
         match record["kind"]:
             case "step":
                 step = int(record["step"])
                 # Steps rise without a gap but for replays, so a first line is one beyond all before it.
-                if step > self.last_step:
-                    self.last_step = step
-                    points.append(("loss", float(record["loss"]), at, step))
-                    if record.get("seconds") is not None:
-                        points.append(("seconds_per_step", float(record["seconds"]), at, step))
-                if self.open_attempt is not None:
-                    self.open_attempt = (self.open_attempt[0], at)
+                if step <= self.last_step:
+                    return
+                self.last_step = step
+                if record["attempt"] != self._advancing:
+                    self._advancing = int(record["attempt"])
+                    self.touched.add(self._advancing)
+                for metric, key in STEP_METRICS.items():
+                    if record.get(key) is not None and step > self._known.get(metric, -1):
+                        points.append((metric, float(record[key]), int(record["time_ms"]), step))
             case "validation":
                 for key, value in record["bits_per_sample"].items():
-                    points.append((f"validation_bits_per_sample.{key}", float(value), at, int(record["step"])))
+                    name = f"validation_bits_per_sample.{key}"
+                    points.append((name, float(value), int(record["time_ms"]), int(record["step"])))
             case "attempt":
-                if self.open_attempt is not None:
-                    number, seen = self.open_attempt
-                    self.store.status(self.attempts[number], "KILLED", seen)
                 number = int(record["attempt"])
-                tags = {key: str(value) for key, value in record.items() if key not in ("kind", "attempt", "time_ms")}
-                self.attempts[number] = self.store.attempt(self.run_id, number, at, tags)
-                self.open_attempt = (number, at)
-                start = int(record["start_step"])
-                points.append(("attempt", float(number), at, start))
-                if self.last_time_ms:
-                    points.append(("replayed_steps", float(record.get("replays", 0)), at, start))
-                    points.append(("downtime_seconds", max(0, at - self.last_time_ms) / 1000, at, start))
-                self.store.status(self.run_id, "RUNNING")
+                self.touched |= {number - 1, number}  # the one before is over, whether it said so or not
             case "end":
-                number = int(record["attempt"])
-                cause = str(record["cause"])
-                if number in self.attempts:
-                    self.store.tag(self.attempts[number], {"cause": cause})
-                    ended = "FINISHED" if cause == "finished" else "KILLED" if cause == "interrupted" else "FAILED"
-                    self.store.status(self.attempts[number], ended, at)
-                    self.store.status(self.run_id, ended, at)
-                if self.open_attempt is not None and self.open_attempt[0] == number:
-                    self.open_attempt = None
+                self.touched.add(int(record["attempt"]))
+
+    def _show_attempts(self, view: journal.View) -> None:
+        """Bring the nested runs, the restart marks and the study run's description up to what the journal says."""
+        told = history.summaries(view)
+        marks: list[Point] = []
+        for number in sorted(self.touched & told.keys()):
+            self._show_attempt(told[number], view.attempts[number])
+            marks += _marks(told[number], first=number == min(told))
+        self.store.points(self.run_id, marks)
+        if told:
+            last = told[max(told)]
+            machines = {attempt.details.get("machine", "") for attempt in view.attempts.values()}
+            self.store.tag(
+                self.run_id,
+                {
+                    "attempts": str(len(told)),
+                    "restarts_automatic": str(sum(one.automatic for one in list(told.values())[1:])),
+                    "restarts_by_hand": str(sum(not one.automatic for one in list(told.values())[1:])),
+                    "replayed_steps": str(view.replayed),
+                    "seconds_lost": f"{sum(one.lost_s or 0 for one in told.values()):.1f}",
+                    "machines": str(len(machines)),
+                    "ended": last.ended,
+                    "mlflow.note.content": history.tell(view),
+                },
+            )
+            self.store.status(self.run_id, last.status, last.ended_ms)
+            self.ended = bool(last.cause)
+
+    def _show_attempt(self, told: Summary, attempt: journal.Attempt) -> None:
+        details = {key: str(value) for key, value in attempt.details.items() if key not in ("kind", "time_ms")}
+        if told.attempt not in self.runs:
+            self.runs[told.attempt] = self.store.attempt(self.run_id, told.attempt, told.began_ms, details)
+        run = self.runs[told.attempt]
+        name = f"attempt {told.attempt:03d}"
+        if not told.cause:
+            self.store.tag(run, {"mlflow.runName": f"{name}: from step {told.start_step:,}"})
+            return
+        name = f"{name}: {told.ended}" + (f" at step {told.last_step:,}" if told.last_step is not None else "")
+        self.store.tag(run, {"mlflow.runName": name[:250], "cause": told.cause, "detail": told.detail})
+        figures = {
+            "first_step": told.first_step,
+            "last_step": told.last_step,
+            "new_steps": told.new_steps,
+            "replayed_steps": told.replayed_steps,
+            "downtime_seconds": told.downtime_s,
+            "seconds_lost": told.lost_s,
+        }
+        at, step = told.ended_ms or told.began_ms, told.last_step or told.start_step
+        self.store.points(run, [(key, float(value), at, step) for key, value in figures.items() if value is not None])
+        self.store.status(run, told.status, told.ended_ms)
 
     def _remember(self) -> None:
         files.write_json(
@@ -131,43 +174,45 @@ class Shipper:
                 "uri": self.store.uri,
                 "run_id": self.run_id,
                 "offset": self.offset,
+                "border": self._border,
                 "last_step": self.last_step,
-                "last_time_ms": self.last_time_ms,
-                "attempts": {str(number): run for number, run in self.attempts.items()},
-                "open_attempt": list(self.open_attempt) if self.open_attempt else None,
+                "runs": {str(number): run for number, run in self.runs.items()},
+                "touched": sorted(self.touched),
+                "ended": self.ended,
             },
         )
 
 
-def tell(view: journal.View) -> str:
-    """The run's attempts as a Markdown table: what someone who was not there wants to know first."""
-    lines = [
-        f"{len(view.attempts)} attempts, {view.replayed} steps done twice after interruptions.",
-        "",
-        "| attempt | began (UTC) | started by | went on from | steps done | how it ended | then nothing for |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    numbers = sorted(view.attempts)
-    for number, following in zip(numbers, [*numbers[1:], None], strict=True):
-        attempt = view.attempts[number]
-        began = datetime.fromtimestamp(attempt.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        span = view.spans.get(number)
-        steps = f"{span[0]} to {span[1]}" if span else "none"
-        ended = str(attempt.end["cause"]) if attempt.end else "still running" if following is None else "killed"
-        by = "the supervisor" if attempt.automatic else "a person"
-        moved = ", on another machine" if attempt.details.get("moved") else ""
-        pause = ""
-        if following is not None:
-            stopped_ms = attempt.end["time_ms"] if attempt.end else view.last_times.get(number, attempt.time_ms)
-            pause = f"{max(0, view.attempts[following].time_ms - stopped_ms) / 1000:.0f} s"
-        start = f"step {attempt.start_step}" if attempt.start_step else "the beginning"
-        lines.append(f"| {number} | {began} | {by}{moved} | {start} | {steps} | {ended} | {pause} |")
-    return "\n".join(lines)
+def _marks(told: Summary, *, first: bool) -> list[Point]:
+    """An attempt as points on the study run's charts, at the step it went on from."""
+    marks: list[Point] = [("attempt", float(told.attempt), told.began_ms, told.start_step)]
+    if first:
+        return marks
+    marks.append(("downtime_seconds", told.downtime_s, told.began_ms, told.start_step))
+    if told.cause or told.lost_s is not None:  # what it did again is known once it does something new, or is over
+        marks.append(("replayed_steps", float(told.replayed_steps), told.began_ms, told.start_step))
+    if told.lost_s is not None:
+        marks.append(("seconds_lost", told.lost_s, told.began_ms, told.start_step))
+    return marks
 
 
 def shipped_step(training: Path) -> int:
     """The last step of a run that MLflow is known to have."""
-    return int(_remembered(training).get("last_step", 0))
+    return max(0, int(_remembered(training).get("last_step", 0)))
+
+
+def run_id_of(training: Path, uri: str) -> str | None:
+    """The run that stands for a journal in the store of this address; None if nothing was sent there."""
+    known = _remembered(training)
+    return str(known["run_id"]) if known.get("uri") == uri else None
+
+
+def is_complete(training: Path, uri: str) -> bool:
+    """Whether the store of this address is known to have all that the journal says, the end of the run included."""
+    known = _remembered(training)
+    path = training / journal.NAME
+    size = path.stat().st_size if path.exists() else 0
+    return known.get("uri") == uri and known["offset"] == size and not known["touched"] and known["ended"]
 
 
 def _remembered(training: Path) -> dict[str, Any]:
@@ -176,4 +221,15 @@ def _remembered(training: Path) -> dict[str, Any]:
         value = json.loads((training / MEMORY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}
+    keys = {"uri", "run_id", "offset", "border", "last_step", "runs", "touched", "ended"}
+    return value if isinstance(value, dict) and keys <= value.keys() else {}
+
+
+def _digest_before(path: Path, offset: int) -> str:
+    """Digest of the lines just before a byte of the journal; empty at its beginning or where it is shorter."""
+    if offset == 0 or not path.exists() or path.stat().st_size < offset:
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, offset - 4096))
+        lines = file.read(min(offset, 4096))
+    return hashlib.sha256(lines).hexdigest()[:16]

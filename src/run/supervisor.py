@@ -1,80 +1,90 @@
-"""Keeps a training alive: runs it in a child process, restarts it when it dies, ships its journal meanwhile.
+"""Keeps a training alive: runs it in a child process and starts it again when it dies.
 
-The child trains and writes the journal; this process only watches, so MLflow can be slow, full or dead without the
-training noticing. The child holds the run's lock too and ends (saving) when this process dies.
+The child trains and writes the journal; this process only watches and sends the journal to MLflow, so MLflow can be
+slow, full or dead without the training noticing. The child holds the run's lock too, and ends (saving) when this
+process dies. Several processes have torchrun in this one's place (`workers.py`, docs/decisions.md).
 """
 
+import ctypes
 import os
 import signal
 import subprocess
-import threading
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from src.errors import Problem
-from src.run import console, journal
-from src.run.journal import Journal
-from src.run.shipping import Shipper
+from src.run import console, endings, journal
+from src.run.endings import GIVE_UP, Ending
 from src.run.tracking import now_ms
 
-SHIP_EVERY_S = 10.0
-LONGEST_SHIP_PAUSE_S = 120.0
-FINAL_SHIP_S = 60.0
-MOST_ATTEMPTS_WITHOUT_PROGRESS = 3
+MOST_SAME_FAILURES = 3
+"""A step that failed this often in the same way will fail for ever."""
+MOST_ATTEMPTS_WITHOUT_PROGRESS = 5
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
-GIVE_UP = 78
-"""Exit status of a child that must not be started again (sysexits.h: EX_CONFIG)."""
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""Exit statuses of a child that saved and left because it was asked to."""
 
-Connect = Callable[[], Shipper]
+Command = Callable[[int, bool], Sequence[str]]
+"""(attempt number, automatic) → command line of the child."""
 
 
-def supervise(command: Callable[[int, bool], Sequence[str]], training: Path, lock: int, connect: Connect) -> None:
+def supervise(command: Command, folder: Path, lock: int) -> None:
     """Run the training to its end.
 
-    command: (attempt number, automatic) → command line of the child. training: folder of the run. lock: descriptor of
-    the held lock, inherited by the child. connect: opens MLflow; may raise `TrackingError`, again and again.
+    folder: of the run. lock: descriptor of the held lock, inherited by the child.
     Raises `Problem` when the training cannot go on, saying why; SystemExit when a person stopped it.
     """
-    ship = BackgroundShipping(connect)
-    ship.start()
-    path = training / "journal.jsonl"
-    repaired = journal.repair(path)
-    if repaired:
-        console.warn(repaired)
-    automatic, fruitless, pause_s = False, 0, FIRST_PAUSE_S
-    try:
+    path = folder / journal.NAME
+    automatic, fruitless, same, pause_s = False, 0, 0, FIRST_PAUSE_S
+    last: tuple[int, Ending] | None = None
+    with _signals_passed_on() as watch:
         while True:
             before = journal.read(path)
             number = max(before.attempts, default=0) + 1
             kills = _out_of_memory_kills()
-            code = _run_child(command(number, automatic), lock)
-            reason = _reason(code, out_of_memory=_out_of_memory_kills() > kills)
+            code = watch.run(command(number, automatic), lock)
             if code == 0:
                 return
-            after = journal.read(path)
-            _close(path, after, number, reason)
+            ending = endings.of_exit(code, out_of_memory=_out_of_memory_kills() > kills)
+            if watch.asked is not None:
+                # It may have been too young to save and write its own end; it must not be started again either way.
+                endings.close(path, number, Ending("interrupted", signal.Signals(watch.asked).name), now_ms())
+                raise SystemExit(128 + watch.asked)
+            if code in STOPPED:
+                raise SystemExit(code)
+            endings.close(path, number, ending, now_ms())
             if code == GIVE_UP:
                 raise Problem("The training cannot go on; the sentence above says why.")
-            if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-                raise SystemExit(code)
+            after = journal.read(path)
+            if number in after.attempts:  # the child's own words say more than its exit status
+                ending = Ending(*_own_words(after.attempts[number], ending))
             fruitless = 0 if after.last_step > before.last_step else fruitless + 1
-            if fruitless == MOST_ATTEMPTS_WITHOUT_PROGRESS:
-                raise Problem(
-                    f"The training died {fruitless} times in a row at step {after.last_step + 1} ({reason}). "
-                    f"The attempts are in {path}."
-                )
+            same = same + 1 if ending.of_its_own and last == (after.last_step, ending) else 1
+            last = (after.last_step, ending)
+            _refuse_to_go_on_in_vain(path, after.last_step, ending, fruitless, same)
             pause_s = FIRST_PAUSE_S if fruitless == 0 else min(2 * pause_s, LONGEST_PAUSE_S)
             console.warn(
-                f"the training was {reason} at step {after.last_step}; restarting in {console.duration(pause_s)}"
+                f"attempt {number} ended at step {after.last_step}: {ending}; the next one starts in {pause_s:.0f} s"
             )
-            time.sleep(pause_s)
+            watch.pause(pause_s)
             automatic = True
-    finally:
-        ship.finish()
+
+
+def end_with(parent: int) -> None:
+    """For the child: end (saving) when its supervisor does, so that no attempt goes on unwatched.
+
+    parent: process number of the supervisor. Raises SystemExit if it is gone already.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            raise SystemExit(128 + signal.SIGTERM)
 
 
 def started_by_torchrun() -> bool:
@@ -82,28 +92,69 @@ def started_by_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def _run_child(command: Sequence[str], lock: int) -> int:
-    """Run the child, passing signals on; its exit status, or 256 + the signal that killed it."""
-    # A process group of its own: Ctrl-C reaches this process alone, which passes it on once.
-    child = subprocess.Popen(command, pass_fds=[lock], process_group=0)
+def _refuse_to_go_on_in_vain(path: Path, step: int, ending: Ending, fruitless: int, same: int) -> None:
+    """Raise `Problem` when another attempt would end like the last ones."""
+    if same >= MOST_SAME_FAILURES:
+        advice = "Mend what the message names"
+        if ending.cause == "out of memory":
+            advice = "Lower train.batch_size or train.sample_size, or set train.recompute_activations to true"
+        raise Problem(
+            f"Step {step + 1} failed the same way {same} times: {ending}. {advice}, then run the same command again; "
+            f"every attempt is in {path}."
+        )
+    if fruitless >= MOST_ATTEMPTS_WITHOUT_PROGRESS:
+        raise Problem(
+            f"{fruitless} attempts in a row did not get beyond step {step}; the last one ended so: {ending}. "
+            f"Every attempt is in {path}."
+        )
 
-    def pass_on(signum: int, _frame: FrameType | None) -> None:
-        child.send_signal(signum)
 
-    previous = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+def _own_words(attempt: journal.Attempt, otherwise: Ending) -> tuple[endings.Cause, str]:
+    end = attempt.end
+    return (end["cause"], attempt.detail) if end else (otherwise.cause, otherwise.detail)
+
+
+class _Watch:
+    """The child under way, and the signal that asked for the end."""
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def run(self, command: Sequence[str], lock: int) -> int:
+        """Run a child to its end; its exit status, negative for a signal."""
+        # A process group of its own: Ctrl-C reaches this process alone, which passes it on once.
+        self._child = subprocess.Popen(command, pass_fds=[lock], process_group=0)
+        if self.asked is not None:  # while it was being started
+            self._child.send_signal(self.asked)
+        code = self._child.wait()
+        self._child = None
+        return code
+
+    def pause(self, seconds: float) -> None:
+        """Wait, or leave when asked."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self.asked is not None:
+                raise SystemExit(128 + self.asked)
+            time.sleep(min(left, 0.1))
+
+    def ask(self, signum: int, _frame: FrameType | None) -> None:
+        """Pass a signal on to the child; it decides what a second one means."""
+        self.asked = signum
+        if self._child is not None:
+            self._child.send_signal(signum)
+
+
+@contextmanager
+def _signals_passed_on() -> Iterator[_Watch]:
+    watch = _Watch()
+    previous = {number: signal.signal(number, watch.ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        code = child.wait()
+        yield watch
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    return code if code >= 0 else 256 - code
-
-
-def _reason(code: int, *, out_of_memory: bool) -> str:
-    if code < 256:
-        return f"ended by an error (status {code})"
-    name = signal.Signals(code - 256).name
-    return f"killed by {name}" + (", out of memory" if out_of_memory and name == "SIGKILL" else "")
 
 
 def _out_of_memory_kills() -> int:
@@ -111,51 +162,5 @@ def _out_of_memory_kills() -> int:
     try:
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:
-        return 0  # not Linux: the reason stays "killed by SIGKILL"
+        return 0  # not Linux: the cause stays "killed"
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-
-
-def _close(path: Path, view: journal.View, number: int, reason: str) -> None:
-    """Write the end line that a killed child could not write."""
-    if number in view.attempts and view.attempts[number].end is None:
-        journal.repair(path)
-        book = Journal(path, number)
-        book.append("end", time_ms=now_ms(), cause=reason)
-        book.close()
-
-
-class BackgroundShipping(threading.Thread):
-    """Ships every few seconds; what fails is tried again, and said once at the end."""
-
-    def __init__(self, connect: Connect) -> None:
-        super().__init__(name="shipping", daemon=True)
-        self._connect = connect
-        self._shipper: Shipper | None = None
-        self._over = threading.Event()
-        self._failure = "nothing was sent."
-
-    def run(self) -> None:
-        pause_s = SHIP_EVERY_S
-        while True:
-            last = self._over.wait(pause_s)
-            self._failure = "sending was cut off."
-            try:
-                self._shipper = self._shipper or self._connect()
-                self._shipper.ship()
-                self._failure, pause_s = "", SHIP_EVERY_S
-            except Problem as failure:
-                self._failure, pause_s = str(failure), min(2 * pause_s, LONGEST_SHIP_PAUSE_S)
-            if last:
-                return
-
-    def finish(self) -> None:
-        """Send the rest, within bounds."""
-        self._over.set()
-        self.join(FINAL_SHIP_S)
-        if self.is_alive():
-            self._failure = f"it has not answered for {FINAL_SHIP_S:.0f} s."
-        if self._failure:
-            console.warn(
-                f"not every step is in MLflow yet: {self._failure} "
-                "The journal has them all; `python -m src.train` sends the rest."
-            )

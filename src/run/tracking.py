@@ -49,11 +49,16 @@ def _guarded(doing: str) -> Iterator[None]:
         raise TrackingError(f"MLflow could not be used ({doing}): {first}") from error
 
 
+def address(root: Path = Path()) -> str:
+    """Where MLflow is: MLFLOW_TRACKING_URI if it is set, else mlruns/mlflow.db below `root`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
+
+
 class Store:
-    """A connection to MLflow: MLFLOW_TRACKING_URI if it is set, else mlruns/mlflow.db below `root`."""
+    """A connection to MLflow at `address(root)`."""
 
     def __init__(self, root: Path = Path()) -> None:
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
+        self.uri = address(root)
         local = self.uri.startswith("sqlite:///")
         if local:
             database = Path(self.uri.removeprefix("sqlite:///"))
@@ -121,10 +126,10 @@ class Store:
                 self._client.log_batch(run_id, metrics=batch)
 
     def last_step(self, run_id: str, key: str) -> int:
-        """The highest step of a metric that MLflow has; 0 if it has none."""
+        """The highest step of a metric that MLflow has; -1 if it has none."""
         with _guarded("reading metrics"):
             if key not in self._client.get_run(run_id).data.metrics:
-                return 0
+                return -1
             return max(int(point.step) for point in self._client.get_metric_history(run_id, key))
 
     def status(self, run_id: str, status: str, end_time_ms: int | None = None) -> None:

@@ -5,6 +5,7 @@ random, no gradient: the training does not notice. `src.evaluate` measures more 
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from src.wavenet.network import WaveNet, loss
 STRETCH_SAMPLES = 8_000
 """Scored samples of each held-out clip, taken from its middle."""
 
+MOST_CLIPS = 8
+"""Clips of a genre that are scored: a large library holds out hundreds, and the training waits meanwhile."""
+
 
 class Validation:
     """Scores the same stretch of every held-out clip each time."""
@@ -25,20 +29,36 @@ class Validation:
         self._genres = params.genres
         context = params.profile.model.receptive_field
         self._stretches: list[tuple[int, torch.Tensor]] = []
-        for index, clip in enumerate(clips.clips):
+        for index in _chosen(clips):
+            clip = clips.clips[index]
             scored = min(STRETCH_SAMPLES, clip.frames - context)
-            if clip.split == "validation" and scored > 0:
+            if scored > 0:
                 start = (clip.frames - context - scored) // 2
                 audio = clips.read(index, start, context + scored)
                 codes = mulaw.encode(audio, params.profile.model.quantization_channels)
                 self._stretches.append((params.genres.index(clip.genre), torch.from_numpy(codes[np.newaxis])))
 
-    def bits_per_sample(self, model: WaveNet) -> dict[str, float]:
-        """Genre → mean bits per sample over its held-out clips."""
+    def bits_per_sample(self, model: WaveNet, stop: Callable[[], bool]) -> dict[str, float] | None:
+        """Genre → mean bits per sample over its held-out clips; None if `stop` said so before all were scored."""
         found: dict[str, list[float]] = {}
         conditioned = model.config.global_condition_channels is not None
         with torch.inference_mode():
             for genre, codes in self._stretches:
+                if stop():
+                    return None
                 nats = loss(model, codes, torch.tensor([genre]) if conditioned else None)
                 found.setdefault(self._genres[genre], []).append(float(nats) / math.log(2))
         return {genre: sum(bits) / len(bits) for genre, bits in sorted(found.items())}
+
+
+def _chosen(clips: ClipSet) -> list[int]:
+    """Places of the clips to score: all held-out ones of a genre, or `MOST_CLIPS` of them, evenly spread."""
+    held_out: dict[str, list[int]] = {}
+    for index, clip in enumerate(clips.clips):
+        if clip.split == "validation":
+            held_out.setdefault(clip.genre, []).append(index)
+    return [
+        places[number * len(places) // min(MOST_CLIPS, len(places))]
+        for places in held_out.values()
+        for number in range(min(MOST_CLIPS, len(places)))
+    ]

@@ -62,6 +62,19 @@ class Workers:
         dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return int(shared)
 
+    def agree_on(self, fingerprint: str) -> None:
+        """Raise `Problem` if a process means another run: its machine has other parameters, clips or code."""
+        if self.size == 1:
+            return
+        value = int(fingerprint, 16) >> 4  # fits a signed 64-bit number
+        extremes = torch.tensor([value, -value])
+        dist.all_reduce(extremes, op=dist.ReduceOp.MAX)
+        if int(extremes[0]) != -int(extremes[1]):
+            raise Problem(
+                f"The processes do not mean the same run (this one: {fingerprint}): parameters, clips or code differ "
+                "between the machines. Bring them to the same commit and the same data/clips, then start again."
+            )
+
     def follow_leader(self, tensors: Iterable[torch.Tensor]) -> None:
         """Take over the leader's values: only the leader's disk has to hold the checkpoint."""
         if self.size > 1:

@@ -14,6 +14,7 @@ over chunks stay float32.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Event
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,8 @@ class FusedLoss:
         torch.set_num_threads(1)  # for good: torch's own threads would spin in the way of ours
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         self._workers: list[Worker] = []
+        self.abandoned = Event()
+        """Once set, every computation ends with `AbandonedError`, soon."""
 
     def loss_and_gradients(
         self, parameters: Mapping[str, torch.Tensor], codes: torch.Tensor, genre: torch.Tensor | None
@@ -87,7 +90,7 @@ class FusedLoss:
         scale = 1 / (codes.shape[0] * scored)
         biases = self._conditioned_biases(parameters, genre, codes.shape[0])
         jobs = [
-            self._pool.submit(worker.run, share, rows, biases, scale, backward)
+            self._pool.submit(worker.run, share, rows, biases, scale, backward, self.abandoned)
             for worker, share in zip(self._workers, pieces, strict=True)
         ]
         wait(jobs)

@@ -16,6 +16,7 @@ from torch import nn
 from src.errors import Problem
 from src.wavenet.mulaw import decode
 from src.wavenet.shape import WaveNetConfig as WaveNetConfig
+from src.wavenet.shape import part_shapes
 
 
 class Product(nn.Module):
@@ -41,7 +42,7 @@ class WaveNet(nn.Module):
     def __init__(self, config: WaveNetConfig) -> None:
         super().__init__()
         self.config = config
-        for name, (weight, bias) in parameter_shapes(config).items():
+        for name, (weight, bias) in part_shapes(config).items():
             self.add_module(name, Product(weight, bias if config.use_biases else None))
         waveform = decode(np.arange(config.quantization_channels), config.quantization_channels)
         self.register_buffer("waveform", torch.from_numpy(waveform), persistent=False)
@@ -111,26 +112,6 @@ class WaveNet(nn.Module):
         for row in rows[1:]:
             hidden = hidden + row
         return hidden
-
-
-def parameter_shapes(config: WaveNetConfig) -> dict[str, tuple[tuple[int, ...], tuple[int, ...] | None]]:
-    """Shapes of the weight and the bias of each part; `WaveNet` explains them."""
-    layers, width = len(config.dilations), config.filter_width
-    residual, dilation, skip = config.residual_channels, config.dilation_channels, config.skip_channels
-    codes, condition = config.quantization_channels, config.global_condition_channels
-    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...] | None]] = {}
-    if condition is not None and config.global_condition_cardinality is not None:
-        shapes["embedding"] = (config.global_condition_cardinality, condition), None
-        shapes["condition"] = (layers, condition, 2 * dilation), None
-    causal = (config.initial_filter_width, 1, residual) if config.scalar_input else (width, codes, residual)
-    return shapes | {
-        "causal": (causal, None),
-        "dilated": ((layers, width, residual, 2 * dilation), (layers, 2 * dilation)),
-        "dense": ((layers, dilation, residual), (layers, residual)),
-        "skip": ((layers, dilation, skip), (layers, skip)),
-        "postprocess1": ((skip, skip), (skip,)),
-        "postprocess2": ((skip, codes), (codes,)),
-    }
 
 
 def check_inputs(config: WaveNetConfig, codes: torch.Tensor, genre: torch.Tensor | None) -> None:

@@ -7,6 +7,7 @@ explains the whole; products are torch's, everything between them is a loop of `
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from threading import Event
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,10 @@ Floats = npt.NDArray[np.float32]
 
 CHUNK_ROWS = 2048
 """Rows of a chunk: their activations in one layer should fit the second-level cache."""
+
+
+class AbandonedError(Exception):
+    """The step under way was given up because somebody asked for it. Weights and state are as before it."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,12 @@ class Worker:
         biases: Floats,
         scale: float,
         backward: bool,
+        abandoned: Event,
     ) -> None:
-        """Work through the pieces: sets `loss` (sum in nats), `gradients` and `bias_gradients`."""
+        """Work through the pieces: sets `loss` (sum in nats), `gradients` and `bias_gradients`.
+
+        Raises `AbandonedError` within a chunk's time of `abandoned` being set.
+        """
         self.loss = 0.0
         self.bias_gradients = []
         for block in self.gradients.values():
@@ -101,6 +110,7 @@ class Worker:
             end = self.starts[-1] + piece.scored
             chunks = [(first, min(first + self.size, end)) for first in range(0, end, self.size)]
             for number, chunk in enumerate(chunks):
+                _go_on(abandoned)
                 self._forward(number % self.kept_chunks, chunk, codes, bias, first_time=True)
                 if not backward:
                     self._output(number % self.kept_chunks, chunk, codes, scale, backward=False)
@@ -108,6 +118,7 @@ class Worker:
                 for pending in self.pending:
                     pending.array[:] = 0
                 for number in reversed(range(len(chunks))):
+                    _go_on(abandoned)
                     if number < len(chunks) - self.kept_chunks:
                         self._forward(number % self.kept_chunks, chunks[number], codes, bias, first_time=False)
                     self._backward(number % self.kept_chunks, chunks[number], codes, bias_gradient, scale)
@@ -254,6 +265,11 @@ class Worker:
                 gradients["dense.bias"].array[layer - 1] if layer else unused,
             )
         kernels.embed_back(self.hidden.array, codes, first, size, gradients["causal.weight"].array)
+
+
+def _go_on(abandoned: Event) -> None:
+    if abandoned.is_set():
+        raise AbandonedError
 
 
 def _accumulate(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:

@@ -66,7 +66,7 @@ class TrainingStep:
         """Update the weights once and return the loss before it (nats per sample, without the L2 term).
 
         codes: (batch, receptive_field + n) int64. genre: (batch,) int64 or None.
-        Raises `NotFiniteError` before anything was changed.
+        Raises `NotFiniteError`, or `AbandonedError` after `abandon`, before anything was changed.
         """
         loss, gradients = self.loss_and_gradients(codes, genre)
         if self.reduce is not None:
@@ -84,6 +84,14 @@ class TrainingStep:
                 gradients[name].add_(parameter.detach(), alpha=self.l2_regularization)
         self.optimizer.update(self.parameters, gradients, self.state, learning_rate)
         return float(loss)
+
+    def abandon(self) -> None:
+        """Give up the step under way, if its update has not begun, and any later one; call it from where you like.
+
+        A step of a large network takes long on a CPU. On a GPU it is short, and is finished.
+        """
+        if not isinstance(self._differentiated, CapturedLoss):
+            self._differentiated.abandoned.set()
 
     def loss_and_gradients(
         self, codes: torch.Tensor, genre: torch.Tensor | None

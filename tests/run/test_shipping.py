@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from src.run import tracking
+from src.run import endings, tracking
+from src.run.endings import Ending
 from src.run.journal import Journal
-from src.run.shipping import Shipper
+from src.run.shipping import Shipper, is_complete
 from src.run.tracking import Store, TrackingError
 
 
@@ -155,6 +156,62 @@ def test_the_run_tells_its_story_in_words(store: Store, training: Path) -> None:
     attempt(training, 2, 20, range(21, 51), end="finished")
     Shipper(store, run_id, training).ship()
     story = store._client.get_run(run_id).data.tags["mlflow.note.content"]
-    assert story.startswith("2 attempts, 10 steps done twice")
-    assert "| 1 | 1970-01-01 00:00:10 | a person | the beginning | 1 to 30 | killed | 10 s |" in story
-    assert "| 2 | 1970-01-01 00:00:20 | the supervisor | step 20 | 21 to 50 | finished |  |" in story
+    assert story.startswith(
+        "Finished at step 50, each step recorded once. 1 restart (1 by the supervisor, 0 by a person): 10 steps done "
+        "again, 10.0 s lost of 19.0 s."
+    )
+    assert "| 1 | 1970-01-01 00:00:10 | a person | the beginning | 1 to 30 |  | killed |  |" in story
+    assert "| 2 | 1970-01-01 00:00:20 | the supervisor | step 20 | 21 to 50 | 10 | finished | 10.0 s |" in story
+
+
+def points(store: Store, run_id: str, key: str) -> list[tuple[int, float, int]]:
+    return sorted((point.step, point.value, point.timestamp) for point in store._client.get_metric_history(run_id, key))
+
+
+def test_restarts_are_marks_on_the_run_and_nested_runs_with_figures(store: Store, training: Path) -> None:
+    run_id = new_run(store, "marks")
+    attempt(training, 1, 0, range(1, 31))
+    attempt(training, 2, 20, range(21, 26))  # killed before it did anything new
+    attempt(training, 3, 20, range(21, 51), end="finished")
+    for _ in range(2):
+        Shipper(store, run_id, training).ship()
+        (training / "shipped.json").unlink()
+    assert points(store, run_id, "attempt") == [(0, 1.0, 10_000), (20, 2.0, 20_000), (20, 3.0, 30_000)]
+    assert points(store, run_id, "replayed_steps") == [(20, 5.0, 20_000), (20, 10.0, 30_000)]
+    assert points(store, run_id, "downtime_seconds") == [(20, 9.97, 20_000), (20, 9.975, 30_000)]
+    assert points(store, run_id, "seconds_lost") == [
+        (20, 19.991, 30_000)
+    ]  # step 30 ended at 10.030, 31 began at 30.021
+    found = store._client.search_runs([store._experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    told = {run.data.tags["attempt"]: run for run in found}
+    assert told["2"].info.run_name == "attempt 002: killed at step 25"
+    assert told["3"].data.metrics["new_steps"] == 20
+    assert told["3"].data.metrics["replayed_steps"] == 10
+    tags = store._client.get_run(run_id).data.tags
+    assert (tags["attempts"], tags["restarts_automatic"], tags["replayed_steps"]) == ("3", "2", "15")
+
+
+def test_a_run_that_lives_is_running_and_one_that_ended_is_not(store: Store, training: Path) -> None:
+    run_id = new_run(store, "status")
+    attempt(training, 1, 0, range(1, 11))
+    shipper = Shipper(store, run_id, training)
+    shipper.ship()
+    assert store._client.get_run(run_id).info.status == "RUNNING"
+    assert not is_complete(training, store.uri)
+    endings.close(training / "journal.jsonl", 1, Ending("crashed", "OSError: data/clips/rock/0123456789abcdef.flac"))
+    shipper.ship()
+    assert store._client.get_run(run_id).info.status == "FAILED"
+    assert is_complete(training, store.uri)
+    (nested,) = store._client.search_runs([store._experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    assert nested.data.tags["detail"] == "OSError: …"  # the name of a song's clip stays here
+
+
+def test_a_journal_that_was_cut_and_grew_again_is_read_anew(store: Store, training: Path) -> None:
+    run_id = new_run(store, "regrown")
+    attempt(training, 1, 0, range(1, 31))
+    Shipper(store, run_id, training).ship()
+    path = training / "journal.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:11]))
+    attempt(training, 2, 10, range(11, 61))  # longer than before: the remembered byte is now inside a line
+    Shipper(store, run_id, training).ship()
+    assert [step for step, _, _ in history(store, run_id)] == list(range(1, 61))
