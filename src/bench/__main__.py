@@ -1,17 +1,29 @@
-"""Measure this machine: `python -m src.bench train | generate | scan | clips`, each with --help."""
+"""Measure this machine, each with --help:
+
+python -m src.bench train | generate | scan | clips
+python -m src.bench overhead | checkpoint | resume | outage
+"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from src.bench.checkpoint import checkpoint
 from src.bench.generate import generate
+from src.bench.outage import outage
+from src.bench.overhead import overhead
+from src.bench.resume import resume
 from src.bench.train import train
 from src.run import console, files
 
-app = console.command_app("Measure this machine: training, generation, reading a library.")
+app = console.command_app("Measure this machine: training, generation, reading a library, surviving.")
 app.command()(train)
 app.command()(generate)
+app.command()(overhead)
+app.command()(checkpoint)
+app.command()(resume)
+app.command()(outage)
 
 
 @app.command()

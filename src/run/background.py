@@ -12,7 +12,7 @@ from src.run import console
 from src.run.shipping import Shipper
 
 SHIP_EVERY_S = 10.0
-LONGEST_PAUSE_S = 120.0
+LONGEST_PAUSE_S = 30.0
 FINAL_SHIP_S = 60.0
 
 Connect = Callable[[], Shipper]

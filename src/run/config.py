@@ -201,7 +201,7 @@ def load(root: Path = Path(), profile: str | None = None) -> Params:
         problems += _conflicts(study, scale, scale_path)
     if problems or study is None or scale is None:
         raise Problem("The parameters are not usable:\n" + "\n".join(f"  - {line}" for line in problems))
-    return Params(study=study, profile=scale)
+    return Params(study=study.model_copy(update={"profile": name}), profile=scale)
 
 
 def _read(path: Path) -> Any:

@@ -1,0 +1,111 @@
+"""SIGKILL: at random moments, before every operation on a checkpoint, in the middle of a shipment."""
+
+import random
+import time
+
+from src.run import files, journal
+from tests.chaos.harness import Chaos, Outcome, sabotaged
+from tests.conftest import StudyFolder
+from tests.processes import book, children, kill, kill_family, step_lines, training_folder
+
+LONGEST_S = 9000.0
+
+
+def at_random(chaos: Chaos, kills: int) -> Outcome:
+    """The trainer, or trainer and supervisor, at random moments: start-up, steps, checkpoints, shipments."""
+    study, chance = chaos.study("kills"), random.Random(chaos.seed)
+    began, spoke = time.monotonic(), time.monotonic()
+    trainer = both = shipping = 0
+    writing = 0
+    process = study.start("src.train")
+    while trainer + both < kills and time.monotonic() - began < LONGEST_S:
+        moment = chance.random()
+        if moment < 0.05:
+            time.sleep(3 * chance.random())  # perhaps before its first step
+        elif moment < 0.08:
+            _wait_for_shipment(study, 12)
+        else:
+            # Some progress first, or a run would only ever start; then any moment.
+            wanted = step_lines(study) + chance.randrange(1, max(12, 2 * chaos.scale.steps // kills))
+            while process.poll() is None and step_lines(study) < wanted:
+                time.sleep(0.005)
+            time.sleep(0.03 * chance.random())
+        if process.poll() is not None:
+            break
+        shipping += _is_shipping(study)
+        trainers = children(process.pid)
+        if trainers and chance.random() < 0.6:
+            kill(*trainers)
+            trainer += 1
+        else:
+            kill_family(process.pid)
+            both += 1
+            process.communicate()
+            writing += _is_half_written(study)
+            process = study.start("src.train")
+        if time.monotonic() - spoke > 60:
+            spoke = time.monotonic()
+            print(f"  {trainer + both} kills, {step_lines(study)} step lines, {spoke - began:.0f} s", flush=True)
+    process.communicate()
+    chaos.finish(study)
+    view = journal.read(book(study))
+    happened = (
+        f"{trainer + both} kills ({trainer} trainer, {both} trainer and supervisor; at least {writing} during a "
+        f"checkpoint's write, {shipping} during a shipment), {len(view.attempts)} attempts, "
+        f"{view.replayed:,} steps done again"
+    )
+    problems = chaos.differences(study)
+    if trainer + both < kills:
+        problems.append(f"the run ended before {kills} kills")
+    return Outcome("SIGKILL at random moments", happened, problems)
+
+
+def at_every_operation(chaos: Chaos) -> Outcome:
+    """Trainer and supervisor, just before each operation on a checkpoint: creating, forcing, renaming, deleting."""
+    study = chaos.study("operations")
+    kills, operation, half_written = 0, 1, 0
+    while True:
+        process = study.start("src.train", **sabotaged(kill_at=operation))
+        process.communicate()
+        if process.returncode != -9:
+            break  # it reached its end in fewer operations than that
+        kills += 1
+        half_written += _is_half_written(study)
+        operation += 1 if chaos.thorough else 3
+    printed = chaos.finish(study)
+    problems = chaos.differences(study) + (["a checkpoint was damaged"] if "is damaged" in printed else [])
+    happened = f"{kills} kills, before operation 1 to {operation - 1}; {half_written} left a part of a checkpoint"
+    return Outcome("SIGKILL before each operation on checkpoints", happened, problems)
+
+
+def while_shipping(chaos: Chaos) -> Outcome:
+    """Trainer and supervisor in the middle of a shipment: found by MLflow's database being written."""
+    study = chaos.study("shipping")
+    kills = 0
+    for _ in range(10 if chaos.thorough else 3):
+        process = study.start("src.train", **sabotaged(slow_s=0.03))
+        while process.poll() is None and not _is_shipping(study):
+            time.sleep(0.001)
+        if process.poll() is None:
+            kill_family(process.pid)
+            kills += 1
+        process.communicate()
+    chaos.finish(study)
+    return Outcome("SIGKILL while MLflow's database is written", f"{kills} kills", chaos.differences(study))
+
+
+def _wait_for_shipment(study: StudyFolder, longest_s: float) -> None:
+    deadline = time.monotonic() + longest_s
+    while time.monotonic() < deadline and not _is_shipping(study):
+        time.sleep(0.002)
+
+
+def _is_shipping(study: StudyFolder) -> bool:
+    return (study.root / "mlruns" / "mlflow.db-journal").exists()
+
+
+def _is_half_written(study: StudyFolder) -> bool:
+    try:
+        return bool(files.leftovers(training_folder(study) / "checkpoints" / "step-*"))
+    except (ValueError, OSError):
+        return False  # it died before there was a run

@@ -1,0 +1,70 @@
+"""Running trainings as the tests see them: their journals, their processes, their deaths."""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from src.run import journal
+from tests.conftest import StudyFolder
+
+
+def training_folder(study: StudyFolder) -> Path:
+    """The folder of the study's one run."""
+    (folder,) = (study.root / "work" / "train").iterdir()
+    return folder
+
+
+def book(study: StudyFolder) -> Path:
+    """The journal of the study's one run."""
+    return training_folder(study) / journal.NAME
+
+
+def losses(study: StudyFolder) -> list[float]:
+    """The loss of every step, in order."""
+    steps = journal.read(book(study)).steps
+    return [steps[step].loss for step in sorted(steps)]
+
+
+def hashes(folder: Path) -> dict[str, bytes]:
+    """Relative name → content of every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def step_lines(study: StudyFolder) -> int:
+    """Steps in the journal at this moment, those done again among them; 0 before it exists."""
+    paths = list((study.root / "work" / "train").glob(f"*/{journal.NAME}"))
+    return paths[0].read_bytes().count(b'"kind": "step"') if paths else 0
+
+
+def wait_for_step(study: StudyFolder, step: int, longest_s: float = 120) -> None:
+    """Wait until the journal has `step`."""
+    deadline = time.monotonic() + longest_s
+    while time.monotonic() < deadline:
+        for path in (study.root / "work" / "train").glob(f"*/{journal.NAME}"):
+            if f'"step": {step},'.encode() in path.read_bytes():
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached")
+
+
+def children(pid: int) -> list[int]:
+    """Process numbers of a process's children; none if it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(part) for part in text.split()]
+
+
+def kill(*pids: int, signum: int = signal.SIGKILL) -> None:
+    """Send a signal, SIGKILL without another one, to those that are still there."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signum)
+
+
+def kill_family(pid: int) -> None:
+    """SIGKILL a process and its children at once."""
+    kill(pid, *children(pid))
