@@ -2,6 +2,7 @@
 
 import signal
 import sqlite3
+import time
 
 from src.run import journal
 from tests.chaos.harness import Chaos, Outcome, sabotaged
@@ -16,6 +17,8 @@ def asked_to_stop(chaos: Chaos) -> Outcome:
         process = study.start("src.train", **sabotaged(slow_s=0.005))
         if number % 2 == 0:
             wait_for_step(study, 30 * (number + 1))
+        else:
+            time.sleep(1.0)  # its modules are loading
         kill(process.pid, signum=signum)
         printed, _ = process.communicate()
         if process.returncode != 128 + signum or "Traceback" in printed:
