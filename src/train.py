@@ -20,7 +20,19 @@ import typer
 
 from src.errors import Problem
 from src.music.clipset import ClipSet
-from src.run import checkpoint, config, console, endings, files, identity, journal, layout, shipping, tracking
+from src.run import (
+    checkpoint,
+    config,
+    console,
+    endings,
+    files,
+    identity,
+    journal,
+    layout,
+    provenance,
+    shipping,
+    tracking,
+)
 from src.run.background import BackgroundShipping
 from src.run.config import Params, step_name
 from src.run.endings import GIVE_UP
@@ -122,15 +134,18 @@ def train_under_torchrun(run: Run) -> None:
     group = workers.join()
     group.rows(run.params.profile.train.batch_size)  # before anything is started: can it be shared at all?
     group.agree_on(run.fingerprint)
+    group = group.led_by_the_furthest(journal.read(run.journal).last_step)
     if not group.leads:
         train(run.params, run.clips, run.fingerprint, run.folder, 1, False, group)
         group.part()
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}"):
         prepare(run)
-        number = max(journal.read(run.journal).attempts, default=0) + 1
+        attempts = journal.read(run.journal).attempts
+        number = max(attempts, default=0) + 1
+        # torchrun does not count a restart because machines came or went; but it is the same torchrun.
+        restarted = number > 1 and attempts[number - 1].details.get("launcher") == provenance.launcher()
         with shipping_beside(run):
-            restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
             train(run.params, run.clips, run.fingerprint, run.folder, number, restarted, group)
             group.part()
         publish(run)

@@ -9,7 +9,7 @@ import pytest
 
 from src.run import journal
 from tests.conftest import StudyFolder
-from tests.test_train import children, losses, training_folder, wait_for_step
+from tests.processes import book, children, losses, wait_for_step
 
 
 def start(study: StudyFolder, restarts: int = 3) -> "subprocess.Popen[str]":
@@ -39,7 +39,7 @@ def test_two_processes_train_the_same_run(study_with_clips: StudyFolder) -> None
     assert process.returncode == 0, output
     found = losses(study)
     assert found == pytest.approx(expected, rel=1e-4)
-    attempts = journal.read(training_folder(study) / "journal.jsonl").attempts
+    attempts = journal.read(book(study)).attempts
     # torchrun may need more than one restart until both have met again.
     assert len(attempts) >= 2
     assert {attempt.details["processes"] for attempt in attempts.values()} == {2}

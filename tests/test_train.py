@@ -5,28 +5,26 @@ import os
 import re
 import shutil
 import signal
-import subprocess
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from src.run import journal
+from tests.chaos.harness import enlarge, sabotaged, small_disk
 from tests.conftest import StudyFolder, make_study, write_clips
-
-
-def hashes(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def training_folder(study: StudyFolder) -> Path:
-    (folder,) = (study.root / "work" / "train").iterdir()
-    return folder
-
-
-def losses(study: StudyFolder) -> list[float]:
-    steps = journal.read(training_folder(study) / "journal.jsonl").steps
-    return [steps[step].loss for step in sorted(steps)]
+from tests.processes import (
+    book,
+    children,
+    hashes,
+    kill,
+    kill_family,
+    losses,
+    step_lines,
+    training_folder,
+    wait_for_step,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +72,7 @@ def test_the_supervisor_restarts_a_killed_training(study_with_clips: StudyFolder
     assert process.returncode == 0, output
     assert "killed (SIGKILL)" in output
     assert hashes(study_with_clips.root / "checkpoints") == hashes(undisturbed.root / "checkpoints")
-    attempts = journal.read(training_folder(study_with_clips) / "journal.jsonl").attempts
+    attempts = journal.read(book(study_with_clips)).attempts
     assert [attempt.automatic for attempt in attempts.values()] == [False, True]
     assert [(attempt.cause, attempt.detail) for attempt in attempts.values()] == [
         ("killed", "SIGKILL"),
@@ -152,24 +150,17 @@ def test_a_full_disk_ends_with_a_sentence_and_goes_on_when_there_is_room(
     study_with_clips: StudyFolder, undisturbed: StudyFolder
 ) -> None:
     study = study_with_clips
-    disk = study.root / "work"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
+    with small_disk(study.root / "work", "64k") as mounted:
+        if not mounted:
+            pytest.skip("mounting a small disk needs root")
         done = study.run("src.train")
         assert done.returncode == 1
         assert "The disk is full" in done.stdout
         assert "Traceback" not in done.stdout
-        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        enlarge(study.root / "work", "64m")
         done = study.run("src.train")
         assert done.returncode == 0, done.stdout
         assert hashes(study.root / "checkpoints") == hashes(undisturbed.root / "checkpoints")
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_without_clips_it_says_what_to_run(study: StudyFolder) -> None:
@@ -179,24 +170,92 @@ def test_without_clips_it_says_what_to_run(study: StudyFolder) -> None:
     assert not (study.root / "checkpoints").exists()
 
 
-def wait_for_step(study: StudyFolder, step: int) -> None:
-    """Wait until the journal has `step` beyond what it has now or already has it."""
+def test_a_step_that_always_fails_stops_for_good_and_a_mended_run_goes_on(
+    study_with_clips: StudyFolder, undisturbed: StudyFolder
+) -> None:
+    study = study_with_clips
+    done = study.run("src.train", **sabotaged(fail="17:ValueError"))
+    assert done.returncode == 1
+    assert "error: Step 17 failed the same way 3 times: crashed (ValueError: sabotage)." in done.stdout
+    view = journal.read(book(study))
+    assert [attempt.cause for attempt in view.attempts.values()] == ["crashed"] * 3
+    assert view.last_step == 16
+    assert study.run("src.train").returncode == 0
+    assert hashes(study.root / "checkpoints") == hashes(undisturbed.root / "checkpoints")
+
+
+def test_want_of_memory_is_tried_again_with_pauses_and_says_what_to_lower(study_with_clips: StudyFolder) -> None:
+    process = study_with_clips.start("src.train", **sabotaged(fail="9:MemoryError"))
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        for path in (study.root / "work" / "train").glob("*/journal.jsonl"):
-            if f'"step": {step},'.encode() in path.read_bytes():
-                return
+    while time.monotonic() < deadline and step_lines(study_with_clips) < 8:
+        time.sleep(0.05)
+    attempts: dict[int, journal.Attempt] = {}
+    while time.monotonic() < deadline and len(attempts) < 2:
+        attempts = journal.read(book(study_with_clips)).attempts
+        time.sleep(0.1)
+    kill(process.pid, signum=signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert (attempts[1].cause, attempts[1].detail) == ("out of memory", "sabotage")
+    assert "attempt 1 ended at step 8: out of memory (sabotage); the next one starts in" in printed
+
+
+def test_parameters_changed_meanwhile_are_not_mixed_in(study_with_clips: StudyFolder) -> None:
+    study = study_with_clips
+    process = study.start("src.train", **sabotaged(slow_s=0.1))
+    wait_for_step(study, 3)
+    study.change("params/tiny.yaml", train__learning_rate=0.5)
+    kill(*children(process.pid))
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "changed while run" in printed
+    assert len(list((study.root / "work" / "train").iterdir())) == 1
+
+
+def test_another_run_that_died_unseen_is_closed_in_mlflow(study_with_clips: StudyFolder) -> None:
+    study = study_with_clips
+    process = study.start("src.train", **sabotaged(slow_s=0.5))
+    wait_for_step(study, 3)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (training_folder(study) / "shipped.json").exists():
+        time.sleep(0.1)
+    kill_family(process.pid)
+    process.communicate()
+    study.change("params/tiny.yaml", train__learning_rate=0.5)
+    done = study.run("src.train")
+    assert done.returncode == 0, done.stdout
+    with sqlite3.connect(study.root / "mlruns" / "mlflow.db") as connection:
+        found = connection.execute("SELECT status, count(*) FROM runs GROUP BY status").fetchall()
+    assert dict(found) == {"KILLED": 2, "FINISHED": 2}  # each run and its attempt
+
+
+def test_a_signal_while_the_trainer_loads_ends_it_without_another_attempt(study_with_clips: StudyFolder) -> None:
+    process = study_with_clips.start("src.train")
+    while not children(process.pid):
         time.sleep(0.01)
-    raise AssertionError(f"step {step} was not reached")
+    kill(process.pid, signum=signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "Traceback" not in printed
+    assert study_with_clips.run("src.train").returncode == 0
 
 
-def children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(part) for part in text.split()]
-
-
-def kill_family(pid: int) -> None:
-    """SIGKILL a process and its children at once."""
-    family = [pid, *children(pid)]
-    for member in family:
-        os.kill(member, signal.SIGKILL)
+@pytest.mark.slow
+def test_a_long_step_is_given_up_when_asked(study_with_clips: StudyFolder) -> None:
+    study = study_with_clips
+    study.change("params.yaml", steps=["000001", "000003"])
+    study.change("params/tiny.yaml", train__steps=3, train__sample_size=20_000, model__dilations=[1, 2, 4, 8] * 4)
+    study.change("params/tiny.yaml", model__residual_channels=64, model__dilation_channels=64, model__skip_channels=384)
+    process = study.start("src.train")
+    wait_for_step(study, 1)
+    step_s = journal.read(book(study)).steps[1].seconds
+    assert step_s is not None
+    asked = time.monotonic()
+    kill(process.pid, signum=signal.SIGTERM)
+    while children(process.pid):
+        time.sleep(0.01)
+    took_s = time.monotonic() - asked
+    printed, _ = process.communicate(timeout=100)
+    assert process.returncode == 143, printed
+    assert "Stopped after step 1, which is saved" in printed
+    assert took_s < max(1.0, 0.8 * step_s)  # without it, the second step would have to end first

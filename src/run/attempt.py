@@ -94,7 +94,7 @@ def train(
                     stop = workers.agree(asked[0] if asked else 0)
                     if keeper is not None:
                         book.append("step", step=step, loss=loss, seconds=round(seconds, 6), time_ms=tracking.now_ms())
-                        _compare_with_replay(book, recorded, step, loss, exact=workers.size == 1)
+                        _compare_with_replay(book, recorded, step, loss, workers.size)
                         if validation is not None and step % settings.validate_every == 0:
                             bits = validation.bits_per_sample(model, stop=lambda: bool(asked))
                             if bits is not None:
@@ -204,19 +204,25 @@ def _about(
         "device": "cpu",
         "threads": settings.threads,
         "processes": workers.size,
+        "hosts": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
+        "launcher": provenance.launcher(),
         "fingerprint": fingerprint,
         **known,
     }
 
 
-def _compare_with_replay(book: Journal, recorded: journal.View, step: int, loss: float, *, exact: bool) -> None:
-    """A step done again after an interruption must give the same loss; say so if it does not."""
+def _compare_with_replay(book: Journal, recorded: journal.View, step: int, loss: float, processes: int) -> None:
+    """A step done again after an interruption must give the same loss; say so and record it if it does not.
+
+    To the bit, unless another number of processes shared the batch: then sums are added in another order.
+    """
     before = recorded.steps.get(step)
     if before is None or before.loss == loss:
         return
+    exact = recorded.attempts[before.attempt].details.get("processes", processes) == processes
     if exact or not math.isclose(before.loss, loss, rel_tol=1e-4):
         console.warn(f"step {step} gave loss {loss!r} now and {before.loss!r} before the interruption")
-    book.append("mismatch", step=step, loss=loss, before=before.loss, time_ms=tracking.now_ms())
+        book.append("mismatch", step=step, loss=loss, before=before.loss, time_ms=tracking.now_ms())
 
 
 def _optimizer(settings: TrainParams) -> optimizers.Optimizer:

@@ -22,6 +22,8 @@ class Summary:
     """Started by a supervisor (True) or by a person (False)."""
     moved: bool
     """On another machine than the attempt before."""
+    processes: int
+    """Training processes that shared the batch."""
     start_step: int
     """Step of the checkpoint it went on from; 0: from the beginning."""
     first_step: int | None
@@ -79,6 +81,7 @@ def summaries(view: View) -> dict[int, Summary]:
             ended_ms=ended_ms,
             automatic=attempt.automatic,
             moved=bool(attempt.details.get("moved")),
+            processes=int(attempt.details.get("processes", 1)),
             start_step=attempt.start_step,
             first_step=first,
             last_step=last,
@@ -115,7 +118,9 @@ def tell(view: View) -> str:
     ]
     for summary in found:
         began = datetime.fromtimestamp(summary.began_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        by = ("the supervisor" if summary.automatic else "a person") + (", on another machine" if summary.moved else "")
+        by = "the supervisor" if summary.automatic else "a person"
+        by += ", on another machine" if summary.moved else ""
+        by += f", {summary.processes} processes" if summary.processes > 1 else ""
         start = f"step {summary.start_step:,}" if summary.start_step else "the beginning"
         steps = "none" if summary.first_step is None else f"{summary.first_step:,} to {summary.last_step:,}"
         lost = (

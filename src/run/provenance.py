@@ -54,6 +54,11 @@ def identity() -> dict[str, str]:
     return known
 
 
+def launcher() -> str:
+    """Digits for the process that started this one: a supervisor's or a torchrun's attempts have the same."""
+    return _digits(f"{identity()} {os.getppid()}")
+
+
 def _line(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()

@@ -126,7 +126,7 @@ class _Watch:
         # A process group of its own: Ctrl-C reaches this process alone, which passes it on once.
         self._child = subprocess.Popen(command, pass_fds=[lock], process_group=0)
         if self.asked is not None:  # while it was being started
-            self._child.send_signal(self.asked)
+            self._child.send_signal(signal.SIGTERM)
         code = self._child.wait()
         self._child = None
         return code
@@ -140,10 +140,10 @@ class _Watch:
             time.sleep(min(left, 0.1))
 
     def ask(self, signum: int, _frame: FrameType | None) -> None:
-        """Pass a signal on to the child; it decides what a second one means."""
+        """Pass it on to the child, which decides what a second one means; SIGTERM: a young one ends quietly."""
         self.asked = signum
         if self._child is not None:
-            self._child.send_signal(signum)
+            self._child.send_signal(signal.SIGTERM)
 
 
 @contextmanager

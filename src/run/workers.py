@@ -5,10 +5,14 @@ step is the same for any number of processes; only the order in which gradients 
 """
 
 import os
+import secrets
 import signal
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -20,17 +24,31 @@ SILENCE_S = 300
 """A process that hears nothing from the others for this long gives up, and torchrun starts all again."""
 
 
+class LostProcessError(RuntimeError):
+    """This process can do nothing without the one that is gone; torchrun starts them all again."""
+
+
 @dataclass(frozen=True)
 class Workers:
     """This process among those that train one run."""
 
     rank: int
     size: int
+    leader: int = 0
+    """Rank of the process that keeps the journal, the checkpoints and the talking."""
 
     @property
     def leads(self) -> bool:
-        """Whether this process keeps the journal, the checkpoints and the talking."""
-        return self.rank == 0
+        """Whether that is this process."""
+        return self.rank == self.leader
+
+    def led_by_the_furthest(self, last_step: int) -> "Workers":
+        """The same processes, led by the one whose disk knows most of the run; the first of several.
+
+        last_step: of the journal on this process's disk. Ranks say nothing of it: they change as machines come and go.
+        """
+        furthest = self.agree(last_step * self.size + self.size - 1 - self.rank)
+        return replace(self, leader=self.size - 1 - furthest % self.size)
 
     def rows(self, batch_size: int) -> range:
         """Rows of the batch that this process computes. Raises `Problem` if they cannot be shared evenly."""
@@ -47,7 +65,8 @@ class Workers:
         if self.size == 1:
             return
         flat = torch.cat([tensor.reshape(-1).float() for tensor in tensors])
-        dist.all_reduce(flat)
+        with self._all_present():
+            dist.all_reduce(flat)
         flat /= self.size
         start = 0
         for tensor in tensors:
@@ -59,7 +78,8 @@ class Workers:
         if self.size == 1:
             return value
         shared = torch.tensor(value)
-        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+        with self._all_present():
+            dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return int(shared)
 
     def agree_on(self, fingerprint: str) -> None:
@@ -78,14 +98,24 @@ class Workers:
     def follow_leader(self, tensors: Iterable[torch.Tensor]) -> None:
         """Take over the leader's values: only the leader's disk has to hold the checkpoint."""
         if self.size > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor, 0)
+            with self._all_present():
+                for tensor in tensors:
+                    dist.broadcast(tensor, self.leader)
 
     def part(self) -> None:
         """Leave the group in good order, when all are done."""
         if self.size > 1:
-            dist.barrier()
+            with self._all_present():
+                dist.barrier()
             dist.destroy_process_group()
+
+    @contextmanager
+    def _all_present(self) -> Iterator[None]:
+        """Say that a process is missing where gloo speaks of sockets and addresses."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise LostProcessError(f"another of the {self.size} processes is gone, or silent") from error
 
 
 def join() -> Workers:
@@ -96,10 +126,40 @@ def join() -> Workers:
         signal.signal(number, signal.SIG_DFL)
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     timeout = timedelta(seconds=SILENCE_S)
-    # torchrun may keep its store over a restart, with the addresses of processes that are gone: two that believe them
-    # wait for each other for ever. So each restart has keys of its own.
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    agent = dist.TCPStore(address, port, size, is_master=False, timeout=timeout)  # type: ignore[attr-defined]
-    store = distributed_c10d.PrefixStore(f"restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", agent)
+    # With TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun leaves the store to the first process.
+    serves = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    agent: Any = dist.TCPStore(  # type: ignore[attr-defined]
+        address, port, size, is_master=serves, timeout=timeout, wait_for_workers=False
+    )
+    store = distributed_c10d.PrefixStore(f"meeting-{_meeting(agent, rank, size)}", agent)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)
     return Workers(rank, size)
+
+
+def _meeting(store: Any, rank: int, size: int) -> int:
+    """A number that these processes share and no earlier ones did.
+
+    torchrun keeps its store over restarts and over changes of the machines taking part, with the addresses of
+    processes that are gone: those who believe them wait for each other for ever. So the first process takes a new
+    number and gives it to each of the others, who knock with a word of their own that no earlier process knows.
+    """
+    if rank == 0:
+        number = int(store.add("meetings", 1))
+        absent = set(range(1, size))
+        until = time.monotonic() + SILENCE_S
+        while absent:
+            for other in sorted(absent):
+                if store.check([f"knock-{other}"]):
+                    store.set(f"answer-{store.get(f'knock-{other}').decode()}", str(number))
+                if store.check([f"here-{number}-{other}"]):
+                    absent.discard(other)
+            if time.monotonic() > until:
+                raise RuntimeError(f"{len(absent)} of {size} processes did not come")
+            time.sleep(0.05)
+        return number
+    word = secrets.token_hex(8)
+    store.set(f"knock-{rank}", word)
+    number = int(store.get(f"answer-{word}"))  # waits
+    store.set(f"here-{number}-{rank}", "")
+    return number

@@ -22,7 +22,7 @@ import typer
 from rich.table import Table
 
 from src.run import console
-from tests.chaos import circumstances, damage, disks, kills, outages
+from tests.chaos import circumstances, damage, disks, kills, machines, outages
 from tests.chaos.harness import SCALES, Chaos, Outcome
 
 Fault = Callable[[Chaos], Outcome]
@@ -47,6 +47,7 @@ def faults(count: int) -> dict[str, Fault]:
         "clock": circumstances.clock_and_name,
         "moved": circumstances.other_machine,
         "hopeless": circumstances.hopeless,
+        "machines": machines.lost_and_found,
     }
 
 

@@ -189,3 +189,20 @@ def test_a_captured_step_computes_the_same_on_a_gpu() -> None:
     for _ in range(3):
         loss, gradients = captured.loss_and_gradients(dict(there.named_parameters()), codes, genre)
         _assert_close((loss.cpu(), {name: value.cpu() for name, value in gradients.items()}), expected, 1e-4)
+
+
+def test_a_step_that_is_abandoned_changes_nothing() -> None:
+    model = random_network(1)
+    codes, genre = _batch(model, 2, 40, 1)
+    optimizer = optimizers.Adam()
+    parameters = dict(model.named_parameters())
+    state = optimizer.start(parameters)
+    step = TrainingStep(model, optimizer, state, threads=2)
+    step(codes, genre, 1e-2)
+    weights = {name: tensor.detach().clone() for name, tensor in parameters.items()}
+    moments = {name: tensor.clone() for name, tensor in state.items()}
+    step.abandon()
+    with pytest.raises(pieces.AbandonedError):
+        step(codes, genre, 1e-2)
+    assert all(torch.equal(parameters[name], weights[name]) for name in weights)
+    assert all(torch.equal(state[name], moments[name]) for name in moments)
