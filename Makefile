@@ -1,6 +1,7 @@
 # make repro   set everything up and run the whole study (demo scale; on your music with MUSIC_LIBRARY=/path)
 # make test    set everything up and pass the tests
-# make chaos   break a training in every way we know and see it survive (KILLS=100 for the long form)
+# make chaos   break a training in every way we know and see it survive
+#              (KILLS=100 SCALE=demo ONLY=kills, KILLS=1000 SCALE=long ONLY=kills, THOROUGH=1: long forms)
 # make ui      open the MLflow pages of all runs
 
 SHELL := /bin/bash
@@ -12,7 +13,7 @@ export DVC_NO_ANALYTICS := true
 .PHONY: repro test check chaos ui lock clean help
 
 help:
-	@grep '^# make' Makefile | sed 's/^# //'
+	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
 
 # The environment: pinned in requirements.lock. Made anew when the lock changes.
 .venv/made: requirements.lock
@@ -31,8 +32,9 @@ test: .venv/made
 	$(BIN)/python -m pytest
 
 KILLS ?= 10
+SCALE ?= tiny
 chaos: .venv/made
-	$(BIN)/python -m tests.chaos --kills $(KILLS)
+	$(BIN)/python -m tests.chaos --kills $(KILLS) --scale $(SCALE) $(addprefix --only ,$(ONLY)) $(if $(THOROUGH),--thorough)
 
 check: .venv/made
 	$(BIN)/ruff check .

@@ -183,7 +183,8 @@ def connect(run: Run) -> Shipper:
     """Open MLflow for this run. Raises `TrackingError`."""
     store = tracking.Store()
     close_other_runs(store, run)
-    run_id = tracking.study_run(store, run.fingerprint, run.params)
+    began_ms = min((attempt.time_ms for attempt in journal.read(run.journal).attempts.values()), default=None)
+    run_id = tracking.study_run(store, run.fingerprint, run.params, began_ms)
     counts = {f"{split}_{genre}": 0 for split in ("train", "validation") for genre in run.params.genres}
     for clip in run.clips.clips:
         counts[f"{clip.split}_{clip.genre}"] += 1

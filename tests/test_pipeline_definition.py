@@ -13,7 +13,9 @@ STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text
 # How a stage talks, restarts and is recorded does not change what it puts out.
 WITHOUT_INFLUENCE = {
     "src/errors.py",
+    "src/run/background.py",
     "src/run/console.py",
+    "src/run/endings.py",
     "src/run/tracking.py",
     "src/run/shipping.py",
     "src/run/supervisor.py",

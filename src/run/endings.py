@@ -62,7 +62,7 @@ def unseen(attempt: journal.Attempt) -> Ending:
         return Ending("moved", "another machine went on; how it ended there is not known")
     if there.get("boot") and there["boot"] != here["boot"]:
         return Ending("machine stopped", "the machine was started anew since")
-    return Ending("killed", "together with its supervisor")
+    return Ending("killed", "with its supervisor")
 
 
 def close(path: Path, number: int, ending: Ending, time_ms: int | None = None) -> None:

@@ -151,10 +151,11 @@ class Shipper:
         run = self.runs[told.attempt]
         name = f"attempt {told.attempt:03d}"
         if not told.cause:
-            self.store.tag(run, {"mlflow.runName": f"{name}: from step {told.start_step:,}"})
+            self.store.tag(run, {"mlflow.runName": f"{name} from step {told.start_step:,}: running"})
             return
-        name = f"{name}: {told.ended}" + (f" at step {told.last_step:,}" if told.last_step is not None else "")
-        self.store.tag(run, {"mlflow.runName": name[:250], "cause": told.cause, "detail": told.detail})
+        # MLflow's pages show about forty characters of a name.
+        name += f" to step {told.last_step:,}" if told.last_step is not None else " without a step"
+        self.store.tag(run, {"mlflow.runName": f"{name}: {told.cause}", "cause": told.cause, "detail": told.detail})
         figures = {
             "first_step": told.first_step,
             "last_step": told.last_step,

@@ -6,7 +6,7 @@ what MLflow holds with a training that nothing disturbed.
     make chaos                                  (10 kills and a sample of every fault)
     make chaos KILLS=100 SCALE=demo ONLY=kills  (100 kills over one run of the demo's size)
     make chaos KILLS=1000 SCALE=long ONLY=kills
-    make chaos THOROUGH=--thorough              (every variant of every fault)
+    make chaos THOROUGH=1                       (every variant of every fault)
 """
 
 import json

@@ -184,7 +184,7 @@ def test_restarts_are_marks_on_the_run_and_nested_runs_with_figures(store: Store
     ]  # step 30 ended at 10.030, 31 began at 30.021
     found = store._client.search_runs([store._experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
     told = {run.data.tags["attempt"]: run for run in found}
-    assert told["2"].info.run_name == "attempt 002: killed at step 25"
+    assert told["2"].info.run_name == "attempt 002 to step 25: killed"
     assert told["3"].data.metrics["new_steps"] == 20
     assert told["3"].data.metrics["replayed_steps"] == 10
     tags = store._client.get_run(run_id).data.tags
