@@ -51,14 +51,22 @@ def main(
 ) -> None:
     """Show every run in work/train/, the one that was last active first."""
     while True:
-        found = [read(folder) for folder in sorted(layout.TRAINING.glob("*")) if (folder / journal.NAME).is_file()]
-        if not found:
+        found, problems = [], []
+        for folder in sorted(layout.TRAINING.glob("*")):
+            try:
+                found += [read(folder)] if (folder / journal.NAME).is_file() else []
+            except Problem as damaged:
+                problems.append(damaged)
+        if not found and not problems:
             raise Problem(
                 f"No training has begun here: {layout.TRAINING}/ holds no run. Start one with: python -m src.train"
             )
         if watch:
             console.out.clear()
-        console.show(table(sorted(found, key=lambda status: status.idle_s)))
+        if found:
+            console.show(table(sorted(found, key=lambda status: status.idle_s)))
+        for problem in problems:
+            console.warn(str(problem))
         if not watch:
             return
         time.sleep(2)
@@ -83,8 +91,8 @@ def read(folder: Path) -> Status:
         checkpoint_step=kept[-1] if kept else None,
         unshipped_steps=max(0, last_step - shipping.shipped_step(folder)),
         idle_s=max(0.0, time.time() - max(view.last_times.values(), default=0) / 1000),
-        validation=view.validations[-1]["bits_per_sample"] if view.validations else {},
-        validation_step=view.validations[-1]["step"] if view.validations else None,
+        validation=view.validations[max(view.validations)] if view.validations else {},
+        validation_step=max(view.validations, default=None),
     )
 
 
@@ -116,7 +124,7 @@ def _state(status: Status) -> str:
     if status.alive:
         return f"running; last sign of life {ago} ago"
     ended = status.attempts[-1].ended if status.attempts and status.attempts[-1].cause else "killed with its supervisor"
-    advice = "" if ended == "finished" else "; python -m src.train goes on"
+    advice = "" if ended == "finished" else "; the same command goes on"
     return f"{ended}, {ago} ago{advice}"
 
 

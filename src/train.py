@@ -33,7 +33,7 @@ from src.run import (
     shipping,
     tracking,
 )
-from src.run.background import BackgroundShipping
+from src.run.background import FINAL_SHIP_S, HASTY_SHIP_S, BackgroundShipping
 from src.run.config import Params, step_name
 from src.run.endings import GIVE_UP
 from src.run.shipping import Shipper
@@ -67,10 +67,15 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the compared checkpoints and the last one are there, and whole."""
-        return all(
-            checkpoint.damage(self.checkpoints / step_name(step), self.fingerprint) is None
-            for step in self.params.kept_steps
+        """Whether the last attempt ended well and left the compared checkpoints and the last one, whole."""
+        attempts = journal.read(self.journal).attempts
+        return (
+            bool(attempts)
+            and attempts[max(attempts)].cause == "finished"
+            and all(
+                checkpoint.damage(self.checkpoints / step_name(step), self.fingerprint) is None
+                for step in self.params.kept_steps
+            )
         )
 
 
@@ -91,11 +96,12 @@ def main(
         train_under_torchrun(run)
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:
+        prepare(run)
         if run.finished:
             console.say(f"Run {run.fingerprint} has all its {run.params.profile.train.steps:,} steps already.")
             ship_the_rest(run)
         else:
-            prepare(run)
+            console.outlive_the_terminal()
             child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
             child += ["--child-of", str(os.getpid()), "--fingerprint", run.fingerprint]
             with shipping_beside(run):
@@ -110,6 +116,7 @@ def main(
 def train_as_child(profile: str | None, parent: int, fingerprint: str, attempt: int, automatic: bool) -> None:
     """One attempt, in the process that the supervisor started. Ends with `GIVE_UP` where another would end the same."""
     end_with(parent)
+    console.outlive_the_terminal()
     from src.run.attempt import train
     from src.run.workers import Workers
 
@@ -134,6 +141,9 @@ def train_under_torchrun(run: Run) -> None:
     group = workers.join()
     group.rows(run.params.profile.train.batch_size)  # before anything is started: can it be shared at all?
     group.agree_on(run.fingerprint)
+    if os.environ.get("LOCAL_RANK") == "0" and not files.is_locked(run.folder / "lock"):
+        journal.repair(run.journal)
+    group.agree(0)  # nobody reads a journal that is being repaired
     group = group.led_by_the_furthest(journal.read(run.journal).last_step)
     if not group.leads:
         train(run.params, run.clips, run.fingerprint, run.folder, 1, False, group)
@@ -166,10 +176,14 @@ def shipping_beside(run: Run) -> Iterator[None]:
     """Send the journal to MLflow while the block runs, and the rest of it afterwards."""
     sender = BackgroundShipping(lambda: connect(run))
     sender.start()
+    patience_s = FINAL_SHIP_S
     try:
         yield
+    except SystemExit:
+        patience_s = HASTY_SHIP_S
+        raise
     finally:
-        sender.finish()
+        sender.finish(patience_s)
 
 
 def open_run(params: Params) -> Run:
@@ -183,8 +197,9 @@ def connect(run: Run) -> Shipper:
     """Open MLflow for this run. Raises `TrackingError`."""
     store = tracking.Store()
     close_other_runs(store, run)
-    began_ms = min((attempt.time_ms for attempt in journal.read(run.journal).attempts.values()), default=None)
-    run_id = tracking.study_run(store, run.fingerprint, run.params, began_ms)
+    first = next((record for _, record in journal.records(run.journal)), None)
+    began_ms = int(first["time_ms"]) if first else None
+    run_id = tracking.study_run(store, run.fingerprint, run.params, began_ms, journal.identity(run.journal))
     counts = {f"{split}_{genre}": 0 for split in ("train", "validation") for genre in run.params.genres}
     for clip in run.clips.clips:
         counts[f"{clip.split}_{clip.genre}"] += 1
@@ -200,17 +215,15 @@ def ship_the_rest(run: Run) -> None:
 
 
 def close_other_runs(store: tracking.Store, run: Run) -> None:
-    """Send the ends of this machine's other runs that died and were not taken up: MLflow would call them running.
-
-    Raises `TrackingError`.
-    """
+    """Send the ends of this machine's other runs that died and were not taken up: MLflow would call them running."""
     for folder in sorted(layout.TRAINING.iterdir()):
         run_id = shipping.run_id_of(folder, store.uri)
         if folder == run.folder or run_id is None or shipping.is_complete(folder, store.uri):
             continue
-        with suppress(Problem), files.exclusive(folder / "lock", what="A training"):  # one that lives sends its own
-            endings.close_unseen(folder / journal.NAME)
-        if not files.is_locked(folder / "lock"):
+        # One that lives sends its own; one that is damaged or was deleted in MLflow must not be in this run's way.
+        with suppress(Problem):
+            with files.exclusive(folder / "lock", what="A training"):
+                endings.close_unseen(folder / journal.NAME)
             Shipper(store, run_id, folder).ship()
 
 

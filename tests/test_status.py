@@ -21,6 +21,7 @@ def test_it_tells_a_dead_run_from_a_living_one(study: StudyFolder) -> None:
         "offset": 9,
         "border": "",
         "last_step": 4,
+        "last_validation": -1,
         "runs": {},
         "touched": [],
         "ended": 0,

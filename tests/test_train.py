@@ -259,3 +259,45 @@ def test_a_long_step_is_given_up_when_asked(study_with_clips: StudyFolder) -> No
     assert process.returncode == 143, printed
     assert "Stopped after step 1, which is saved" in printed
     assert took_s < max(1.0, 0.8 * step_s)  # without it, the second step would have to end first
+
+
+def test_one_request_that_reaches_both_processes_is_one_request(study_with_clips: StudyFolder) -> None:
+    process = study_with_clips.start("src.train", **sabotaged(slow_s=0.05))
+    wait_for_step(study_with_clips, 6)
+    kill(process.pid, *children(process.pid), signum=signal.SIGTERM)  # as a service manager does
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, printed
+    assert re.search(r"Stopped after step \d+, which is saved", printed), printed
+
+
+def test_a_lost_terminal_saves_and_leaves(study_with_clips: StudyFolder, undisturbed: StudyFolder) -> None:
+    study = study_with_clips
+    process = study.start("src.train", **sabotaged(slow_s=0.05))
+    wait_for_step(study, 6)
+    assert process.stdout is not None
+    process.stdout.close()  # nobody reads what it prints any more
+    kill(process.pid, signum=signal.SIGHUP)
+    assert process.wait(timeout=60) == 129
+    view = journal.read(book(study))
+    assert view.attempts[1].cause == "interrupted"
+    assert study.run("src.train").returncode == 0
+    assert journal.read(book(study)).replayed == 0
+    assert hashes(study.root / "checkpoints") == hashes(undisturbed.root / "checkpoints")
+
+
+def test_a_run_that_died_just_before_its_end_is_ended(undisturbed: StudyFolder, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(undisturbed.root, root)
+    study = StudyFolder(root)
+    lines = book(study).read_bytes().splitlines(keepends=True)
+    book(study).write_bytes(b"".join(lines[:-1]))
+    done = study.run("src.train")
+    assert done.returncode == 0, done.stdout
+    assert [attempt.cause for attempt in journal.read(book(study)).attempts.values()] == ["killed", "finished"]
+    assert hashes(root / "checkpoints") == hashes(undisturbed.root / "checkpoints")
+    book(study).write_bytes(b"".join(lines[:9]) + b"\x00\n" + b"".join(lines[9:]))
+    done = study.run("src.train")
+    assert done.returncode == 0, done.stdout
+    assert "was set aside as journal.jsonl.damaged-1" in done.stdout
+    assert len(losses(study)) == 30
+    assert hashes(root / "checkpoints") == hashes(undisturbed.root / "checkpoints")

@@ -7,12 +7,10 @@ the step before it, the seed and the step's number alone, so an attempt continue
 import math
 import os
 import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -33,6 +31,9 @@ from src.wavenet.training import NotFiniteError, TrainingStep
 
 SYNC_EVERY_S = 1.0
 """The journal is forced to the disk this often: what a power failure can cost."""
+
+SAME_REQUEST_S = 1.0
+"""Signals closer together than this are one request."""
 
 LOOK_EVERY_S = 2.0
 """The line of the progress bar looks this often at what was shipped."""
@@ -64,78 +65,79 @@ def train(
     book = Journal(path if workers.leads else None, attempt)
     about = _about(recorded, start, automatic, fingerprint, settings, workers)
     book.append("attempt", time_ms=tracking.now_ms(), **about)
-    keeper = Keeper(folder / "checkpoints", fingerprint, params, book) if workers.leads else None
     done = start
-    try:
-        with _memory_may_run_out():
-            update = TrainingStep(
-                model,
-                _optimizer(settings),
-                state,
-                precision=settings.precision,
-                recompute_activations=settings.recompute_activations,
-                l2_regularization=settings.l2_regularization,
-                threads=settings.threads,
-                reduce=workers.average if workers.size > 1 else None,
-            )
-            feed = Feed(params, clips, workers.rows(settings.batch_size))
-            validation = Validation(params, clips) if workers.leads and settings.validate_every else None
-            line = _Line(folder, attempt, keeper)
-            with (
-                _asked_to_stop(update, alone=workers.size == 1) as asked,
-                console.progress("training", settings.steps if workers.leads else 0, "steps", start=start) as meter,
-            ):
-                synced = time.monotonic()
-                for step in range(start + 1, settings.steps + 1):
-                    began = time.perf_counter()
-                    loss = update(*feed.batch(step), learning_rate(settings, step))
-                    seconds = time.perf_counter() - began
-                    done = step
-                    stop = workers.agree(asked[0] if asked else 0)
-                    if keeper is not None:
-                        book.append("step", step=step, loss=loss, seconds=round(seconds, 6), time_ms=tracking.now_ms())
-                        _compare_with_replay(book, recorded, step, loss, workers.size)
-                        if validation is not None and step % settings.validate_every == 0:
-                            bits = validation.bits_per_sample(model, stop=lambda: bool(asked))
-                            if bits is not None:
-                                book.append("validation", step=step, bits_per_sample=bits, time_ms=tracking.now_ms())
-                        if keeper.wants(step):
-                            keeper.save(step, model.state_dict(), state)
-                        elif time.monotonic() - synced > SYNC_EVERY_S:
-                            synced = time.monotonic()
-                            book.sync()
-                        meter.advance(1, line.text(step, loss))
-                    if stop:
-                        raise StopAskedError
-        if keeper is not None:
-            keeper.finish()
-        book.append("end", time_ms=tracking.now_ms(), cause="finished", step=done)
-    except (StopAskedError, AbandonedError):
-        if keeper is not None and done > start:
-            keeper.save(done, model.state_dict(), state)
-            keeper.finish()
-        if keeper is not None:
-            where = f"after step {done}, which is saved" if done else "before the first step was done"
-            console.say(f"Stopped {where}. The same command goes on from there.")
-        _end(book, "interrupted", signal.Signals(asked[0]).name, done)
-        raise SystemExit(128 + asked[0]) from None
-    except SystemExit:
-        _end(book, "interrupted", "asked twice, so it left at once", done)
-        raise
-    except Problem as problem:
-        sentence = str(problem)
-        if isinstance(problem, NotFiniteError):
-            sentence = f"Step {done + 1}: {problem} Its batch is draw(seed={params.study.seed}, step={done + 1})."
-        _end(book, "gave up", sentence, done)
-        raise Problem(sentence) from problem
-    except OutOfMemoryError as error:
-        _end(book, "out of memory", str(error), done)
-        raise
-    except Exception as error:
-        _end(book, "crashed", f"{type(error).__name__}: {error}", done)
-        raise
-    finally:
-        book.close()
+    with _Stop() as stop:
+        try:
+            keeper = Keeper(folder / "checkpoints", fingerprint, params, book, start) if workers.leads else None
+            with _memory_may_run_out():
+                update = TrainingStep(
+                    model,
+                    _optimizer(settings),
+                    state,
+                    precision=settings.precision,
+                    recompute_activations=settings.recompute_activations,
+                    l2_regularization=settings.l2_regularization,
+                    threads=settings.threads,
+                    reduce=workers.average if workers.size > 1 else None,
+                )
+                feed = Feed(params, clips, workers.rows(settings.batch_size))
+                score = _Score(params, clips, model, book, recorded, stop) if workers.leads else None
+                line = _Line(folder, attempt, keeper)
+                if workers.size == 1:
+                    stop.abandon = update.abandon
+                if score is not None:
+                    score.at(start)  # what an end between a step and its validation left out
+                total = settings.steps if workers.leads else 0
+                with console.progress("training", total, "steps", start=start) as meter:
+                    synced = time.monotonic()
+                    for step in range(start + 1, settings.steps + 1):
+                        began = time.perf_counter()
+                        loss = update(*feed.batch(step), learning_rate(settings, step))
+                        seconds = round(time.perf_counter() - began, 6)
+                        done = step
+                        stop.agreed = workers.agree(stop.asked)
+                        if keeper is not None and score is not None:
+                            book.append("step", step=step, loss=loss, seconds=seconds, time_ms=tracking.now_ms())
+                            _compare_with_replay(book, recorded, step, loss, workers.size)
+                            score.at(step)
+                            if keeper.wants(step):
+                                keeper.save(step, model.state_dict(), state)
+                            elif time.monotonic() - synced > SYNC_EVERY_S:
+                                synced = time.monotonic()
+                                book.sync()
+                            meter.advance(1, line.text(step, loss))
+                        if stop.agreed and step < settings.steps:
+                            raise StopAskedError
+            if keeper is not None:
+                keeper.finish()
+            book.append("end", time_ms=tracking.now_ms(), cause="finished", step=done)
+        except (StopAskedError, AbandonedError):
+            signum = stop.agreed or stop.asked
+            if keeper is not None:
+                if done > start:
+                    keeper.save(done, model.state_dict(), state)
+                    keeper.finish()
+                where = f"after step {done}, which is saved" if done else "before the first step was done"
+                console.say(f"Stopped {where}. The same command goes on from there.")
+            _end(book, "interrupted", signal.Signals(signum).name, done)
+            raise SystemExit(128 + signum) from None
+        except SystemExit:
+            _end(book, "interrupted", "asked twice, so it left at once", done)
+            raise
+        except Problem as problem:
+            sentence = str(problem)
+            if isinstance(problem, NotFiniteError):
+                sentence = f"Step {done + 1}: {problem} Its batch is draw(seed={params.study.seed}, step={done + 1})."
+            _end(book, "gave up", sentence, done)
+            raise Problem(sentence) from problem
+        except OutOfMemoryError as error:
+            _end(book, "out of memory", str(error), done)
+            raise
+        except Exception as error:
+            _end(book, "crashed", f"{type(error).__name__}: {error}", done)
+            raise
+        finally:
+            book.close()
 
 
 def learning_rate(settings: TrainParams, step: int) -> float:
@@ -157,7 +159,8 @@ def _resume(
     state: optimizers.State = _optimizer(settings).start(dict(model.named_parameters()))
     step = 0
     if workers.leads:
-        # A kept checkpoint that is missing or damaged is made again, by going back before it.
+        # A kept checkpoint that is missing or damaged is made again, by going back before it. It is not deleted before
+        # its new bytes are there: it may only be out of reach for a moment.
         at_most = last_recorded
         for kept in sorted(params.kept_steps):
             place = folder / "checkpoints" / step_name(kept)
@@ -166,7 +169,6 @@ def _resume(
                 at_most = min(at_most, kept - 1)
             if isinstance(damage, checkpoint.DamagedCheckpointError):
                 console.warn(f"{damage} It is made again.")
-                files.retire(place)
         found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most, fingerprint=fingerprint)
         for sentence in passed:
             console.warn(f"{sentence} Going back to the one before it.")
@@ -269,24 +271,50 @@ def _memory_may_run_out() -> Iterator[None]:
         raise OutOfMemoryError(str(error) or "no memory") from error
 
 
-@contextmanager
-def _asked_to_stop(update: TrainingStep, *, alone: bool) -> Iterator[list[int]]:
-    """Collects SIGTERM and SIGINT; a second one ends at once.
+class _Stop:
+    """Whether a signal asked for the end. Use it in a `with` block: its handlers are there for the block's length."""
 
-    The step under way is given up if no other process has a part in it: a large network's step takes long.
-    """
-    asked: list[int] = []
+    def __init__(self) -> None:
+        self.asked = 0
+        """The signal; 0 for none."""
+        self.agreed = 0
+        """The signal that all processes stop for, whichever of them got it."""
+        self.abandon: Callable[[], None] | None = None
+        """Gives the step under way up: a large network's takes long. None while other processes have a part in it."""
+        self._asked_at = 0.0
+        self._handlers = ExitStack()
 
-    def ask(signum: int, _frame: FrameType | None) -> None:
-        if asked:
-            sys.exit(128 + signum)
-        asked.append(signum)
-        if alone:
-            update.abandon()
+    def __enter__(self) -> "_Stop":
+        self._handlers.enter_context(console.signals_handled(self._ask))
+        return self
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    def __exit__(self, *_error: object) -> None:
+        self._handlers.close()
+
+    def _ask(self, signum: int, _frame: object) -> None:
+        # One request may come twice: from the system, to all processes of a service, and passed on by the supervisor.
+        if self.asked and time.monotonic() - self._asked_at > SAME_REQUEST_S:
+            raise SystemExit(128 + signum)
+        if not self.asked:
+            self.asked, self._asked_at = signum, time.monotonic()
+        if self.abandon is not None:
+            self.abandon()
+
+
+class _Score:
+    """Validation while training goes on: every so many steps, each step once."""
+
+    def __init__(
+        self, params: Params, clips: ClipSet, model: WaveNet, book: Journal, recorded: journal.View, stop: _Stop
+    ) -> None:
+        self._every = params.profile.train.validate_every
+        self._validation = Validation(params, clips) if self._every else None
+        self._model, self._book, self._recorded, self._stop = model, book, recorded, stop
+
+    def at(self, step: int) -> None:
+        """Score the network after a step, if it is time and the journal does not have it yet."""
+        if self._validation is None or step == 0 or step % self._every or step in self._recorded.validations:
+            return
+        bits = self._validation.bits_per_sample(self._model, stop=lambda: bool(self._stop.asked))
+        if bits is not None:
+            self._book.append("validation", step=step, bits_per_sample=bits, time_ms=tracking.now_ms())

@@ -14,6 +14,9 @@ from src.run.shipping import Shipper
 SHIP_EVERY_S = 10.0
 LONGEST_PAUSE_S = 30.0
 FINAL_SHIP_S = 60.0
+"""How long a finished training waits for MLflow to take the rest."""
+HASTY_SHIP_S = 4.0
+"""How long one waits that was asked to stop: who asked soon sends SIGKILL."""
 
 Connect = Callable[[], Shipper]
 
@@ -47,12 +50,12 @@ class BackgroundShipping(threading.Thread):
             if last:
                 return
 
-    def finish(self) -> None:
-        """Send the rest, within bounds."""
+    def finish(self, patience_s: float) -> None:
+        """Send the rest, within so many seconds."""
         self._over.set()
-        self.join(FINAL_SHIP_S)
+        self.join(patience_s)
         if self.is_alive():
-            self._failure = f"it has not answered for {FINAL_SHIP_S:.0f} s."
+            self._failure = f"it has not answered for {patience_s:.0f} s."
         if self._failure:
             console.warn(
                 f"not every step is in MLflow yet: {self._failure} "

@@ -7,6 +7,7 @@ damaged all the same says so and falls back. Nothing here is unpickled.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -102,7 +103,7 @@ def about(folder: Path) -> About:
     path = folder / ABOUT
     if not folder.exists():
         raise _missing(folder)
-    content = _content(path, at_most=MOST_ABOUT_BYTES)
+    content = _content(path, MOST_ABOUT_BYTES)
     try:
         found = About.model_validate_json(content)
     except ValidationError as error:
@@ -172,10 +173,9 @@ def _plain(tensors: dict[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
 def _verified(folder: Path, info: About) -> tuple[bytes, bytes]:
     """Content of the weights and of the optimizer's file, if they are what the description and its network say."""
     shapes = parameter_shapes(info.model)
-    weights, optimizer = (
-        _hashed(folder / WEIGHTS, info.weights_sha256),
-        _hashed(folder / OPTIMIZER, info.optimizer_sha256),
-    )
+    size = MOST_ABOUT_BYTES + 4 * sum(math.prod(shape) for shape in shapes.values())
+    weights = _hashed(folder / WEIGHTS, info.weights_sha256, size)
+    optimizer = _hashed(folder / OPTIMIZER, info.optimizer_sha256, 2 * size)  # no optimizer has more than two slots
     found = _header(folder / WEIGHTS, weights)
     if found != {name: ("F32", shape) for name, shape in shapes.items()}:
         odd = sorted(found.keys() ^ shapes.keys()) or sorted(
@@ -194,24 +194,26 @@ def _verified(folder: Path, info: About) -> tuple[bytes, bytes]:
     return weights, optimizer
 
 
-def _hashed(path: Path, sha256: str) -> bytes:
-    content = _content(path)
+def _hashed(path: Path, sha256: str, at_most: int) -> bytes:
+    content = _content(path, at_most)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DamagedCheckpointError(f"{path} is damaged: its SHA-256 is not the one {ABOUT} gives.")
     return content
 
 
-def _content(path: Path, at_most: int | None = None) -> bytes:
+def _content(path: Path, at_most: int) -> bytes:
     """Content of a regular file (or of a link to one, as DVC makes them): a pipe or a device would never end."""
     if not path.is_file():
         state = "is not a file" if path.exists() else "is missing"
         raise DamagedCheckpointError(f"{path} {state}: the checkpoint is damaged.")
     try:
-        if at_most is not None and path.stat().st_size > at_most:
+        if path.stat().st_size > at_most:
             raise DamagedCheckpointError(f"{path} is damaged: it has more than {at_most} bytes.")
         return path.read_bytes()
     except OSError as error:
         raise DamagedCheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+    except MemoryError:
+        raise DamagedCheckpointError(f"{path} cannot be read: it does not fit into memory.") from None
 
 
 def _header(path: Path, content: bytes) -> dict[str, tuple[str, tuple[int, ...]]]:

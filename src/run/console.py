@@ -5,8 +5,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -112,22 +112,59 @@ def run(app: typer.Typer) -> None:
     def stop(signum: int, _frame: Any) -> None:
         raise SystemExit(128 + signum)
 
-    # Both, so that click does not turn Ctrl-C into its own "Aborted!".
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     try:
-        app()
+        with signals_handled(stop):  # Ctrl-C too, so that click does not turn it into its own "Aborted!"
+            app()
     except Problem as problem:
         error(problem)
         sys.exit(1)
     except SystemExit as end:
-        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP):
             err.print("Interrupted; what was finished is kept. The same command goes on from there.", markup=False)
         raise
     except BrokenPipeError:
         # `| head` closed the pipe: the reader has what it wanted.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+@contextmanager
+def signals_handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Let `handler` have what asks a program to end, for the length of the block: SIGTERM, Ctrl-C, a lost terminal."""
+    asked = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        asked.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, handler) for number in asked}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+class _Unbreakable:
+    """A stream that swallows what is written to it once nobody is there to read it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def outlive_the_terminal() -> None:
+    """From now on nothing fails because the terminal or the reader of a pipe is gone: training matters more."""
+    out.file = cast(TextIO, _Unbreakable(sys.stdout))
+    err.file = cast(TextIO, _Unbreakable(sys.stderr))
 
 
 def command_app(help_text: str) -> typer.Typer:

@@ -102,5 +102,9 @@ def close_unseen(path: Path) -> Ending | None:
 
 
 def public(text: str) -> str:
-    """A detail as others may read it: without paths and without digests of single files, which are private."""
-    return re.sub(r"\b[0-9a-f]{12,}\b", "…", re.sub(r"\S*/\S*", "…", text))
+    """A detail as others may read it, who must not learn names of files or digests of single clips.
+
+    It ends where a path or a quotation begins: names have blanks in them, so nobody can tell where one is over.
+    """
+    told = re.split(r"""\S*[/\\]|(?<!\w)["'`]""", text, maxsplit=1)[0]
+    return re.sub(r"\b[0-9a-f]{12,}\b", "…", told if told == text else f"{told}…")

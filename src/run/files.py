@@ -99,7 +99,7 @@ def remove(path: Path) -> None:
 
 def retire(path: Path) -> None:
     """Remove a folder in a way that leaves all of it or nothing under its name, however this process dies."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")  # not the name that `replacing` writes to
     remove(aside)
     path.rename(aside)
     fsync(path.parent)
@@ -148,7 +148,9 @@ def exclusive(path: Path, *, what: str) -> Iterator[int]:
     The kernel drops the lock when the process dies, however it dies, so no stale lock is ever left. Yields the
     lock's file descriptor: a child that inherits it holds the lock as well.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_full_is_a_problem(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     with path.open("a+", encoding="utf-8") as file:
         if not _locked(file.fileno()):
             file.seek(0)
@@ -156,8 +158,9 @@ def exclusive(path: Path, *, what: str) -> Iterator[int]:
             raise Problem(f"{what} is already running ({holder}). Wait for it to end, or stop it first.")
         file.seek(0)
         file.truncate()
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        with disk_full_is_a_problem(str(path)):
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
         yield file.fileno()
 
 

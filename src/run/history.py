@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from src.run.endings import public
 from src.run.journal import View
 
+MOST_ROWS = 30
+"""Attempts in the story's table: MLflow cuts a description at 5,000 characters."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -116,7 +119,7 @@ def tell(view: View) -> str:
         "| attempt | began (UTC) | started by | went on from | steps | repeated | how it ended | time lost before it |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for summary in found:
+    for summary in found[-MOST_ROWS:]:
         began = datetime.fromtimestamp(summary.began_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         by = "the supervisor" if summary.automatic else "a person"
         by += ", on another machine" if summary.moved else ""
@@ -130,7 +133,8 @@ def tell(view: View) -> str:
             f"| {summary.attempt} | {began} | {by} | {start} | {steps} | {summary.replayed_steps or ''} "
             f"| {summary.ended} | {lost} |"
         )
-    return "\n".join([_headline(view, found), "", *rows])
+    before = [f"The last {MOST_ROWS} of {len(found)} attempts:", ""] if len(found) > MOST_ROWS else []
+    return "\n".join([_headline(view, found), "", *before, *rows])
 
 
 def _headline(view: View, found: list[Summary]) -> str:
@@ -139,7 +143,7 @@ def _headline(view: View, found: list[Summary]) -> str:
     state = {"finished": "Finished", "": "Running"}.get(last.cause, f"Stopped ({last.ended})")
     steps = f"{state} at step {view.last_step:,}, each step recorded once."
     if len(found) == 1:
-        return f"{steps} Nothing interrupted it."
+        return f"{steps} Nothing interrupted it." if last.cause in ("", "finished") else steps
     restarts = len(found) - 1
     automatic = sum(summary.automatic for summary in found[1:])
     by = f"{automatic} by the supervisor, {restarts - automatic} by a person"

@@ -5,6 +5,7 @@ line of a step counts; later ones are replays after an interruption and must say
 """
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -71,7 +72,8 @@ class View:
     """Attempt → time of its last line but `end`: until then it lived for certain."""
     replays: dict[int, int] = field(default_factory=dict)
     """Attempt → steps it did again after an interruption."""
-    validations: list[dict[str, Any]] = field(default_factory=list)
+    validations: dict[int, dict[str, float]] = field(default_factory=dict)
+    """Step → genre → bits per sample on held-out clips; the first line of each step."""
 
     @property
     def last_step(self) -> int:
@@ -133,12 +135,20 @@ def read(path: Path) -> View:
                         number, begun.time_ms, begun.start_step, begun.automatic, begun.details, record
                     )
             case "validation":
-                view.validations.append(record)
+                view.validations.setdefault(int(record["step"]), record["bits_per_sample"])
     return view
 
 
-def records(path: Path, offset: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Whole lines from byte `offset` on, each with the offset behind it.
+def identity(path: Path) -> str | None:
+    """Digits that tell this journal from any other, from its first line; None while there is none."""
+    for offset, _ in records(path):
+        with path.open("rb") as file:
+            return hashlib.sha256(file.read(offset)).hexdigest()[:10]
+    return None
+
+
+def records(path: Path, offset: int = 0, until: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Whole lines from byte `offset` on, and up to byte `until`, each with the offset behind it.
 
     Raises `Problem` naming the byte where the journal stops being readable.
     """
@@ -149,7 +159,7 @@ def records(path: Path, offset: int = 0) -> Iterator[tuple[int, dict[str, Any]]]
     with file:
         file.seek(offset)
         for line in file:
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") or (until is not None and offset + len(line) > until):
                 return
             try:
                 record = json.loads(line)
@@ -170,7 +180,10 @@ class Journal:
     def __init__(self, path: Path | None, attempt: int) -> None:
         """path: None for a process that trains along but leaves the writing to another one."""
         self._attempt = attempt
-        self._descriptor = None if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._descriptor: int | None = None
+        if path is not None:
+            with files.disk_full_is_a_problem("the journal"):
+                self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def append(self, kind: str, **values: Any) -> None:
         """Append one line. Raises `Problem` if the disk is full; a part of a line written then does not count."""
@@ -211,7 +224,8 @@ def repair(path: Path) -> str | None:
         for offset, _ in records(path):
             good = offset
     except Problem:
-        number = len(list(path.parent.glob(f"{path.name}.damaged-*"))) + 1
+        taken = [place.name.rpartition("-")[2] for place in path.parent.glob(f"{path.name}.damaged-*")]
+        number = max((int(text) for text in taken if text.isdigit()), default=0) + 1
         aside = path.with_name(f"{path.name}.damaged-{number}")
         with files.replacing(aside) as temporary, path.open("rb") as file:
             file.seek(good)

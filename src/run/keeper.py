@@ -24,7 +24,8 @@ SPARE = 5
 class Keeper:
     """Writes and deletes the checkpoints of one run."""
 
-    def __init__(self, folder: Path, fingerprint: str, params: Params, book: Journal) -> None:
+    def __init__(self, folder: Path, fingerprint: str, params: Params, book: Journal, newest: int = 0) -> None:
+        """newest: step of the checkpoint that the training goes on from."""
         settings = params.profile.train
         self._folder = folder
         self._fingerprint = fingerprint
@@ -34,9 +35,10 @@ class Keeper:
         self._kept = params.kept_steps
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
-        self.newest = 0
+        self.newest = newest
         """Step of the newest checkpoint that is safe on the disk; 0 before there is one."""
-        folder.mkdir(parents=True, exist_ok=True)
+        with files.disk_full_is_a_problem(str(folder)):
+            folder.mkdir(parents=True, exist_ok=True)
         for rest in files.leftovers(folder / "step-*"):
             files.remove(rest)
 

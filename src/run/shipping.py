@@ -39,6 +39,10 @@ class Shipper:
     """Attempt number → nested run."""
     touched: set[int] = field(default_factory=set)
     """Attempts of which the journal says something that their nested runs do not show yet."""
+    last_validation: int = -1
+    """The last validation that was read up to there."""
+    _forgot: bool = False
+    """Whether MLflow may have more than is remembered here, and is asked."""
     _known: dict[str, int] = field(default_factory=dict)
     """Metric → last step that MLflow has from a shipment that is not remembered here."""
     _advancing: int | None = None
@@ -53,25 +57,29 @@ class Shipper:
         here = known.get("uri") == self.store.uri and known.get("run_id") == self.run_id
         if here and _digest_before(self.training / journal.NAME, int(known["offset"])) == known["border"]:
             self.offset, self.last_step = int(known["offset"]), int(known["last_step"])
+            self.last_validation = int(known["last_validation"])
             self.runs = {int(number): str(run) for number, run in known["runs"].items()}
             self.touched, self.ended = set(known["touched"]), bool(known["ended"])
             self._border = str(known["border"])
         else:
             # What the memory lost, MLflow still knows: steps it has are not sent a second time.
-            self._known = {key: self.store.last_step(self.run_id, key) for key in STEP_METRICS}
+            self._forgot = True
 
     def ship(self) -> int:
         """Send all that is new; returns the number of steps sent. Raises `TrackingError` if MLflow does not take it."""
         sent = 0
         path = self.training / journal.NAME
+        safe = 0
         if path.exists():
+            safe = path.stat().st_size
             files.fsync(path)  # what the machine could still forget is not sent
         while True:
             points: list[Point] = []
             lines = 0
-            reached, last_step, advancing, touched = self.offset, self.last_step, self._advancing, set(self.touched)
+            reached = self.offset
+            before = self.last_step, self.last_validation, self._advancing, set(self.touched)
             try:
-                for behind, record in journal.records(path, self.offset):
+                for behind, record in journal.records(path, self.offset, safe):
                     self._take(record, points)
                     reached = behind
                     lines += 1
@@ -79,7 +87,7 @@ class Shipper:
                         break
                 self.store.points(self.run_id, points)
             except BaseException:  # the next try reads the same lines again
-                self.last_step, self._advancing, self.touched = last_step, advancing, touched
+                self.last_step, self.last_validation, self._advancing, self.touched = before
                 raise
             if lines == 0:
                 break
@@ -105,17 +113,29 @@ class Shipper:
                     self._advancing = int(record["attempt"])
                     self.touched.add(self._advancing)
                 for metric, key in STEP_METRICS.items():
-                    if record.get(key) is not None and step > self._known.get(metric, -1):
-                        points.append((metric, float(record[key]), int(record["time_ms"]), step))
+                    if record.get(key) is not None:
+                        self._add(points, (metric, float(record[key]), int(record["time_ms"]), step))
             case "validation":
+                step = int(record["step"])
+                if step <= self.last_validation:
+                    return
+                self.last_validation = step
                 for key, value in record["bits_per_sample"].items():
                     name = f"validation_bits_per_sample.{key}"
-                    points.append((name, float(value), int(record["time_ms"]), int(record["step"])))
+                    self._add(points, (name, float(value), int(record["time_ms"]), step))
             case "attempt":
                 number = int(record["attempt"])
                 self.touched |= {number - 1, number}  # the one before is over, whether it said so or not
             case "end":
                 self.touched.add(int(record["attempt"]))
+
+    def _add(self, points: list[Point], point: Point) -> None:
+        """Add a point, unless MLflow has one of this step from a shipment that is not remembered."""
+        metric, step = point[0], point[3]
+        if self._forgot and metric not in self._known:
+            self._known[metric] = self.store.last_step(self.run_id, metric)
+        if step > self._known.get(metric, -1):
+            points.append(point)
 
     def _show_attempts(self, view: journal.View) -> None:
         """Bring the nested runs, the restart marks and the study run's description up to what the journal says."""
@@ -177,6 +197,7 @@ class Shipper:
                 "offset": self.offset,
                 "border": self._border,
                 "last_step": self.last_step,
+                "last_validation": self.last_validation,
                 "runs": {str(number): run for number, run in self.runs.items()},
                 "touched": sorted(self.touched),
                 "ended": self.ended,
@@ -222,7 +243,7 @@ def _remembered(training: Path) -> dict[str, Any]:
         value = json.loads((training / MEMORY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    keys = {"uri", "run_id", "offset", "border", "last_step", "runs", "touched", "ended"}
+    keys = {"uri", "run_id", "offset", "border", "last_step", "last_validation", "runs", "touched", "ended"}
     return value if isinstance(value, dict) and keys <= value.keys() else {}
 
 

@@ -27,6 +27,8 @@ MOST_ATTEMPTS_WITHOUT_PROGRESS = 5
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
+LOOK_EVERY_S = 1.0
+
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 """Exit statuses of a child that saved and left because it was asked to."""
 
@@ -47,11 +49,10 @@ def supervise(command: Command, folder: Path, lock: int) -> None:
         while True:
             before = journal.read(path)
             number = max(before.attempts, default=0) + 1
-            kills = _out_of_memory_kills()
-            code = watch.run(command(number, automatic), lock)
+            code, out_of_memory = watch.run(command(number, automatic), lock)
             if code == 0:
                 return
-            ending = endings.of_exit(code, out_of_memory=_out_of_memory_kills() > kills)
+            ending = endings.of_exit(code, out_of_memory=out_of_memory)
             if watch.asked is not None:
                 # It may have been too young to save and write its own end; it must not be started again either way.
                 endings.close(path, number, Ending("interrupted", signal.Signals(watch.asked).name), now_ms())
@@ -121,15 +122,21 @@ class _Watch:
         self.asked: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
-    def run(self, command: Sequence[str], lock: int) -> int:
-        """Run a child to its end; its exit status, negative for a signal."""
+    def run(self, command: Sequence[str], lock: int) -> tuple[int, bool]:
+        """Run a child to its end; its exit status, negative for a signal, and whether memory ran out at its end."""
         # A process group of its own: Ctrl-C reaches this process alone, which passes it on once.
         self._child = subprocess.Popen(command, pass_fds=[lock], process_group=0)
         if self.asked is not None:  # while it was being started
             self._child.send_signal(signal.SIGTERM)
-        code = self._child.wait()
+        kills = _out_of_memory_kills()
+        while True:
+            try:
+                code = self._child.wait(LOOK_EVERY_S)
+                break
+            except subprocess.TimeoutExpired:
+                kills = _out_of_memory_kills()  # what the system killed before was another process
         self._child = None
-        return code
+        return code, _out_of_memory_kills() > kills
 
     def pause(self, seconds: float) -> None:
         """Wait, or leave when asked."""
@@ -149,12 +156,8 @@ class _Watch:
 @contextmanager
 def _signals_passed_on() -> Iterator[_Watch]:
     watch = _Watch()
-    previous = {number: signal.signal(number, watch.ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with console.signals_handled(watch.ask):
         yield watch
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _out_of_memory_kills() -> int:

@@ -5,6 +5,7 @@ MLflow, its database or its server can do wrong arrives as `TrackingError`, so t
 """
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,25 +93,38 @@ class Store:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         start_time_ms: int | None = None,
+        journal_id: str | None = None,
     ) -> str:
         """Id of the run of this fingerprint; it is created with its parameters and tags if there is none.
 
-        start_time_ms: when it began, if not now.
+        start_time_ms: when it began, if not now. journal_id: of the journal that the run is a view of; a run of another
+        journal is another run, so that two machines at the same study do not write into one. None: the newest run.
         """
         with _guarded("opening the run"):
-            found = self._client.search_runs(
-                [self._experiment], f"tags.fingerprint = '{fingerprint}' and tags.part = 'study'", max_results=1
-            )
-            if found:
-                return str(found[0].info.run_id)
-            from mlflow.entities import Param
-
+            found = [
+                run
+                for run in self._client.search_runs(
+                    [self._experiment], f"tags.fingerprint = '{fingerprint}' and tags.part = 'study'"
+                )
+                if journal_id is None or run.data.tags.get("journal", journal_id) == journal_id
+            ]
             own = {"fingerprint": fingerprint, "part": "study", **tags}
-            run = self._client.create_run(self._experiment, start_time=start_time_ms, run_name=name, tags=own)
-            flat = [Param(key, str(value)[:6000]) for key, value in flatten(params).items()]
-            for start in range(0, len(flat), 100):
-                self._client.log_batch(run.info.run_id, params=flat[start : start + 100])
-            return str(run.info.run_id)
+            run = (
+                found[0]
+                if found
+                else self._client.create_run(self._experiment, start_time=start_time_ms, run_name=name, tags=own)
+            )
+            run_id = str(run.info.run_id)
+            if journal_id is not None and "journal" not in run.data.tags:
+                self._client.set_tag(run_id, "journal", journal_id)
+            flat = flatten(params)
+            if flat.keys() - run.data.params.keys():  # it is new, or whoever made it was killed
+                from mlflow.entities import Param
+
+                missing = [Param(key, str(flat[key])[:6000]) for key in flat if key not in run.data.params]
+                for start in range(0, len(missing), 100):
+                    self._client.log_batch(run_id, params=missing[start : start + 100])
+            return run_id
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run."""
@@ -125,15 +139,18 @@ class Store:
 
         with _guarded("writing metrics"):
             for start in range(0, len(points), BATCH):
-                batch = [Metric(key, value, at, step) for key, value, at, step in points[start : start + BATCH]]
+                batch = [
+                    Metric(_metric_name(key), value, at, step) for key, value, at, step in points[start : start + BATCH]
+                ]
                 self._client.log_batch(run_id, metrics=batch)
 
     def last_step(self, run_id: str, key: str) -> int:
         """The highest step of a metric that MLflow has; -1 if it has none."""
         with _guarded("reading metrics"):
-            if key not in self._client.get_run(run_id).data.metrics:
+            name = _metric_name(key)
+            if name not in self._client.get_run(run_id).data.metrics:
                 return -1
-            return max(int(point.step) for point in self._client.get_metric_history(run_id, key))
+            return max(int(point.step) for point in self._client.get_metric_history(run_id, name))
 
     def status(self, run_id: str, status: str, end_time_ms: int | None = None) -> None:
         """Set a run's status: RUNNING, FINISHED, FAILED or KILLED."""
@@ -147,7 +164,9 @@ class Store:
         """Id of the nested run that stands for an attempt; created if there is none."""
         with _guarded("recording an attempt"):
             found = self._client.search_runs(
-                [self._experiment], f"tags.`mlflow.parentRunId` = '{run_id}' and tags.attempt = '{number}'"
+                [self._experiment],
+                f"tags.`mlflow.parentRunId` = '{run_id}' and tags.attempt = '{number}' "
+                f"and tags.began_ms = '{start_time_ms}'",
             )
             if found:
                 return str(found[0].info.run_id)
@@ -155,7 +174,13 @@ class Store:
                 self._experiment,
                 start_time=start_time_ms,
                 run_name=f"attempt {number}",
-                tags={"mlflow.parentRunId": run_id, "attempt": str(number), "part": "attempt", **tags},
+                tags={
+                    "mlflow.parentRunId": run_id,
+                    "attempt": str(number),
+                    "began_ms": str(start_time_ms),
+                    "part": "attempt",
+                    **tags,
+                },
             )
             return str(run.info.run_id)
 
@@ -193,7 +218,7 @@ class Store:
         with _guarded("writing a checkpoint's metrics"):
             for start in range(0, len(points), BATCH):
                 batch = [
-                    Metric(key, value, at, step, model_id=model_id)
+                    Metric(_metric_name(key), value, at, step, model_id=model_id)
                     for key, value, at, step in points[start : start + BATCH]
                 ]
                 self._client.log_batch(run_id, metrics=batch)
@@ -207,7 +232,14 @@ class Store:
                 self._client.log_artifact(run_id, str(path), place)
 
 
-def study_run(store: Store, fingerprint: str, params: Any, began_ms: int | None = None, root: Path = Path()) -> str:
+def study_run(
+    store: Store,
+    fingerprint: str,
+    params: Any,
+    began_ms: int | None = None,
+    journal_id: str | None = None,
+    root: Path = Path(),
+) -> str:
     """Id of the run of the study's own training (see `Store.run`), with provenance as tags.
 
     began_ms: when its training began, if not now.
@@ -222,7 +254,7 @@ def study_run(store: Store, fingerprint: str, params: Any, began_ms: int | None 
         },
     }
     name = f"{params.study.profile} {fingerprint[:8]}"
-    return store.run(fingerprint, name, shown, provenance.describe(root), start_time_ms=began_ms)
+    return store.run(fingerprint, name, shown, provenance.describe(root), began_ms, journal_id)
 
 
 def log_evaluation(
@@ -234,6 +266,11 @@ def log_evaluation(
     """
     model = store.checkpoint(run_id, step_name(step), {"step": str(step), "fingerprint": fingerprint})
     store.checkpoint_points(run_id, model, [(name, value, time_ms, step) for name, value in sorted(values.items())])
+
+
+def _metric_name(name: str) -> str:
+    """A name that MLflow takes: genres may have other signs in theirs (R&B)."""
+    return re.sub(r"[^\w\-. :/]", "_", name.replace("&", "and").replace("+", "plus"))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -287,5 +324,5 @@ def _relocate(database: Path, artifacts: Path) -> None:
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} LIKE ? || '%'",
                     (here, len(was) + 1, was),
                 )
-        except sqlite3.OperationalError:
-            return  # a database of another MLflow version, or locked: artifacts stay where they were
+        except sqlite3.Error:
+            return  # of another MLflow version, locked or damaged: artifacts stay where they were; MLflow will say

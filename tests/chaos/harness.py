@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.run import journal
-from tests.conftest import ROOT, StudyFolder, change_yaml, make_study, write_clips
+from tests.conftest import GENRES, ROOT, StudyFolder, change_yaml, make_study, write_clips
 from tests.processes import book
 
 SABOTAGE = Path(__file__).parent / "sabotage"
@@ -102,6 +102,8 @@ class Chaos:
             step: line.loss for step, line in reference.steps.items()
         }:
             found.append("losses differ")
+        if mine.validations != reference.validations:
+            found.append("validations differ")
         if b'"kind": "mismatch"' in book(study).read_bytes():
             found.append("a step done again gave another loss")
         open_ended = [number for number, attempt in mine.attempts.items() if attempt.end is None]
@@ -119,6 +121,10 @@ class Chaos:
         seconds = in_mlflow(database, "seconds_per_step")
         if [row[0] for row in seconds] != sorted(view.steps):
             found.append(f"MLflow has {len(seconds)} durations")
+        genre = GENRES[0]
+        scored = in_mlflow(database, f"validation_bits_per_sample.{genre}")
+        if [row[:2] for row in scored] != [(step, bits[genre]) for step, bits in sorted(view.validations.items())]:
+            found.append(f"MLflow has {len(scored)} validations")
         wanted = {str(number): attempt.cause for number, attempt in view.attempts.items()}
         if nested_runs(database) != wanted:
             found.append("MLflow's attempts differ")

@@ -68,9 +68,19 @@ def test_a_torn_line_does_not_keep_the_end_from_being_written(tmp_path: Path) ->
     assert journal.read(path).attempts[1].cause == "killed"
 
 
-def test_paths_and_digests_do_not_leave_this_machine() -> None:
-    text = "The clip data/clips/rock/0123456789abcdef.flac is damaged (0123456789abcdef). Run: python -m src.clips"
-    assert endings.public(text) == "The clip … is damaged (…). Run: python -m src.clips"
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("The clip data/clips/rock/0123456789abcdef.flac is damaged. Run: python -m src.clips", "The clip …"),
+        ("[Errno 2] No such file: '/mnt/My Music/Some Artist - A Title.flac'", "[Errno 2] No such file: …"),
+        ("KeyError: 'A Title'", "KeyError: …"),
+        ("Clip 0123456789abcdef was not read; it's gone", "Clip … was not read; it's gone"),
+        ("SIGKILL", "SIGKILL"),
+        ("C:\\Music\\A Title.flac", "…"),
+    ],
+)
+def test_names_and_digests_do_not_leave_this_machine(text: str, told: str) -> None:
+    assert endings.public(text) == told
 
 
 def test_the_figures_of_attempts(tmp_path: Path) -> None:
@@ -95,6 +105,17 @@ def test_a_clock_that_was_set_back_loses_no_time(tmp_path: Path) -> None:
     begin(path, 2, 20, range(21, 41), 10_000)
     second = history.summaries(journal.read(path))[2]
     assert (second.downtime_s, second.lost_s) == (0.0, 0.0)
+
+
+def test_a_long_story_ends_with_the_newest_attempts(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    for number in range(1, 101):
+        begin(path, number, number - 1, range(number, number + 1), 10_000 * number)
+        endings.close(path, number, Ending("crashed", "RuntimeError: something with a rather long explanation"))
+    story = history.tell(journal.read(path))
+    assert "The last 30 of 100 attempts:" in story
+    assert "| 100 |" in story
+    assert len(story) < 5000
 
 
 def test_a_run_without_attempts_has_a_story_too() -> None:

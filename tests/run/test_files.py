@@ -77,3 +77,18 @@ def test_the_lock_refuses_a_second_process_and_dies_with_the_first(tmp_path: Pat
         holder.wait()
     with files.exclusive(lock, what="A training"):
         pass
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_takes_another_s_place_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool) -> None:
+    if not exchange:
+        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    place = tmp_path / "folder"
+    for content in ("old", "new"):
+        with files.replacing(place) as temporary:
+            temporary.mkdir()
+            (temporary / content).touch()
+    assert [path.name for path in place.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    files.retire(place)
+    assert list(tmp_path.iterdir()) == []

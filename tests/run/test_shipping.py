@@ -215,3 +215,54 @@ def test_a_journal_that_was_cut_and_grew_again_is_read_anew(store: Store, traini
     attempt(training, 2, 10, range(11, 61))  # longer than before: the remembered byte is now inside a line
     Shipper(store, run_id, training).ship()
     assert [step for step, _, _ in history(store, run_id)] == list(range(1, 61))
+
+
+def test_a_validation_done_again_is_sent_once(store: Store, training: Path) -> None:
+    run_id = new_run(store, "validations")
+    for number in (1, 2):
+        attempt(training, number, 0, range(1, 11))
+        book = Journal(training / "journal.jsonl", number)
+        book.append("validation", step=10, bits_per_sample={"R&B": 7.5}, time_ms=10_000 * number + 10)
+        book.close()
+        Shipper(store, run_id, training).ship()
+        (training / "shipped.json").unlink()
+    assert points(store, run_id, "validation_bits_per_sample.RandB") == [(10, 7.5, 10_010)]
+
+
+def test_a_run_of_another_journal_is_another_run(store: Store) -> None:
+    first = store.run("twice", "twice", {"a": 1}, {}, journal_id="aaaa")
+    assert store.run("twice", "twice", {"a": 1}, {}, journal_id="aaaa") == first
+    assert store.run("twice", "twice", {"a": 1}, {}, journal_id="bbbb") != first
+    adopted = store.run("before", "before", {}, {})  # the audio was there before the training could be sent
+    assert store.run("before", "before", {"a": 1}, {}, journal_id="cccc") == adopted
+    assert store._client.get_run(adopted).data.params == {"a": "1"}  # and what its maker left out is made up
+
+
+def test_an_attempt_number_that_comes_again_is_another_attempt(store: Store) -> None:
+    run_id = new_run(store, "numbers")
+    first = store.attempt(run_id, 1, 1000, {})
+    assert store.attempt(run_id, 1, 1000, {}) == first
+    assert store.attempt(run_id, 1, 2000, {}) != first  # the journal was damaged and began anew
+
+
+def test_lines_that_come_while_it_ships_wait_for_the_next_time(
+    store: Store, training: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = new_run(store, "busy")
+    attempt(training, 1, 0, range(1, 11))
+    real = Store.points
+
+    def slow(self: Store, run: str, sent: Any) -> None:
+        real(self, run, sent)
+        if sent and sent[0][0] == "loss":
+            attempt(training, 2, 10, range(11, 14))
+
+    monkeypatch.setattr(Store, "points", slow)
+    assert Shipper(store, run_id, training).ship() == 10
+
+
+def test_a_damaged_database_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / tracking.DATABASE).write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
+    with pytest.raises(TrackingError):
+        Store(tmp_path)
