@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import Problem
-from src.run import provenance
+from src.run import files, provenance
 from src.run.config import step_name
 
 EXPERIMENT = "wavenet-study"
@@ -63,16 +63,18 @@ class Store:
 
     def __init__(self, root: Path = Path()) -> None:
         self.uri = address(root)
+        _quiet()
         local = self.uri.startswith("sqlite:///")
         if local:
             database = Path(self.uri.removeprefix("sqlite:///"))
             database.parent.mkdir(parents=True, exist_ok=True)
+            if not database.exists():
+                _create(database)
             _relocate(database, (root / ARTIFACTS).resolve())
             # Plain `mlflow ui` looks for ./mlflow.db and knows no setting in a file.
             link = root / DATABASE.name
             if not link.is_symlink() and not link.exists():
                 link.symlink_to(DATABASE)
-        _quiet()
         with _guarded("connecting"):
             from mlflow.tracking import MlflowClient
 
@@ -296,6 +298,28 @@ def _quiet() -> None:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     for name in ("mlflow", "alembic", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _create(database: Path) -> None:
+    """Let MLflow make its tables in a file beside, and put that in place when it is whole.
+
+    MLflow does so in dozens of migrations, and one that was cut off by a kill fails for ever after ("table
+    _alembic_tmp_… already exists").
+    """
+    try:
+        with files.exclusive(database.with_name(f".{database.name}.lock"), what="The making of MLflow's database"):
+            if database.exists():
+                return
+            for left in database.parent.glob(f".{database.name}.*.tmp*"):  # SQLite's own journals among them
+                files.remove(left)
+            with files.replacing(database) as temporary, _guarded("making its database"):
+                from mlflow.tracking import MlflowClient
+
+                MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
+    except TrackingError:
+        raise
+    except Problem as problem:
+        raise TrackingError(str(problem)) from problem
 
 
 def _relocate(database: Path, artifacts: Path) -> None:

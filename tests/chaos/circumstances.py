@@ -18,12 +18,14 @@ def asked_to_stop(chaos: Chaos) -> Outcome:
         if number % 2 == 0:
             wait_for_step(study, 30 * (number + 1))
         else:
-            time.sleep(1.0)  # its modules are loading
+            while process.poll() is None and not children(process.pid):
+                time.sleep(0.01)  # then the trainer's modules are loading
         kill(process.pid, signum=signum)
         printed, _ = process.communicate()
         if process.returncode != 128 + signum or "Traceback" in printed:
             problems.append(f"{signum.name} gave {process.returncode}: {printed.strip()[-300:]}")
-    chaos.finish(study)
+    printed = chaos.finish(study)
+    problems += [f"in the end it said: {printed}"] if "not every step" in printed else []
     view = journal.read(book(study))
     problems += [f"{view.replayed} steps were done again"] if view.replayed else []
     problems += chaos.differences(study)

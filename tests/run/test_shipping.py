@@ -266,3 +266,12 @@ def test_a_damaged_database_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / tracking.DATABASE).write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
     with pytest.raises(TrackingError):
         Store(tmp_path)
+
+
+def test_a_database_that_was_never_finished_is_not_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").mkdir()
+    for left in (".mlflow.db.77.tmp", ".mlflow.db.77.tmp-journal"):
+        (tmp_path / "mlruns" / left).write_bytes(b"half")
+    Store(tmp_path)
+    assert (tmp_path / tracking.DATABASE).is_file()
+    assert not list((tmp_path / "mlruns").glob("*.tmp*"))
