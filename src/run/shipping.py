@@ -140,11 +140,13 @@ class Shipper:
     def _show_attempts(self, view: journal.View) -> None:
         """Bring the nested runs, the restart marks and the study run's description up to what the journal says."""
         told = history.summaries(view)
-        marks: list[Point] = []
-        for number in sorted(self.touched & told.keys()):
+        for count, number in enumerate(sorted(self.touched & told.keys()), 1):
             self._show_attempt(told[number], view.attempts[number])
-            marks += _marks(told[number], first=number == min(told))
-        self.store.points(self.run_id, marks)
+            self.store.points(self.run_id, _marks(told[number], first=number == min(told)))
+            if number != max(told):  # the newest stands for the description below, too
+                self.touched.discard(number)
+            if count % 20 == 0:
+                self._remember()  # hundreds may have gathered: what is shown need not be shown again
         if told:
             last = told[max(told)]
             machines = {attempt.details.get("machine", "") for attempt in view.attempts.values()}
