@@ -14,6 +14,8 @@ STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text
 WITHOUT_INFLUENCE = {
     "src/errors.py",
     "src/run/background.py",
+    "src/run/nested.py",
+    "src/run/stop.py",
     "src/run/console.py",
     "src/run/endings.py",
     "src/run/tracking.py",

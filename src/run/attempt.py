@@ -8,39 +8,32 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from src.errors import Problem
 from src.music.clipset import ClipSet
-from src.run import checkpoint, console, files, journal, provenance, shipping, tracking
-from src.run.config import Params, TrainParams, step_name
+from src.run import console, files, journal, provenance, shipping, tracking
+from src.run.config import Params, TrainParams
 from src.run.endings import Cause
 from src.run.feed import Feed
 from src.run.journal import Journal
 from src.run.keeper import Keeper
-from src.run.validation import Validation
+from src.run.resume import optimizer, resume
+from src.run.stop import Stop, StopAskedError
+from src.run.validation import ScheduledValidation
 from src.run.workers import Workers
-from src.wavenet import optimizers
-from src.wavenet.network import WaveNet, initialise
 from src.wavenet.pieces import AbandonedError
 from src.wavenet.training import NotFiniteError, TrainingStep
 
 SYNC_EVERY_S = 1.0
 """The journal is forced to the disk this often: what a power failure can cost."""
 
-SAME_REQUEST_S = 1.0
-"""Signals closer together than this are one request."""
-
 LOOK_EVERY_S = 2.0
 """The line of the progress bar looks this often at what was shipped."""
-
-
-class StopAskedError(Exception):
-    """A signal asked for the end, and the step under way is done."""
 
 
 class OutOfMemoryError(Exception):
@@ -61,18 +54,18 @@ def train(
     torch.use_deterministic_algorithms(True)
     path = folder / journal.NAME
     recorded = journal.read(path) if workers.leads else journal.View()
-    start, model, state = _resume(params, fingerprint, folder, recorded.last_step, workers)
+    start, model, state = resume(params, fingerprint, folder, recorded.last_step, workers)
     book = Journal(path if workers.leads else None, attempt)
     about = _about(recorded, start, automatic, fingerprint, settings, workers)
     book.append("attempt", time_ms=tracking.now_ms(), **about)
     done = start
-    with _Stop() as stop:
+    with Stop() as stop:
         try:
             keeper = Keeper(folder / "checkpoints", fingerprint, params, book, start) if workers.leads else None
             with _memory_may_run_out():
                 update = TrainingStep(
                     model,
-                    _optimizer(settings),
+                    optimizer(settings),
                     state,
                     precision=settings.precision,
                     recompute_activations=settings.recompute_activations,
@@ -81,7 +74,7 @@ def train(
                     reduce=workers.average if workers.size > 1 else None,
                 )
                 feed = Feed(params, clips, workers.rows(settings.batch_size))
-                score = _Score(params, clips, model, book, recorded, stop) if workers.leads else None
+                score = ScheduledValidation(params, clips, model, book, recorded, stop) if workers.leads else None
                 line = _Line(folder, attempt, keeper)
                 if workers.size == 1:
                     stop.abandon = update.abandon
@@ -150,40 +143,6 @@ def learning_rate(settings: TrainParams, step: int) -> float:
     return settings.learning_rate * rise * decay
 
 
-def _resume(
-    params: Params, fingerprint: str, folder: Path, last_recorded: int, workers: Workers
-) -> tuple[int, WaveNet, optimizers.State]:
-    """Step, network and optimizer state to go on from: the newest good checkpoint that the journal knows all of."""
-    settings = params.profile.train
-    model = initialise(params.profile.model, params.study.seed)
-    state: optimizers.State = _optimizer(settings).start(dict(model.named_parameters()))
-    step = 0
-    if workers.leads:
-        # A kept checkpoint that is missing or damaged is made again, by going back before it. It is not deleted before
-        # its new bytes are there: it may only be out of reach for a moment.
-        at_most = last_recorded
-        for kept in sorted(params.kept_steps):
-            place = folder / "checkpoints" / step_name(kept)
-            damage = checkpoint.damage(place, fingerprint)
-            if damage is not None:
-                at_most = min(at_most, kept - 1)
-            if isinstance(damage, checkpoint.DamagedCheckpointError):
-                console.warn(f"{damage} It is made again.")
-        found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most, fingerprint=fingerprint)
-        for sentence in passed:
-            console.warn(f"{sentence} Going back to the one before it.")
-        if found is not None:
-            step = found.step
-            model.load_state_dict(found.weights)
-            state |= found.optimizer  # an imported checkpoint has no moments: they start as new
-        if last_recorded:
-            origin = f"the checkpoint of step {step}" if step else "the beginning: there is no checkpoint yet"
-            console.say(f"Going on from {origin}.")
-    shared = torch.tensor(step)
-    workers.follow_leader([shared, *model.state_dict().values(), *(state[name] for name in sorted(state))])
-    return int(shared), model, state
-
-
 def _about(
     recorded: journal.View, start: int, automatic: bool, fingerprint: str, settings: TrainParams, workers: Workers
 ) -> dict[str, int | bool | str]:
@@ -227,10 +186,6 @@ def _compare_with_replay(book: Journal, recorded: journal.View, step: int, loss:
         book.append("mismatch", step=step, loss=loss, before=before.loss, time_ms=tracking.now_ms())
 
 
-def _optimizer(settings: TrainParams) -> optimizers.Optimizer:
-    return optimizers.create(settings.optimizer, momentum=settings.momentum, epsilon=settings.epsilon)
-
-
 def _end(book: Journal, cause: Cause, detail: str, step: int) -> None:
     """Write the end line; on a full disk the next start writes it when there is room."""
     try:
@@ -269,52 +224,3 @@ def _memory_may_run_out() -> Iterator[None]:
         if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
             raise
         raise OutOfMemoryError(str(error) or "no memory") from error
-
-
-class _Stop:
-    """Whether a signal asked for the end. Use it in a `with` block: its handlers are there for the block's length."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        """The signal; 0 for none."""
-        self.agreed = 0
-        """The signal that all processes stop for, whichever of them got it."""
-        self.abandon: Callable[[], None] | None = None
-        """Gives the step under way up: a large network's takes long. None while other processes have a part in it."""
-        self._asked_at = 0.0
-        self._handlers = ExitStack()
-
-    def __enter__(self) -> "_Stop":
-        self._handlers.enter_context(console.signals_handled(self._ask))
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._handlers.close()
-
-    def _ask(self, signum: int, _frame: object) -> None:
-        # One request may come twice: from the system, to all processes of a service, and passed on by the supervisor.
-        if self.asked and time.monotonic() - self._asked_at > SAME_REQUEST_S:
-            raise SystemExit(128 + signum)
-        if not self.asked:
-            self.asked, self._asked_at = signum, time.monotonic()
-        if self.abandon is not None:
-            self.abandon()
-
-
-class _Score:
-    """Validation while training goes on: every so many steps, each step once."""
-
-    def __init__(
-        self, params: Params, clips: ClipSet, model: WaveNet, book: Journal, recorded: journal.View, stop: _Stop
-    ) -> None:
-        self._every = params.profile.train.validate_every
-        self._validation = Validation(params, clips) if self._every else None
-        self._model, self._book, self._recorded, self._stop = model, book, recorded, stop
-
-    def at(self, step: int) -> None:
-        """Score the network after a step, if it is time and the journal does not have it yet."""
-        if self._validation is None or step == 0 or step % self._every or step in self._recorded.validations:
-            return
-        bits = self._validation.bits_per_sample(self._model, stop=lambda: bool(self._stop.asked))
-        if bits is not None:
-            self._book.append("validation", step=step, bits_per_sample=bits, time_ms=tracking.now_ms())

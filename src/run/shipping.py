@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.run import files, history, journal
-from src.run.history import Summary
+from src.run import files, journal
+from src.run.nested import AttemptRuns
 from src.run.tracking import Point, Store
 
 MEMORY = "shipped.json"
@@ -35,10 +35,6 @@ class Shipper:
     """Bytes of the journal that were sent."""
     last_step: int = -1
     """The last step that was read up to there; -1 for none (an imported study has a step 0)."""
-    runs: dict[int, str] = field(default_factory=dict)
-    """Attempt number → nested run."""
-    touched: set[int] = field(default_factory=set)
-    """Attempts of which the journal says something that their nested runs do not show yet."""
     last_validation: int = -1
     """The last validation that was read up to there."""
     _forgot: bool = False
@@ -47,19 +43,18 @@ class Shipper:
     """Metric → last step that MLflow has from a shipment that is not remembered here."""
     _advancing: int | None = None
     """The attempt that did the last new step."""
-    ended: bool = False
-    """Whether MLflow has been told how the run's last attempt ended."""
     _border: str = ""
     """Digest of what stands before `offset`: if that is something else now, the journal was cut and grew again."""
 
     def __post_init__(self) -> None:
+        self._attempts = AttemptRuns(self.store, self.run_id)
         known = _remembered(self.training)
         here = known.get("uri") == self.store.uri and known.get("run_id") == self.run_id
         if here and _digest_before(self.training / journal.NAME, int(known["offset"])) == known["border"]:
             self.offset, self.last_step = int(known["offset"]), int(known["last_step"])
             self.last_validation = int(known["last_validation"])
-            self.runs = {int(number): str(run) for number, run in known["runs"].items()}
-            self.touched, self.ended = set(known["touched"]), bool(known["ended"])
+            self._attempts.runs = {int(number): str(run) for number, run in known["runs"].items()}
+            self._attempts.touched, self._attempts.ended = set(known["touched"]), bool(known["ended"])
             self._border = str(known["border"])
         else:
             # What the memory lost, MLflow still knows: steps it has are not sent a second time.
@@ -77,7 +72,7 @@ class Shipper:
             points: list[Point] = []
             lines = 0
             reached = self.offset
-            before = self.last_step, self.last_validation, self._advancing, set(self.touched)
+            before = self.last_step, self.last_validation, self._advancing, set(self._attempts.touched)
             try:
                 for behind, record in journal.records(path, self.offset, safe):
                     self._take(record, points)
@@ -87,16 +82,15 @@ class Shipper:
                         break
                 self.store.points(self.run_id, points)
             except BaseException:  # the next try reads the same lines again
-                self.last_step, self.last_validation, self._advancing, self.touched = before
+                self.last_step, self.last_validation, self._advancing, self._attempts.touched = before
                 raise
             if lines == 0:
                 break
             sent += sum(1 for point in points if point[0] == "loss")
             self.offset, self._border = reached, _digest_before(path, reached)
             self._remember()
-        if self.touched:
-            self._show_attempts(journal.read(path))
-            self.touched = set()
+        if self._attempts.touched:
+            self._attempts.show(journal.read(path), self._remember)
             self._remember()
         return sent
 
@@ -111,7 +105,7 @@ class Shipper:
                 self.last_step = step
                 if record["attempt"] != self._advancing:
                     self._advancing = int(record["attempt"])
-                    self.touched.add(self._advancing)
+                    self._attempts.touched.add(self._advancing)
                 for metric, key in STEP_METRICS.items():
                     if record.get(key) is not None:
                         self._add(points, (metric, float(record[key]), int(record["time_ms"]), step))
@@ -125,9 +119,9 @@ class Shipper:
                     self._add(points, (name, float(value), int(record["time_ms"]), step))
             case "attempt":
                 number = int(record["attempt"])
-                self.touched |= {number - 1, number}  # the one before is over, whether it said so or not
+                self._attempts.touched |= {number - 1, number}  # the one before is over, whether it said so or not
             case "end":
-                self.touched.add(int(record["attempt"]))
+                self._attempts.touched.add(int(record["attempt"]))
 
     def _add(self, points: list[Point], point: Point) -> None:
         """Add a point, unless MLflow has one of this step from a shipment that is not remembered."""
@@ -136,59 +130,6 @@ class Shipper:
             self._known[metric] = self.store.last_step(self.run_id, metric)
         if step > self._known.get(metric, -1):
             points.append(point)
-
-    def _show_attempts(self, view: journal.View) -> None:
-        """Bring the nested runs, the restart marks and the study run's description up to what the journal says."""
-        told = history.summaries(view)
-        for count, number in enumerate(sorted(self.touched & told.keys()), 1):
-            self._show_attempt(told[number], view.attempts[number])
-            self.store.points(self.run_id, _marks(told[number], first=number == min(told)))
-            if number != max(told):  # the newest stands for the description below, too
-                self.touched.discard(number)
-            if count % 20 == 0:
-                self._remember()  # hundreds may have gathered: what is shown need not be shown again
-        if told:
-            last = told[max(told)]
-            machines = {attempt.details.get("machine", "") for attempt in view.attempts.values()}
-            self.store.tag(
-                self.run_id,
-                {
-                    "attempts": str(len(told)),
-                    "restarts_automatic": str(sum(one.automatic for one in list(told.values())[1:])),
-                    "restarts_by_hand": str(sum(not one.automatic for one in list(told.values())[1:])),
-                    "replayed_steps": str(view.replayed),
-                    "seconds_lost": f"{sum(one.lost_s or 0 for one in told.values()):.1f}",
-                    "machines": str(len(machines)),
-                    "ended": last.ended,
-                    "mlflow.note.content": history.tell(view),
-                },
-            )
-            self.store.status(self.run_id, last.status, last.ended_ms)
-            self.ended = bool(last.cause)
-
-    def _show_attempt(self, told: Summary, attempt: journal.Attempt) -> None:
-        details = {key: str(value) for key, value in attempt.details.items() if key not in ("kind", "time_ms")}
-        if told.attempt not in self.runs:
-            self.runs[told.attempt] = self.store.attempt(self.run_id, told.attempt, told.began_ms, details)
-        run = self.runs[told.attempt]
-        name = f"attempt {told.attempt:03d}"
-        if not told.cause:
-            self.store.tag(run, {"mlflow.runName": f"{name} from step {told.start_step:,}: running"})
-            return
-        # MLflow's pages show about forty characters of a name.
-        name += f" to step {told.last_step:,}" if told.last_step is not None else " without a step"
-        self.store.tag(run, {"mlflow.runName": f"{name}: {told.cause}", "cause": told.cause, "detail": told.detail})
-        figures = {
-            "first_step": told.first_step,
-            "last_step": told.last_step,
-            "new_steps": told.new_steps,
-            "replayed_steps": told.replayed_steps,
-            "downtime_seconds": told.downtime_s,
-            "seconds_lost": told.lost_s,
-        }
-        at, step = told.ended_ms or told.began_ms, told.last_step or told.start_step
-        self.store.points(run, [(key, float(value), at, step) for key, value in figures.items() if value is not None])
-        self.store.status(run, told.status, told.ended_ms)
 
     def _remember(self) -> None:
         files.write_json(
@@ -200,24 +141,11 @@ class Shipper:
                 "border": self._border,
                 "last_step": self.last_step,
                 "last_validation": self.last_validation,
-                "runs": {str(number): run for number, run in self.runs.items()},
-                "touched": sorted(self.touched),
-                "ended": self.ended,
+                "runs": {str(number): run for number, run in self._attempts.runs.items()},
+                "touched": sorted(self._attempts.touched),
+                "ended": self._attempts.ended,
             },
         )
-
-
-def _marks(told: Summary, *, first: bool) -> list[Point]:
-    """An attempt as points on the study run's charts, at the step it went on from."""
-    marks: list[Point] = [("attempt", float(told.attempt), told.began_ms, told.start_step)]
-    if first:
-        return marks
-    marks.append(("downtime_seconds", told.downtime_s, told.began_ms, told.start_step))
-    if told.cause or told.lost_s is not None:  # what it did again is known once it does something new, or is over
-        marks.append(("replayed_steps", float(told.replayed_steps), told.began_ms, told.start_step))
-    if told.lost_s is not None:
-        marks.append(("seconds_lost", told.lost_s, told.began_ms, told.start_step))
-    return marks
 
 
 def shipped_step(training: Path) -> int:

@@ -12,6 +12,9 @@ import torch
 
 from src.music.clipset import ClipSet
 from src.run.config import Params
+from src.run.journal import Journal, View
+from src.run.stop import Stop
+from src.run.tracking import now_ms
 from src.wavenet import mulaw
 from src.wavenet.network import WaveNet, loss
 
@@ -49,6 +52,25 @@ class Validation:
                 nats = loss(model, codes, torch.tensor([genre]) if conditioned else None)
                 found.setdefault(self._genres[genre], []).append(float(nats) / math.log(2))
         return {genre: sum(bits) / len(bits) for genre, bits in sorted(found.items())}
+
+
+class ScheduledValidation:
+    """Scores the network every so many steps, each step once, and writes it to the journal."""
+
+    def __init__(
+        self, params: Params, clips: ClipSet, model: WaveNet, book: Journal, recorded: View, stop: Stop
+    ) -> None:
+        self._every = params.profile.train.validate_every
+        self._validation = Validation(params, clips) if self._every else None
+        self._model, self._book, self._recorded, self._stop = model, book, recorded, stop
+
+    def at(self, step: int) -> None:
+        """Score the network after a step, if it is time and the journal does not have it yet."""
+        if self._validation is None or step == 0 or step % self._every or step in self._recorded.validations:
+            return
+        bits = self._validation.bits_per_sample(self._model, stop=lambda: bool(self._stop.asked))
+        if bits is not None:
+            self._book.append("validation", step=step, bits_per_sample=bits, time_ms=now_ms())
 
 
 def _chosen(clips: ClipSet) -> list[int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.entities import Run
 
 from src.run import endings, tracking
 from src.run.endings import Ending
@@ -44,6 +45,12 @@ def history(store: Store, run_id: str) -> list[tuple[int, float, int]]:
     return sorted((point.step, point.value, point.timestamp) for point in points)
 
 
+def nested(store: Store, run_id: str) -> dict[str, Run]:
+    """Attempt number → its nested run."""
+    found = store._client.search_runs([store._experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    return {run.data.tags["attempt"]: run for run in found}
+
+
 def expected(steps: int, borders: dict[int, int]) -> list[tuple[int, float, int]]:
     """borders: attempt number → last step whose first line it wrote."""
     rows = []
@@ -62,8 +69,10 @@ def test_replays_are_not_sent_and_attempts_tell_the_truth(store: Store, training
     assert Shipper(store, run_id, training).ship() == 20
     assert shipper.ship() == 20  # the first one does not know what the second one sent: repeats change nothing
     assert history(store, run_id) == expected(50, {1: 30, 2: 50})
-    found = store._client.search_runs([store._experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
-    told = {run.data.tags["attempt"]: (run.info.status, run.info.start_time, run.info.end_time) for run in found}
+    told = {
+        number: (run.info.status, run.info.start_time, run.info.end_time)
+        for number, run in nested(store, run_id).items()
+    }
     assert told == {"1": ("KILLED", 10_000, 10_030), "2": ("FINISHED", 20_000, 29_000)}
 
 
@@ -182,8 +191,7 @@ def test_restarts_are_marks_on_the_run_and_nested_runs_with_figures(store: Store
     assert points(store, run_id, "seconds_lost") == [
         (20, 19.991, 30_000)
     ]  # step 30 ended at 10.030, 31 began at 30.021
-    found = store._client.search_runs([store._experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
-    told = {run.data.tags["attempt"]: run for run in found}
+    told = nested(store, run_id)
     assert told["2"].info.run_name == "attempt 002 to step 25: killed"
     assert told["3"].data.metrics["new_steps"] == 20
     assert told["3"].data.metrics["replayed_steps"] == 10
@@ -202,8 +210,7 @@ def test_a_run_that_lives_is_running_and_one_that_ended_is_not(store: Store, tra
     shipper.ship()
     assert store._client.get_run(run_id).info.status == "FAILED"
     assert is_complete(training, store.uri)
-    (nested,) = store._client.search_runs([store._experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
-    assert nested.data.tags["detail"] == "OSError: …"  # the name of a song's clip stays here
+    assert nested(store, run_id)["1"].data.tags["detail"] == "OSError: …"  # the name of a song's clip stays here
 
 
 def test_a_journal_that_was_cut_and_grew_again_is_read_anew(store: Store, training: Path) -> None:

@@ -1,0 +1,53 @@
+"""Where a training goes on: the newest good checkpoint of which the journal knows every step.
+
+In: the run's folder, the last step in its journal. Out: step, network and optimizer state, the same in every process.
+"""
+
+from pathlib import Path
+
+import torch
+
+from src.run import checkpoint, console
+from src.run.config import Params, TrainParams, step_name
+from src.run.workers import Workers
+from src.wavenet import optimizers
+from src.wavenet.network import WaveNet, initialise
+
+
+def resume(
+    params: Params, fingerprint: str, folder: Path, last_recorded: int, workers: Workers
+) -> tuple[int, WaveNet, optimizers.State]:
+    """Step, network and optimizer state to go on from: the newest good checkpoint that the journal knows all of."""
+    settings = params.profile.train
+    model = initialise(params.profile.model, params.study.seed)
+    state: optimizers.State = optimizer(settings).start(dict(model.named_parameters()))
+    step = 0
+    if workers.leads:
+        # A kept checkpoint that is missing or damaged is made again, by going back before it. It is not deleted before
+        # its new bytes are there: it may only be out of reach for a moment.
+        at_most = last_recorded
+        for kept in sorted(params.kept_steps):
+            place = folder / "checkpoints" / step_name(kept)
+            damage = checkpoint.damage(place, fingerprint)
+            if damage is not None:
+                at_most = min(at_most, kept - 1)
+            if isinstance(damage, checkpoint.DamagedCheckpointError):
+                console.warn(f"{damage} It is made again.")
+        found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most, fingerprint=fingerprint)
+        for sentence in passed:
+            console.warn(f"{sentence} Going back to the one before it.")
+        if found is not None:
+            step = found.step
+            model.load_state_dict(found.weights)
+            state |= found.optimizer  # an imported checkpoint has no moments: they start as new
+        if last_recorded:
+            origin = f"the checkpoint of step {step}" if step else "the beginning: there is no checkpoint yet"
+            console.say(f"Going on from {origin}.")
+    shared = torch.tensor(step)
+    workers.follow_leader([shared, *model.state_dict().values(), *(state[name] for name in sorted(state))])
+    return int(shared), model, state
+
+
+def optimizer(settings: TrainParams) -> optimizers.Optimizer:
+    """The optimizer of these settings."""
+    return optimizers.create(settings.optimizer, momentum=settings.momentum, epsilon=settings.epsilon)
