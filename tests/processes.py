@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -36,6 +37,13 @@ def step_lines(study: StudyFolder) -> int:
     """Steps in the journal at this moment, those done again among them; 0 before it exists."""
     paths = list((study.root / "work" / "train").glob(f"*/{journal.NAME}"))
     return paths[0].read_bytes().count(b'"kind": "step"') if paths else 0
+
+
+def newest_step(study: StudyFolder) -> int:
+    """The step the newest step line of the journal is of; 0 before it exists."""
+    paths = list((study.root / "work" / "train").glob(f"*/{journal.NAME}"))
+    found = re.findall(rb'"kind": "step".*?"step": (\d+)', paths[0].read_bytes()[-100_000:]) if paths else []
+    return int(found[-1]) if found else 0
 
 
 def wait_for_step(study: StudyFolder, step: int, longest_s: float = 120) -> None:

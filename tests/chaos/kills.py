@@ -1,14 +1,16 @@
 """SIGKILL: at random moments, before every operation on a checkpoint, in the middle of a shipment."""
 
 import random
+import signal
 import time
 
 from src.run import files, journal
 from tests.chaos.harness import Chaos, Outcome, sabotaged
 from tests.conftest import StudyFolder
-from tests.processes import book, children, kill, kill_family, step_lines, training_folder
+from tests.processes import book, children, kill, kill_family, newest_step, step_lines, training_folder
 
 LONGEST_S = 9000.0
+LONGEST_WAIT_S = 25.0
 
 
 def at_random(chaos: Chaos, kills: int) -> Outcome:
@@ -20,24 +22,27 @@ def at_random(chaos: Chaos, kills: int) -> Outcome:
     process = study.start("src.train")
     while trainer + both < kills and time.monotonic() - began < LONGEST_S:
         moment = chance.random()
+        to_ship = 0.05 <= moment < 0.08
         if moment < 0.05:
             time.sleep(3 * chance.random())  # perhaps before its first step
-        elif moment < 0.08:
-            _wait_for_shipment(study, 12)
+        elif to_ship:
+            _wait_for_shipment(study, process.pid)
         else:
-            # Some progress first, or a run would only ever start; then any moment.
-            wanted = step_lines(study) + chance.randrange(1, max(12, 2 * chaos.scale.steps // kills))
+            # Some progress first, or a run would only ever start; then any moment. A share of what is left, so that it
+            # does not end before the last kill, however fast this machine is.
+            share = (chaos.scale.steps - newest_step(study)) // (kills - trainer - both)
+            wanted = step_lines(study) + chance.randrange(1, max(2, 2 * share))
             while process.poll() is None and step_lines(study) < wanted:
                 time.sleep(0.005)
             time.sleep(0.03 * chance.random())
         if process.poll() is not None:
             break
-        shipping += _is_shipping(study)
         trainers = children(process.pid)
-        if trainers and chance.random() < 0.6:
+        if trainers and not to_ship and chance.random() < 0.6:
             kill(*trainers)
             trainer += 1
         else:
+            shipping += _is_shipping(study)
             kill_family(process.pid)
             both += 1
             process.communicate()
@@ -97,9 +102,11 @@ def while_shipping(chaos: Chaos) -> Outcome:
     return Outcome("SIGKILL while MLflow's database is written", f"{kills} kills", chaos.differences(study))
 
 
-def _wait_for_shipment(study: StudyFolder, longest_s: float) -> None:
-    deadline = time.monotonic() + longest_s
+def _wait_for_shipment(study: StudyFolder, supervisor: int) -> None:
+    """Until the supervisor writes to MLflow; it loads MLflow first. The trainer is held: it would reach its end."""
+    deadline = time.monotonic() + LONGEST_WAIT_S
     while time.monotonic() < deadline and not _is_shipping(study):
+        kill(*children(supervisor), signum=signal.SIGSTOP)
         time.sleep(0.002)
 
 
