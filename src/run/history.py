@@ -126,9 +126,9 @@ def tell(view: View) -> str:
         by += f", {summary.processes} processes" if summary.processes > 1 else ""
         start = f"step {summary.start_step:,}" if summary.start_step else "the beginning"
         steps = "none" if summary.first_step is None else f"{summary.first_step:,} to {summary.last_step:,}"
-        lost = (
-            "–" if summary.lost_s is None else f"{summary.lost_s:,.1f} s" if summary.attempt != found[0].attempt else ""
-        )
+        lost = "no new step" if summary.lost_s is None else f"{summary.lost_s:,.1f} s"
+        if summary is found[0]:
+            lost = ""
         rows.append(
             f"| {summary.attempt} | {began} | {by} | {start} | {steps} | {summary.replayed_steps or ''} "
             f"| {summary.ended} | {lost} |"

@@ -23,9 +23,6 @@ ARTIFACTS = Path("mlruns/artifacts")
 BATCH = 1000
 """Most metrics MLflow takes in one call."""
 
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Without it MLflow's pages open our runs among evaluations of language models."""
-
 # A dead server must cost seconds, not minutes; telemetry would call out.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -85,7 +82,7 @@ class Store:
             self._experiment: str = (
                 found.experiment_id
                 if found is not None
-                else self._client.create_experiment(EXPERIMENT, artifact_location=place, tags=KIND)
+                else self._client.create_experiment(EXPERIMENT, artifact_location=place)
             )
 
     def run(
