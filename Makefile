@@ -28,8 +28,9 @@ repro: .venv/made
 	@$(BIN)/python -m src.library
 	$(BIN)/dvc repro
 
+# A module's tests share what they set up, so a process takes whole modules.
 test: .venv/made
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope
 
 KILLS ?= 10
 SCALE ?= tiny

@@ -90,6 +90,16 @@ def study_with_clips(study: StudyFolder) -> StudyFolder:
     return study
 
 
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    """A finished training that nothing interrupted."""
+    study = make_study(tmp_path_factory.mktemp("undisturbed") / "study")
+    write_clips(study.root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
+    done = study.run("src.train")
+    assert done.returncode == 0, done.stdout
+    return study
+
+
 def write_clips(folder: Path, clips_per_genre: int, duration_s: float) -> None:
     """Clips whose genres differ by pitch and tremolo; the first of each genre is for validation."""
     noise = np.random.default_rng(7)

@@ -58,13 +58,18 @@ class Chaos:
         self.finish(self.undisturbed)
         self.reference_s = time.monotonic() - began
 
+    @property
+    def compared(self) -> tuple[int, int, int]:
+        """The compared steps, whose checkpoints stay."""
+        return 20, self.scale.steps * 3 // 8, self.scale.steps
+
     def study(self, name: str) -> StudyFolder:
         """A fresh study of this scale."""
         root = self.folder / name
         if root.exists():
             return StudyFolder(root)
         scale = self.scale
-        study = make_study(root, steps=(20, scale.steps * 3 // 8, scale.steps))
+        study = make_study(root, steps=self.compared)
         if scale.profile != "tiny":
             shutil.copy(ROOT / "params" / f"{scale.profile}.yaml", root / "params")
             change_yaml(root / "params.yaml", profile=scale.profile)
