@@ -90,7 +90,8 @@ def read(folder: Path) -> Status:
         attempts=list(history.summaries(view).values()),
         checkpoint_step=kept[-1] if kept else None,
         unshipped_steps=max(0, last_step - shipping.shipped_step(folder)),
-        idle_s=max(0.0, time.time() - max(view.last_times.values(), default=0) / 1000),
+        # Of the newest attempt: before it the clock may have been ahead.
+        idle_s=max(0.0, time.time() - (view.last_times.get(newest.attempt, 0) if newest else 0) / 1000),
         validation=view.validations[max(view.validations)] if view.validations else {},
         validation_step=max(view.validations, default=None),
     )

@@ -66,6 +66,14 @@ def children(pid: int) -> list[int]:
     return [int(part) for part in text.split()]
 
 
+def command_line(pid: int) -> bytes:
+    """Command line of a process; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def kill(*pids: int, signum: int = signal.SIGKILL) -> None:
     """Send a signal, SIGKILL without another one, to those that are still there."""
     for pid in pids:

@@ -41,6 +41,8 @@ def test_a_signal_while_the_trainer_loads_ends_it_without_another_attempt(study_
     assert process.returncode == 130, printed
     assert "Traceback" not in printed
     assert study_with_clips.run("src.train").returncode == 0
+    attempts = journal.read(book(study_with_clips)).attempts
+    assert [attempt.cause for attempt in attempts.values()] == ["interrupted", "finished"]
 
 
 @pytest.mark.slow

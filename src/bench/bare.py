@@ -9,9 +9,9 @@ import torch
 
 from src.bench.temporary_study import CLIPS
 from src.music.clipset import ClipSet
-from src.run.attempt import learning_rate
 from src.run.config import Params
 from src.run.feed import Feed
+from src.run.schedule import learning_rate
 from src.wavenet import network, optimizers
 from src.wavenet.training import TrainingStep
 

@@ -23,6 +23,7 @@ from src.run.feed import Feed
 from src.run.journal import Journal
 from src.run.keeper import Keeper
 from src.run.resume import optimizer, resume
+from src.run.schedule import learning_rate
 from src.run.stop import Stop, StopAskedError
 from src.run.validation import ScheduledValidation
 from src.run.workers import Workers
@@ -74,7 +75,9 @@ def train(
                     reduce=workers.average if workers.size > 1 else None,
                 )
                 feed = Feed(params, clips, workers.rows(settings.batch_size))
-                score = ScheduledValidation(params, clips, model, book, recorded, stop) if workers.leads else None
+                score = None
+                if workers.leads:
+                    score = ScheduledValidation(params, clips, model, book, recorded, stop, workers.size)
                 line = _Line(folder, attempt, keeper)
                 if workers.size == 1:
                     stop.abandon = update.abandon
@@ -131,16 +134,6 @@ def train(
             raise
         finally:
             book.close()
-
-
-def learning_rate(settings: TrainParams, step: int) -> float:
-    """Learning rate of a step (from 1): a linear rise over the warm-up, then halving every `half_life_steps`.
-
-    It depends on the step alone, not on the last step, so that a run can be extended.
-    """
-    rise = min(1.0, step / settings.warmup_steps) if settings.warmup_steps else 1.0
-    decay = math.exp2(-step / settings.half_life_steps) if settings.half_life_steps else 1.0
-    return settings.learning_rate * rise * decay
 
 
 def _about(

@@ -130,12 +130,15 @@ def load(folder: Path) -> Checkpoint:
     return Checkpoint(info.step, info.fingerprint, info.genres, info.model, weights, optimizer)
 
 
-def damage(folder: Path, fingerprint: str) -> Problem | None:
-    """What is wrong with a checkpoint of a run, or None if it is there and every byte is as it was written."""
+def damage(folder: Path, fingerprint: str, model: WaveNetConfig | None = None) -> Problem | None:
+    """What is wrong with a checkpoint of a run, or None if it is there and every byte is as it was written.
+
+    model: the run's network, where it is known; a checkpoint of another one is then wrong, too.
+    """
     try:
         info = about(folder)
         _verified(folder, info)
-        _belongs(folder, info.fingerprint, fingerprint)
+        _belongs(folder, info, fingerprint, model)
     except Problem as problem:
         return problem
     return None
@@ -147,23 +150,30 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(text) for text in found if text.isdigit())
 
 
-def newest(folder: Path, *, at_most: int, fingerprint: str) -> tuple[Checkpoint | None, list[str]]:
-    """The newest good checkpoint of a run and a step up to `at_most`, and a sentence for each one passed over."""
+def newest(
+    folder: Path, *, at_most: int, fingerprint: str, model: WaveNetConfig | None = None
+) -> tuple[Checkpoint | None, list[str]]:
+    """The newest good checkpoint of a run and a step up to `at_most`, and a sentence for each one passed over.
+
+    model: as for `damage`.
+    """
     passed: list[str] = []
     for step in reversed([step for step in steps(folder) if step <= at_most]):
         place = folder / step_name(step)
         try:
             found = load(place)
-            _belongs(place, found.fingerprint, fingerprint)
+            _belongs(place, found, fingerprint, model)
             return found, passed
         except Problem as problem:
             passed.append(str(problem))
     return None, passed
 
 
-def _belongs(folder: Path, found: str, expected: str) -> None:
-    if found != expected:
-        raise DamagedCheckpointError(f"{folder} belongs to another run: {found}, not {expected}.")
+def _belongs(folder: Path, found: About | Checkpoint, fingerprint: str, model: WaveNetConfig | None) -> None:
+    if found.fingerprint != fingerprint:
+        raise DamagedCheckpointError(f"{folder} belongs to another run: {found.fingerprint}, not {fingerprint}.")
+    if model is not None and found.model != model:
+        raise DamagedCheckpointError(f"{folder} is damaged: its network is not the one of its run.")
 
 
 def _plain(tensors: dict[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:

@@ -21,6 +21,9 @@ another machine went on with the run, so this one's end was never seen."""
 GIVE_UP = 78
 """Exit status of a trainer that must not be started again (sysexits.h: EX_CONFIG)."""
 
+MOST_DETAIL = 120
+"""Characters of a detail that others read; the journal has all of it."""
+
 FAULTS = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS"}
 """Signals that a process brings on itself."""
 
@@ -85,6 +88,25 @@ def close(path: Path, number: int, ending: Ending, time_ms: int | None = None) -
     book.close()
 
 
+def record_unborn(path: Path, number: int, began_ms: int, *, automatic: bool) -> None:
+    """Write the `attempt` line of one that died before it could do so itself, such as while it loaded its modules."""
+    journal.repair(path)
+    view = journal.read(path)
+    if number in view.attempts:
+        return
+    book = Journal(path, number)
+    book.append(
+        "attempt",
+        time_ms=began_ms,
+        start_step=view.last_step,
+        automatic=automatic,
+        unborn=True,
+        launcher=provenance.launcher(),
+        **provenance.identity(),
+    )
+    book.close()
+
+
 def close_unseen(path: Path) -> Ending | None:
     """Record the end of the newest attempt if nobody has: it died with its supervisor. Call with the run's lock held.
 
@@ -104,7 +126,10 @@ def close_unseen(path: Path) -> Ending | None:
 def public(text: str) -> str:
     """A detail as others may read it, who must not learn names of files or digests of single clips.
 
-    It ends where a path or a quotation begins: names have blanks in them, so nobody can tell where one is over.
+    It ends where a path or a quotation begins: names have blanks in them, so nobody can tell where one is over. One
+    line, and no longer than a table bears.
     """
-    told = re.split(r"""\S*[/\\]|(?<!\w)["'`]""", text, maxsplit=1)[0]
-    return re.sub(r"\b[0-9a-f]{12,}\b", "…", told if told == text else f"{told}…")
+    first = text.partition("\n")[0]
+    told = re.split(r"""\S*[/\\]|(?<!\w)["'`]""", first, maxsplit=1)[0]
+    told = re.sub(r"\b[0-9a-f]{12,}\b", "…", told if told == text else f"{told}…").replace("|", "¦")
+    return told if len(told) <= MOST_DETAIL else f"{told[:MOST_DETAIL].rstrip()}…"

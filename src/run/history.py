@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from src.run.endings import public
 from src.run.journal import View
 
-MOST_ROWS = 30
-"""Attempts in the story's table: MLflow cuts a description at 5,000 characters."""
+MOST_CHARACTERS = 4_800
+"""Of the story: MLflow cuts a description at 5,000, and the newest attempts come last."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,12 @@ def tell(view: View) -> str:
     found = list(summaries(view).values())
     if not found:
         return "Nothing has begun yet."
-    rows = [
+    head = [
         "| attempt | began (UTC) | started by | went on from | steps | repeated | how it ended | time lost before it |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for summary in found[-MOST_ROWS:]:
+    rows: list[str] = []
+    for summary in found:
         began = datetime.fromtimestamp(summary.began_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         by = "the supervisor" if summary.automatic else "a person"
         by += ", on another machine" if summary.moved else ""
@@ -133,8 +134,15 @@ def tell(view: View) -> str:
             f"| {summary.attempt} | {began} | {by} | {start} | {steps} | {summary.replayed_steps or ''} "
             f"| {summary.ended} | {lost} |"
         )
-    before = [f"The last {MOST_ROWS} of {len(found)} attempts:", ""] if len(found) > MOST_ROWS else []
-    return "\n".join([_headline(view, found), "", *before, *rows])
+    headline, room = _headline(view, found), MOST_CHARACTERS
+    shown: list[str] = []
+    for row in reversed(rows):
+        room -= len(row) + 1
+        if room < len(headline) + 300:  # for the table's head and the sentence before it
+            break
+        shown.insert(0, row)
+    before = [f"The last {len(shown)} of {len(found)} attempts:", ""] if len(shown) < len(found) else []
+    return "\n".join([headline, "", *before, *head, *shown])
 
 
 def _headline(view: View, found: list[Summary]) -> str:

@@ -26,6 +26,9 @@ NUMERICAL_SOURCES = (
 )
 """Modules of src/wavenet/ that decide the numbers of a training step."""
 
+FEEDING_SOURCES = ("feed", "schedule")
+"""Modules of src/run/ that decide what a step is given: its batch and its learning rate."""
+
 NOT_IDENTITY = {"steps", "checkpoint_every", "keep_last", "validate_every"}
 """Keys of `train` that change how long a run goes on or what is kept of it, not its numbers."""
 
@@ -52,9 +55,9 @@ def fingerprint(params: Params, clips_digest: str) -> str:
 def sources_digest() -> str:
     """Digest of the code that decides the numbers, without its comments and docstrings."""
     digest = hashlib.sha256()
-    folder = Path(__file__).parents[1] / "wavenet"
-    for path in sorted(folder.glob("*.py")):
-        if path.stem in NUMERICAL_SOURCES:
+    for folder, stems in (("run", FEEDING_SOURCES), ("wavenet", NUMERICAL_SOURCES)):
+        for stem in stems:
+            path = Path(__file__).parents[1] / folder / f"{stem}.py"
             digest.update(meaning(path.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()
 

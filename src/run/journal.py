@@ -19,6 +19,15 @@ from src.run import files
 NAME = "journal.jsonl"
 """The journal's name in the folder of its run."""
 
+FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "attempt": {"attempt": (int,), "time_ms": (int,), "start_step": (int,), "automatic": (bool,)},
+    "step": {"attempt": (int,), "step": (int,), "loss": (float, int), "time_ms": (int,)},
+    "validation": {"attempt": (int,), "step": (int,), "bits_per_sample": (dict,)},
+    "mismatch": {"attempt": (int,), "step": (int,)},
+    "end": {"attempt": (int,), "cause": (str,)},
+}
+"""Kind of a line → what it must hold."""
+
 LOSS_WINDOW = 200
 """Steps whose median is called the loss at a step: single steps vary too much."""
 
@@ -163,7 +172,7 @@ def records(path: Path, offset: int = 0, until: int | None = None) -> Iterator[t
                 return
             try:
                 record = json.loads(line)
-                record["kind"] = str(record["kind"])
+                _check(record)
             except (ValueError, KeyError, TypeError) as error:
                 raise Problem(
                     f"{path} is damaged at byte {offset} ({error}). `python -m src.train` sets the damaged rest aside "
@@ -171,6 +180,18 @@ def records(path: Path, offset: int = 0, until: int | None = None) -> Iterator[t
                 ) from None
             offset += len(line)
             yield offset, record
+
+
+def _check(record: Any) -> None:
+    """Raise ValueError, KeyError or TypeError if a line is not one of ours: a changed byte may well be JSON still."""
+    for name, types in FIELDS[record["kind"]].items():
+        if type(record[name]) not in types:
+            raise TypeError(f"{name} is {record[name]!r}")
+    seconds = record.get("seconds")
+    if seconds is not None and type(seconds) not in (float, int):
+        raise TypeError(f"seconds is {seconds!r}")
+    if record["kind"] == "validation" and not all(type(bits) is float for bits in record["bits_per_sample"].values()):
+        raise TypeError("bits_per_sample are not numbers")
 
 
 class Journal:
@@ -218,10 +239,14 @@ def repair(path: Path) -> str | None:
     """
     if not path.exists():
         return None
-    good = 0
+    good = last = 0
     sentence = None
     try:
-        for offset, _ in records(path):
+        for offset, record in records(path):
+            if record["kind"] == "step":
+                if record["step"] > last + 1:  # no training leaves one out: this line or one before it was changed
+                    raise Problem(f"{path} is damaged at byte {good}: step {record['step']} follows step {last}.")
+                last = max(last, record["step"])
             good = offset
     except Problem:
         taken = [place.name.rpartition("-")[2] for place in path.parent.glob(f"{path.name}.damaged-*")]

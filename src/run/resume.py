@@ -28,12 +28,16 @@ def resume(
         at_most = last_recorded
         for kept in sorted(params.kept_steps):
             place = folder / "checkpoints" / step_name(kept)
-            damage = checkpoint.damage(place, fingerprint)
+            damage = checkpoint.damage(place, fingerprint, params.profile.model)
             if damage is not None:
                 at_most = min(at_most, kept - 1)
             if isinstance(damage, checkpoint.DamagedCheckpointError):
                 console.warn(f"{damage} It is made again.")
-        found, passed = checkpoint.newest(folder / "checkpoints", at_most=at_most, fingerprint=fingerprint)
+            elif damage is not None and kept < last_recorded:
+                console.warn(f"step {kept} is to be kept and has no checkpoint: the training goes back and makes it.")
+        found, passed = checkpoint.newest(
+            folder / "checkpoints", at_most=at_most, fingerprint=fingerprint, model=params.profile.model
+        )
         for sentence in passed:
             console.warn(f"{sentence} Going back to the one before it.")
         if found is not None:

@@ -1,8 +1,9 @@
 """From the journal to MLflow: in batches, with the journal's time stamps, nothing lost and nothing twice.
 
-What was sent is remembered in `shipped.json` beside the journal, but nothing depends on it: the first line of each
-step is always the same point with the same time stamp, and MLflow drops exact repeats. So a shipment may be cut off
-anywhere and sent again. Only lines that are safe on the disk are sent: MLflow never knows more than the journal.
+What was sent is remembered in `shipped.json` beside the journal, but nothing depends on it: MLflow is asked how far it
+is, the first line of each step is always the same point with the same time stamp, and MLflow drops exact repeats. So a
+shipment may be cut off anywhere and sent again. Only lines that are safe on the disk are sent: MLflow never knows more
+than the journal.
 """
 
 import hashlib
@@ -37,10 +38,9 @@ class Shipper:
     """The last step that was read up to there; -1 for none (an imported study has a step 0)."""
     last_validation: int = -1
     """The last validation that was read up to there."""
-    _forgot: bool = False
-    """Whether MLflow may have more than is remembered here, and is asked."""
     _known: dict[str, int] = field(default_factory=dict)
-    """Metric → last step that MLflow has from a shipment that is not remembered here."""
+    """Metric → last step that MLflow had when this shipper first had something to send. It may be more than is
+    remembered here: a shipment was cut off, the memory was lost, or another machine went on with another copy."""
     _advancing: int | None = None
     """The attempt that did the last new step."""
     _border: str = ""
@@ -56,9 +56,6 @@ class Shipper:
             self._attempts.runs = {int(number): str(run) for number, run in known["runs"].items()}
             self._attempts.touched, self._attempts.ended = set(known["touched"]), bool(known["ended"])
             self._border = str(known["border"])
-        else:
-            # What the memory lost, MLflow still knows: steps it has are not sent a second time.
-            self._forgot = True
 
     def ship(self) -> int:
         """Send all that is new; returns the number of steps sent. Raises `TrackingError` if MLflow does not take it."""
@@ -126,9 +123,9 @@ class Shipper:
     def _add(self, points: list[Point], point: Point) -> None:
         """Add a point, unless MLflow has one of this step from a shipment that is not remembered."""
         metric, step = point[0], point[3]
-        if self._forgot and metric not in self._known:
+        if metric not in self._known:
             self._known[metric] = self.store.last_step(self.run_id, metric)
-        if step > self._known.get(metric, -1):
+        if step > self._known[metric]:
             points.append(point)
 
     def _remember(self) -> None:

@@ -25,7 +25,7 @@ MOST_SAME_FAILURES = 3
 """A step that failed this often in the same way will fail for ever."""
 MOST_ATTEMPTS_WITHOUT_PROGRESS = 5
 FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 60.0
+"""Doubled after every attempt that got no further."""
 
 LOOK_EVERY_S = 1.0
 
@@ -49,15 +49,18 @@ def supervise(command: Command, folder: Path, lock: int) -> None:
         while True:
             before = journal.read(path)
             number = max(before.attempts, default=0) + 1
+            began_ms = now_ms()
             code, out_of_memory = watch.run(command(number, automatic), lock)
             if code == 0:
                 return
+            endings.record_unborn(path, number, began_ms, automatic=automatic)
             ending = endings.of_exit(code, out_of_memory=out_of_memory)
             if watch.asked is not None:
                 # It may have been too young to save and write its own end; it must not be started again either way.
                 endings.close(path, number, Ending("interrupted", signal.Signals(watch.asked).name), now_ms())
                 raise SystemExit(128 + watch.asked)
             if code in STOPPED:
+                endings.close(path, number, Ending("interrupted", signal.Signals(code - 128).name), now_ms())
                 raise SystemExit(code)
             endings.close(path, number, ending, now_ms())
             if code == GIVE_UP:
@@ -69,7 +72,7 @@ def supervise(command: Command, folder: Path, lock: int) -> None:
             same = same + 1 if ending.of_its_own and last == (after.last_step, ending) else 1
             last = (after.last_step, ending)
             _refuse_to_go_on_in_vain(path, after.last_step, ending, fruitless, same)
-            pause_s = FIRST_PAUSE_S if fruitless == 0 else min(2 * pause_s, LONGEST_PAUSE_S)
+            pause_s = FIRST_PAUSE_S if fruitless == 0 else 2 * pause_s
             console.warn(
                 f"attempt {number} ended at step {after.last_step}: {ending}; the next one starts in {pause_s:.0f} s"
             )

@@ -58,8 +58,10 @@ class ScheduledValidation:
     """Scores the network every so many steps, each step once, and writes it to the journal."""
 
     def __init__(
-        self, params: Params, clips: ClipSet, model: WaveNet, book: Journal, recorded: View, stop: Stop
+        self, params: Params, clips: ClipSet, model: WaveNet, book: Journal, recorded: View, stop: Stop, processes: int
     ) -> None:
+        """processes: that train together; more than one have agreed on the next step already, and do it."""
+        self._resumable, self._steps = processes == 1, params.profile.train.steps
         self._every = params.profile.train.validate_every
         self._validation = Validation(params, clips) if self._every else None
         self._model, self._book, self._recorded, self._stop = model, book, recorded, stop
@@ -68,7 +70,10 @@ class ScheduledValidation:
         """Score the network after a step, if it is time and the journal does not have it yet."""
         if self._validation is None or step == 0 or step % self._every or step in self._recorded.validations:
             return
-        bits = self._validation.bits_per_sample(self._model, stop=lambda: bool(self._stop.asked))
+        # It is left out only where the next attempt takes it up: this step is saved then, and it is not the last one.
+        bits = self._validation.bits_per_sample(
+            self._model, stop=lambda: self._resumable and step < self._steps and bool(self._stop.asked)
+        )
         if bits is not None:
             self._book.append("validation", step=step, bits_per_sample=bits, time_ms=now_ms())
 

@@ -126,6 +126,17 @@ def test_a_checkpoint_of_another_run_or_step_is_passed_over(tmp_path: Path) -> N
     assert "belongs to another run" in passed[1]
 
 
+def test_a_checkpoint_of_another_network_is_passed_over(tmp_path: Path) -> None:
+    saved = sample(10)
+    checkpoint.save(tmp_path / step_name(10), saved)
+    other = saved.model.model_copy(update={"skip_channels": saved.model.skip_channels + 1})
+    found, passed = checkpoint.newest(tmp_path, at_most=100, fingerprint=RUN, model=other)
+    assert found is None
+    assert "network is not the one of its run" in passed[0]
+    assert checkpoint.damage(tmp_path / step_name(10), RUN, other) is not None
+    assert checkpoint.damage(tmp_path / step_name(10), RUN, saved.model) is None
+
+
 class Bomb:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (Path.touch, (Path("exploded"),))  # type: ignore[return-value]

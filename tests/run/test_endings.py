@@ -77,6 +77,7 @@ def test_a_torn_line_does_not_keep_the_end_from_being_written(tmp_path: Path) ->
         ("Clip 0123456789abcdef was not read; it's gone", "Clip … was not read; it's gone"),
         ("SIGKILL", "SIGKILL"),
         ("C:\\Music\\A Title.flac", "…"),
+        ("no memory | for this\nand more", "no memory ¦ for this…"),
     ],
 )
 def test_names_and_digests_do_not_leave_this_machine(text: str, told: str) -> None:
@@ -107,15 +108,31 @@ def test_a_clock_that_was_set_back_loses_no_time(tmp_path: Path) -> None:
     assert (second.downtime_s, second.lost_s) == (0.0, 0.0)
 
 
-def test_a_long_story_ends_with_the_newest_attempts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("detail", ["SIGKILL", "RuntimeError: " + "a long | explanation of\nseveral lines" * 30])
+def test_a_long_story_ends_with_the_newest_attempts(tmp_path: Path, detail: str) -> None:
     path = tmp_path / journal.NAME
     for number in range(1, 101):
         begin(path, number, number - 1, range(number, number + 1), 10_000 * number)
-        endings.close(path, number, Ending("crashed", "RuntimeError: something with a rather long explanation"))
+        endings.close(path, number, Ending("crashed", detail))
     story = history.tell(journal.read(path))
-    assert "The last 30 of 100 attempts:" in story
-    assert "| 100 |" in story
-    assert len(story) < 5000
+    rows = [line for line in story.splitlines() if line.startswith("|")][2:]
+    assert f"The last {len(rows)} of 100 attempts:" in story
+    assert [int(row.split("|")[1]) for row in rows] == list(range(101 - len(rows), 101))
+    assert {row.count("|") for row in rows} == {9}
+    assert 4_000 < len(story) <= 5_000
+
+
+def test_one_that_died_before_its_first_line_is_an_attempt_too(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 6), 10_000)
+    endings.close(path, 1, Ending("killed", "SIGKILL"), 15_500)
+    endings.record_unborn(path, 1, 9_000, automatic=False)  # it could write its own: that stands
+    endings.record_unborn(path, 2, 20_000, automatic=True)
+    endings.close(path, 2, Ending("out of memory", "the system ended it with SIGKILL"), 21_000)
+    first, second = history.summaries(journal.read(path)).values()
+    assert (first.began_ms, first.new_steps) == (10_000, 5)
+    assert (second.began_ms, second.ended_ms, second.automatic, second.last_step) == (20_000, 21_000, True, None)
+    assert second.cause == "out of memory"
 
 
 def test_a_run_without_attempts_has_a_story_too() -> None:

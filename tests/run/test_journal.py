@@ -84,3 +84,25 @@ def test_lines_are_one_json_object_each(tmp_path: Path) -> None:
 
 def test_a_journal_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     assert journal.read(tmp_path / "none").last_step == 0
+
+
+def test_every_changed_bit_of_a_line_is_read_or_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, 1, 0, range(1, 4))
+    *before, line, _ = path.read_bytes().splitlines(keepends=True)
+    first, last = b"".join(before), b'{"kind": "step", "attempt": 1, "step": 3, "loss": 4.0, "time_ms": 1003}\n'
+    for bit in range(8 * len(line)):
+        changed = bytearray(line)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(first + changed + last)
+        journal.repair(path)
+        view = journal.read(path)  # never anything else than a View
+        assert view.last_step == max(view.steps, default=0), changed  # and never with a gap
+
+
+def test_a_step_that_leaves_others_out_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, 1, 0, range(1, 8))
+    path.write_bytes(path.read_bytes().replace(b'"step": 5,', b'"step": 95,'))
+    assert "damaged" in (journal.repair(path) or "")
+    assert journal.read(path).last_step == 4
