@@ -72,7 +72,8 @@ class Keeper:
             if checkpoint.damage(place, current.fingerprint) is None:
                 self.newest = current.step
                 return  # from before the training went back: the same step has the same bytes
-            files.retire(place)
+            if not place.is_dir():
+                files.retire(place)  # a folder stays until the new one is whole and takes its place
         try:
             checkpoint.save(place, current)
         except DiskFullError:
