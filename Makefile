@@ -43,7 +43,7 @@ check: .venv/made
 	$(BIN)/mypy
 
 ui: .venv/made
-	@echo "MLflow opens at http://127.0.0.1:5000 (Ctrl-C ends it). Choose 'Model training' at its top left, then wavenet-study."
+	@echo "MLflow opens in some 20 seconds at http://127.0.0.1:5000 (Ctrl-C ends it). Choose 'Model training' at its top left, then wavenet-study."
 	@$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
 
 # After a change of requirements.in: make the environment from it and write down what came out.
