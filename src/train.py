@@ -73,7 +73,8 @@ class Run:
             bool(attempts)
             and attempts[max(attempts)].cause == "finished"
             and all(
-                checkpoint.damage(self.checkpoints / step_name(step), self.fingerprint) is None
+                checkpoint.damage(self.checkpoints / step_name(step), self.fingerprint, self.params.profile.model)
+                is None
                 for step in self.params.kept_steps
             )
         )

@@ -115,34 +115,36 @@ def tell(view: View) -> str:
     found = list(summaries(view).values())
     if not found:
         return "Nothing has begun yet."
+    headline = _headline(view, found)
+    room = MOST_CHARACTERS - len(headline) - 300  # for the table's head and the sentence before it
+    rows: list[str] = []
+    for summary in reversed(found):
+        row = _row(summary, first=summary is found[0])
+        room -= len(row) + 1
+        if room < 0:
+            break
+        rows.insert(0, row)
+    before = [f"The last {len(rows)} of {len(found)} attempts:", ""] if len(rows) < len(found) else []
     head = [
         "| attempt | began (UTC) | started by | went on from | steps | repeated | how it ended | time lost before it |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    rows: list[str] = []
-    for summary in found:
-        began = datetime.fromtimestamp(summary.began_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        by = "the supervisor" if summary.automatic else "a person"
-        by += ", on another machine" if summary.moved else ""
-        by += f", {summary.processes} processes" if summary.processes > 1 else ""
-        start = f"step {summary.start_step:,}" if summary.start_step else "the beginning"
-        steps = "none" if summary.first_step is None else f"{summary.first_step:,} to {summary.last_step:,}"
-        lost = "no new step" if summary.lost_s is None else f"{summary.lost_s:,.1f} s"
-        if summary is found[0]:
-            lost = ""
-        rows.append(
-            f"| {summary.attempt} | {began} | {by} | {start} | {steps} | {summary.replayed_steps or ''} "
-            f"| {summary.ended} | {lost} |"
-        )
-    headline, room = _headline(view, found), MOST_CHARACTERS
-    shown: list[str] = []
-    for row in reversed(rows):
-        room -= len(row) + 1
-        if room < len(headline) + 300:  # for the table's head and the sentence before it
-            break
-        shown.insert(0, row)
-    before = [f"The last {len(shown)} of {len(found)} attempts:", ""] if len(shown) < len(found) else []
-    return "\n".join([headline, "", *before, *head, *shown])
+    return "\n".join([headline, "", *before, *head, *rows])
+
+
+def _row(summary: Summary, *, first: bool) -> str:
+    """An attempt as a row of the story's table. first: no time was lost before it."""
+    began = datetime.fromtimestamp(summary.began_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    by = "the supervisor" if summary.automatic else "a person"
+    by += ", on another machine" if summary.moved else ""
+    by += f", {summary.processes} processes" if summary.processes > 1 else ""
+    start = f"step {summary.start_step:,}" if summary.start_step else "the beginning"
+    steps = "none" if summary.first_step is None else f"{summary.first_step:,} to {summary.last_step:,}"
+    lost = "no new step" if summary.lost_s is None else f"{summary.lost_s:,.1f} s"
+    return (
+        f"| {summary.attempt} | {began} | {by} | {start} | {steps} | {summary.replayed_steps or ''} "
+        f"| {summary.ended} | {'' if first else lost} |"
+    )
 
 
 def _headline(view: View, found: list[Summary]) -> str:

@@ -69,7 +69,7 @@ class Keeper:
     def _write(self, current: Checkpoint) -> None:
         place = self._folder / step_name(current.step)
         if place.exists():
-            if checkpoint.damage(place, current.fingerprint) is None:
+            if checkpoint.damage(place, current.fingerprint, current.model) is None:
                 self.newest = current.step
                 return  # from before the training went back: the same step has the same bytes
             if not place.is_dir():
@@ -96,7 +96,8 @@ class Keeper:
         cut = max(0, len(present) - keep_last)
         old = [step for step in present[:cut] if step not in self._kept]
         if not old or all(
-            checkpoint.damage(self._folder / step_name(step), self._fingerprint) for step in reversed(present[cut:])
+            checkpoint.damage(self._folder / step_name(step), self._fingerprint, self._params.profile.model)
+            for step in reversed(present[cut:])
         ):
             return 0
         for step in old:

@@ -54,15 +54,14 @@ def supervise(command: Command, folder: Path, lock: int) -> None:
             if code == 0:
                 return
             endings.record_unborn(path, number, began_ms, automatic=automatic)
+            # It may have been too young to save and write its own end; it must not be started again either way.
+            asked = watch.asked or (code - 128 if code in STOPPED else None)
             ending = endings.of_exit(code, out_of_memory=out_of_memory)
-            if watch.asked is not None:
-                # It may have been too young to save and write its own end; it must not be started again either way.
-                endings.close(path, number, Ending("interrupted", signal.Signals(watch.asked).name), now_ms())
-                raise SystemExit(128 + watch.asked)
-            if code in STOPPED:
-                endings.close(path, number, Ending("interrupted", signal.Signals(code - 128).name), now_ms())
-                raise SystemExit(code)
+            if asked is not None:
+                ending = Ending("interrupted", signal.Signals(asked).name)
             endings.close(path, number, ending, now_ms())
+            if asked is not None:
+                raise SystemExit(128 + asked)
             if code == GIVE_UP:
                 raise Problem("The training cannot go on; the sentence above says why.")
             after = journal.read(path)

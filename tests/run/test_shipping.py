@@ -68,7 +68,7 @@ def test_replays_are_not_sent_and_attempts_tell_the_truth(store: Store, training
     assert shipper.ship() == 30
     attempt(training, 2, 20, range(21, 51), end="finished")
     assert Shipper(store, run_id, training).ship() == 20
-    shipper.ship()  # it does not know what the second one sent: repeats change nothing
+    assert shipper.ship() == 20  # the first one does not know what the second one sent: repeats change nothing
     assert history(store, run_id) == expected(50, {1: 30, 2: 50})
     told = {
         number: (run.info.status, run.info.start_time, run.info.end_time)
