@@ -1,6 +1,6 @@
 """A reproducibility harness around WaveNet music generation.
 
-The pipeline, one module per stage, each run as `python -m src.<stage>`:
+The pipeline, a room for each stage, run as `python -m src.<stage>` (`python -m src` lists them):
 
     library   composes the demo songs, or records which private library is used
     manifest  reads every file of the library: kept, or skipped with a reason
@@ -10,10 +10,10 @@ The pipeline, one module per stage, each run as `python -m src.<stage>`:
     evaluate  measures each checkpoint on songs it was never trained on, and the audio made with it
     compare   contrasts checkpoints: a table in the terminal, a page with sound in reports/
 
-Beside it: `status` says how a training is doing, `legacy` imports the 2019 study as a run in the same formats, `bench`
-measures speed.
+Beside it: `status` says how a training is doing, `legacy` imports the 2019 study as a run in the same formats.
 
-Stages call rooms, rooms never call stages. `music/` reads and composes music, `wavenet/` is the network and nothing
-else, `run/` makes a run durable and traceable, `measures/` measures sound and likelihood, `report/` draws, `imports/`
-reads what other programs left. docs/formats.md says what lies between the stages.
+A later stage may import an earlier one, and all import the rooms below them: `record` makes a run durable and
+traceable, `wavenet` is the network and nothing else, `audio` decodes and encodes, `config` reads the parameters, `base`
+holds tools. pyproject.toml says so as contracts, and `make check` holds them. docs/formats.md says what lies between
+the stages.
 """

@@ -15,9 +15,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from src.errors import Problem
-from src.run import checkpoint, console, files, history, journal, layout, shipping
-from src.run.history import Summary
+from src.base import console, files
+from src.base.errors import Problem
+from src.record import checkpoint, history, journal, layout, shipping
+from src.record.history import Summary
 
 app = console.command_app("Say how a training is doing, while it runs and after it died.")
 

@@ -34,6 +34,6 @@ def make(folder: Path) -> None:
             shutil.copy2(ROOT / name, folder / name)
     (folder / "dvc.lock").unlink(missing_ok=True)
     shutil.copy(ROOT / "tests" / "data" / "tiny.yaml", folder / "params" / "tiny.yaml")
-    change_yaml(folder / "params.yaml", profile="tiny", steps=[f"{step:06d}" for step in STEPS])
+    change_yaml(folder / "params.yaml", profile="tiny", steps=list(STEPS))
     for command in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "the study")):
         in_clone(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command)

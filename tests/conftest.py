@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import yaml
 
-from src.music import clipset
+from src.clips import clipset
 
 ROOT = Path(__file__).parents[1]
 GENRES = ("classical", "hardcore", "hip", "metal", "rock")
@@ -72,7 +72,7 @@ def make_study(root: Path, steps: tuple[int, ...] = (2, 10, 30)) -> StudyFolder:
     """A study folder at the tiny scale, without clips. steps: the compared ones."""
     (root / "params").mkdir(parents=True)
     shutil.copy(ROOT / "params.yaml", root)
-    change_yaml(root / "params.yaml", profile="tiny", steps=[f"{step:06d}" for step in steps])
+    change_yaml(root / "params.yaml", profile="tiny", steps=list(steps))
     shutil.copy(ROOT / "tests" / "data" / "tiny.yaml", root / "params")
     return StudyFolder(root)
 

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from src.run import journal
+from src.record import journal
 from tests.conftest import StudyFolder
 
 

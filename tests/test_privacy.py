@@ -7,10 +7,9 @@ import mutagen
 import mutagen.id3
 import pytest
 
-from tests import clone
+from tests import clone, sounds
 from tests.clone import in_clone
 from tests.conftest import GENRES
-from tests.music import sounds
 
 PLANT = "Zyx" + "qv"
 """Begins every planted word; nothing of ours has it, this file in one piece neither."""

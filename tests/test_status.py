@@ -3,7 +3,7 @@
 import json
 
 from src import status
-from src.run.journal import Journal
+from src.record.journal import Journal
 from tests.conftest import StudyFolder
 
 

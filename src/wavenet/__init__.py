@@ -9,5 +9,5 @@ import os
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))).hexdigest()[:12]
+_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_HERE.rglob("*.py")))).hexdigest()[:12]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_HERE / "__pycache__" / f"numba-{_SOURCES}"))

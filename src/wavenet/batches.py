@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from src.errors import Problem
+from src.base.errors import Problem
 
 Balance = Literal["genre", "song"]
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from src.errors import Problem
+from src.base.errors import Problem
 from src.wavenet.mulaw import decode
 from src.wavenet.shape import WaveNetConfig as WaveNetConfig
 from src.wavenet.shape import part_shapes

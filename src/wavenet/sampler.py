@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from src.errors import Problem
-from src.wavenet.device_streams import DeviceStreams
+from src.base.errors import Problem
+from src.wavenet.gpu.device_streams import DeviceStreams
 from src.wavenet.network import WaveNet, check_genres
 
 if TYPE_CHECKING:
-    from src.wavenet.streams import Streams
+    from src.wavenet.cpu.streams import Streams
 
 Codes = npt.NDArray[np.integer]
 Doubles = npt.NDArray[np.float64]
@@ -71,7 +71,7 @@ def generate(
     if next(model.parameters()).is_cuda:
         group = DeviceStreams(model, genres)
     else:
-        from src.wavenet import streams  # numba: not needed where a GPU generates
+        from src.wavenet.cpu import streams
 
         group = streams.Streams(model, genres, threads, weights)
     group.start(start, primers)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from src.errors import Problem
+from src.base.errors import Problem
 from src.wavenet import network, optimizers
-from src.wavenet.captured import CapturedLoss
+from src.wavenet.gpu.captured import CapturedLoss
 
 if TYPE_CHECKING:
-    from src.wavenet.fused import FusedLoss
+    from src.wavenet.cpu.fused import FusedLoss
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -51,7 +51,7 @@ class TrainingStep:
         self.reduce = reduce
         self._differentiated: FusedLoss | CapturedLoss
         if next(iter(self.parameters.values())).device.type == "cpu":
-            from src.wavenet import fused  # numba: not needed where a GPU trains
+            from src.wavenet.cpu import fused
 
             self._differentiated = fused.FusedLoss(
                 model.config,

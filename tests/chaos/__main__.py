@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from src.run import console
+from src.base import console
 from tests.chaos import circumstances, damage, disks, kills, machines, outages
 from tests.chaos.harness import SCALES, Chaos, Outcome
 

@@ -4,7 +4,7 @@ import signal
 import sqlite3
 import time
 
-from src.run import journal
+from src.record import journal
 from tests.chaos.harness import Chaos, Outcome, sabotaged
 from tests.processes import book, children, kill, kill_family, step_lines, wait_for_step
 

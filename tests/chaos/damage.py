@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from src.run import checkpoint
-from src.run.config import step_name
+from src.config import step_name
+from src.record import checkpoint
 from tests.chaos.harness import Chaos, Outcome, sabotaged
 from tests.processes import kill_family, step_lines, training_folder, wait_for_step
-from tests.run.test_checkpoint import forge, header, sign
+from tests.record.test_checkpoint import forge, header, sign
 
 EXPLODED = "exploded"
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.run import journal
+from src.record import journal
 from tests.conftest import GENRES, ROOT, StudyFolder, change_yaml, make_study, write_clips
 from tests.processes import book
 

@@ -4,7 +4,8 @@ import random
 import signal
 import time
 
-from src.run import files, journal
+from src.base import files
+from src.record import journal
 from tests.chaos.harness import Chaos, Outcome, sabotaged
 from tests.conftest import StudyFolder
 from tests.processes import book, children, command_line, kill, kill_family, newest_step, step_lines, training_folder

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from src.run import journal
+from src.record import journal
 from tests.chaos.harness import Chaos, Outcome, sabotaged
 from tests.conftest import StudyFolder
 from tests.processes import book, children, kill, step_lines

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from src.bench.mlflow_server import Server
+from benchmarks.mlflow_server import Server
 from tests.chaos.harness import Chaos, Outcome, sabotaged
 from tests.processes import step_lines, wait_for_step
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from src.errors import Problem
+from src.base.errors import Problem
 from src.wavenet import batches, network
-from src.wavenet.lanes import Index, Memory, exp, in_lanes, sigmoid, tanh
+from src.wavenet.cpu.lanes import Index, Memory, exp, in_lanes, sigmoid, tanh
 from src.wavenet.network import WaveNetConfig
 from tests.wavenet.examples import tiny_network
 

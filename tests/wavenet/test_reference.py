@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from src.wavenet import mulaw, network, optimizers, reference
+from src.wavenet.cpu.streams import Group, PackedWeights
 from src.wavenet.network import WaveNet, WaveNetConfig
-from src.wavenet.streams import Group, PackedWeights
 from src.wavenet.training import TrainingStep
 from tests.wavenet.examples import DATA, SHARED, tiny_arrays, tiny_batch, tiny_network, tiny_values
 
@@ -106,7 +106,7 @@ def test_names_and_shapes_are_the_reference_s() -> None:
 )
 @pytest.mark.slow
 def test_the_study_s_network_from_the_reference_s_checkpoint() -> None:
-    from src.imports.tensorflow_checkpoint import read_index, read_tensors
+    from src.base.tensorflow_checkpoint import read_index, read_tensors
 
     there = json.loads((DATA / "wavenet_full.json").read_text())
     model = WaveNet(_full_config(there))

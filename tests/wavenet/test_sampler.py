@@ -8,11 +8,12 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from src.errors import Problem
-from src.wavenet import mulaw, network, sampler, streams
-from src.wavenet.device_streams import DeviceStreams
+from src.base.errors import Problem
+from src.wavenet import mulaw, network, sampler
+from src.wavenet.cpu import streams
+from src.wavenet.cpu.streams import Group, PackedWeights, Streams
+from src.wavenet.gpu.device_streams import DeviceStreams
 from src.wavenet.network import WaveNet, WaveNetConfig
-from src.wavenet.streams import Group, PackedWeights, Streams
 from tests.wavenet.examples import random_genres, random_network
 
 Codes = npt.NDArray[np.int64]

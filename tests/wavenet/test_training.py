@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from src.errors import Problem
-from src.wavenet import network, optimizers, pieces
-from src.wavenet.captured import CapturedLoss
-from src.wavenet.fused import FusedLoss
+from src.base.errors import Problem
+from src.wavenet import network, optimizers
+from src.wavenet.cpu import pieces
+from src.wavenet.cpu.fused import FusedLoss
+from src.wavenet.cpu.pieces import cut
+from src.wavenet.gpu.captured import CapturedLoss
 from src.wavenet.network import WaveNet
-from src.wavenet.pieces import cut
 from src.wavenet.training import NotFiniteError, TrainingStep
 from tests.wavenet.examples import random_genres, random_network, tiny_batch, tiny_network
 

@@ -1,0 +1,1 @@
+"""Benchmarks of this machine: `python -m benchmarks <command>`; each prints a table and writes JSON."""

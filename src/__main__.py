@@ -1,0 +1,5 @@
+"""`python -m src`: the commands in the order of the pipeline."""
+
+import src
+
+print(src.__doc__)

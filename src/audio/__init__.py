@@ -1,0 +1,1 @@
+"""Sound files: what they are, decoding, encoding, loudness, acoustic fingerprints. Only this room decodes music."""

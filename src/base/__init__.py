@@ -1,0 +1,1 @@
+"""Tools of every room, without an opinion on any number: errors, files, console, processes, provenance."""

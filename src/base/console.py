@@ -1,0 +1,175 @@
+"""What a person sees: progress bars on a terminal, few plain lines elsewhere, one sentence for an error."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from src.base.errors import Problem
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+PLAIN_INTERVAL_S = 20.0
+"""Away from a terminal, a long stage says where it is this often."""
+
+
+def say(text: str) -> None:
+    """Print one plain line (no markup is interpreted)."""
+    out.print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    """Print one line to standard error, marked as a warning."""
+    err.print(f"warning: {text}", markup=False, style="yellow")
+
+
+def error(problem: Problem) -> None:
+    """Print a `Problem` as the one sentence that it is."""
+    err.print(f"error: {problem}", markup=False, style="bold red")
+
+
+def show(table: Table) -> None:
+    """Print a rich table; away from a terminal at a fixed width, so that logs do not wrap."""
+    if out.is_terminal:
+        out.print(table)
+    else:
+        Console(width=160, highlight=False).print(table)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 8 s, 2 min 5 s, 1 h 12 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class Meter:
+    """Counts work done; drawn as a bar on a terminal, as a line now and then elsewhere."""
+
+    def __init__(self, label: str, total: float, unit: str, start: float, bar: Progress | None) -> None:
+        self._label, self._total, self._unit, self._bar = label, total, unit, bar
+        self._start = self.done = start
+        self._note = ""
+        self._began = self._spoke = time.monotonic()
+        self._task = bar.add_task(label, total=total, completed=int(start), rate="", note="") if bar else None
+
+    def advance(self, amount: float = 1, note: str | None = None) -> None:
+        """Record `amount` more units done; `note` (such as the loss) is shown behind the rate."""
+        self.done += amount
+        if note is not None:
+            self._note = note
+        now = time.monotonic()
+        rate = (self.done - self._start) / max(now - self._began, 1e-9)
+        shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self.done, rate=f"{shown} {self._unit}/s", note=self._note)
+        elif now - self._spoke >= PLAIN_INTERVAL_S:
+            self._spoke = now
+            left = duration((self._total - self.done) / max(rate, 1e-9))
+            note = f", {self._note}" if self._note else ""
+            say(f"{self._label}: {self.done:,.0f} of {self._total:,.0f} {self._unit}, {shown}/s, {left} left{note}")
+
+
+@contextmanager
+def progress(label: str, total: float, unit: str, start: float = 0) -> Iterator[Meter]:
+    """A progress meter for the length of the block.
+
+    `start` is work done by an earlier attempt: it counts as done but not towards the rate.
+    """
+    if not err.is_terminal:
+        yield Meter(label, total, unit, start, None)
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
+        console=err,
+    ) as bar:
+        yield Meter(label, total, unit, start, bar)
+
+
+def run(app: typer.Typer) -> None:
+    """Run a stage's command line: a `Problem` is printed as one sentence and ends with status 1.
+
+    Ctrl-C and SIGTERM end the program through the same clean-up as an error.
+    """
+
+    def stop(signum: int, _frame: Any) -> None:
+        raise SystemExit(128 + signum)
+
+    try:
+        with signals_handled(stop):  # Ctrl-C too, so that click does not turn it into its own "Aborted!"
+            app()
+    except Problem as problem:
+        error(problem)
+        sys.exit(1)
+    except SystemExit as end:
+        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP):
+            err.print("Interrupted; what was finished is kept. The same command goes on from there.", markup=False)
+        raise
+    except BrokenPipeError:
+        # `| head` closed the pipe: the reader has what it wanted.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+@contextmanager
+def signals_handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Let `handler` have what asks a program to end, for the length of the block: SIGTERM, Ctrl-C, a lost terminal."""
+    asked = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        asked.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, handler) for number in asked}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+class _Unbreakable:
+    """A stream that swallows what is written to it once nobody is there to read it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def outlive_the_terminal() -> None:
+    """From now on nothing fails because the terminal or the reader of a pipe is gone: training matters more."""
+    out.file = cast(TextIO, _Unbreakable(sys.stdout))
+    err.file = cast(TextIO, _Unbreakable(sys.stderr))
+
+
+def command_app(help_text: str) -> typer.Typer:
+    """A typer app for one stage, set up the same way everywhere."""
+    return typer.Typer(help=help_text, add_completion=False, pretty_exceptions_enable=False)
+
+
+Command = Callable[..., None]

@@ -1,0 +1,149 @@
+"""Clips cut once and kept: data/library-cache/clips/, one FLAC for each song's sound and each way of cutting it.
+
+In: the manifest's kept rows. Out: for each a `Made` clip in the cache, or the reason why there is none. The cache lets
+a stage that starts with an empty output folder take its clips from here; what is in it is checked before it is used.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import soundfile
+
+from src.audio.decode import Undecodable, open_sound
+from src.base import code, console, files, pool
+from src.base.pool_outcome import Failed
+from src.base.share import Share
+from src.clips import cut
+from src.clips.clipset import samples_digest
+from src.config import ClipsParams
+from src.manifest import rows
+from src.manifest.cache import Cache
+from src.manifest.rows import Row
+
+
+@dataclass(frozen=True)
+class Made:
+    """One clip in the cache."""
+
+    frames: int
+    peak_dbfs: float
+    loudness_lufs: float
+    sha256: str
+    """Of the samples, int16 little-endian."""
+    flac_sha256: str
+
+
+@dataclass(frozen=True)
+class _Setting:
+    library: str
+    folder: str
+    params: ClipsParams
+
+
+_Task = tuple[str, str, str, str]
+"""Path relative to the library, format, SHA-256 of the file, key of the clip."""
+
+
+def key_of(row: Row, params: ClipsParams) -> str:
+    """Names a clip by what decides its samples: the encoded audio, how it is cut, and the code that cuts."""
+    how = json.dumps(
+        [code.digest(cut.__name__), params.duration_s, params.rate_hz, params.trim_dbfs, params.loudness_lufs]
+    )
+    return hashlib.sha256(f"{row.audio_sha256} {how}".encode()).hexdigest()
+
+
+def make(
+    kept: Sequence[Row],
+    library: Path,
+    params: ClipsParams,
+    cache: Cache,
+    folder: Path,
+    *,
+    time_limit_s: float,
+    workers: int | None = None,
+    share: Share = Share(),
+    fresh: bool = False,
+) -> tuple[dict[str, Made | str], int]:
+    """(key of each row's clip → the clip, or why there is none; how many had to be cut).
+
+    folder: where the cached clips lie. Songs cut before an interruption are not cut again.
+    """
+    found: dict[str, Made | str] = {}
+    tasks: list[_Task] = []
+    for row in kept:
+        key = key_of(row, params)
+        known = None if fresh else cache.clip(key)
+        if known is not None and _is_whole(path_in(folder, key), known):
+            found[key] = Made(**json.loads(known))
+        else:
+            tasks.append((os.fsdecode(rows.path_of(row.path)), row.format or "", row.file_sha256 or "", key))
+    if not tasks:
+        return found, 0
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = share.mine(tasks)
+    done: list[tuple[str, Made | str]] = []
+    with console.progress("Cutting clips", len(mine), "songs") as meter:
+        setting = _Setting(str(library), str(folder), params)
+        for index, result in pool.run(cut_task, setting, mine, time_limit_s=time_limit_s, workers=workers):
+            made: Made | str = result.reason if isinstance(result, Failed) else result
+            key = mine[index][3]
+            done.append((key, made))
+            if isinstance(made, Made) and share.world_size == 1:
+                cache.add_clip(key, json.dumps(asdict(made)))
+            meter.advance()
+    done = share.gather(done)
+    if share.world_size > 1 and share.leads:
+        for key, made in done:
+            if isinstance(made, Made):
+                cache.add_clip(key, json.dumps(asdict(made)))
+    found.update(done)
+    return found, len(tasks)
+
+
+def cut_task(setting: _Setting, task: _Task) -> Made | str:
+    """In a worker: cut one clip into the cache. Returns the reason if there is none."""
+    name, form, file_sha256, key = task
+    path = Path(setting.library) / name
+    try:
+        if files.sha256_of(path) != file_sha256:
+            return "changed since the manifest was made"
+        with open_sound(path, form) as sound:
+            clip = cut.cut(sound, setting.params)
+    except Undecodable as error:
+        return str(error)
+    except OSError:
+        return "cannot be read any more"
+    buffer = io.BytesIO()
+    soundfile.write(buffer, clip.samples, setting.params.rate_hz, format="FLAC", subtype="PCM_16")
+    flac = buffer.getvalue()
+    with files.replacing(path_in(Path(setting.folder), key)) as temporary:
+        temporary.write_bytes(flac)
+    levels = round(clip.peak_dbfs, 2), round(clip.loudness_lufs, 2)
+    return Made(len(clip.samples), *levels, samples_digest(clip.samples), hashlib.sha256(flac).hexdigest())
+
+
+def path_in(folder: Path, key: str) -> Path:
+    """Where the cache holds a clip."""
+    return folder / f"{key}.flac"
+
+
+def place(cached: Path, target: Path) -> None:
+    """Put a cached clip at `target`: a second name for the same file where the disk allows it, else a copy."""
+    target.parent.mkdir(exist_ok=True)
+    try:
+        os.link(cached, target)
+    except OSError:
+        shutil.copyfile(cached, target)
+
+
+def _is_whole(path: Path, known: str) -> bool:
+    try:
+        return bool(files.sha256_of(path) == json.loads(known)["flac_sha256"])
+    except OSError:
+        return False

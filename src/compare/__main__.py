@@ -1,0 +1,165 @@
+"""Contrast checkpoints: a table in the terminal and a page with sound, pictures and figures.
+
+In: checkpoints/, generations/, metrics/, the run's journal and times (docs/formats.md). Out: reports/compare-20-15000/
+(index.html, comparison.json, figures, audio). Compared in full, it also writes metrics/compare.json and
+metrics/plots/ for DVC. Commands:
+
+    python -m src.compare --steps 20 15000
+    python -m src.compare --run study-2019 --steps 20 15000
+    python -m src.compare --against study-2019
+    python -m src.compare --listening listening.json
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from src import config
+from src.base import console, files
+from src.base.errors import Problem
+from src.compare import gathering, page, record, sentences, terminal
+from src.compare import listening as hearing
+from src.compare.comparison import Comparison
+from src.record import layout, tracking
+from src.record.layout import RunFiles
+
+app = console.command_app("Contrast checkpoints: a table in the terminal and a page with sound in reports/.")
+
+BETWEEN_STEPS = {"", "and", "vs", "versus", "with", "to", "against", "&", "-"}
+"""What may stand between two steps."""
+
+
+@app.command()
+def main(
+    steps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--steps", "--step", "-s", help="Steps to compare: --steps 20 15000. Default: those of params.yaml."
+        ),
+    ] = None,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="STEPS")] = None,
+    run: Annotated[str | None, typer.Option(help="Compare within a run imported under work/runs/.")] = None,
+    against: Annotated[str | None, typer.Option(help="Set a second run beside it.")] = None,
+    listening: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file of answers saved from the page's blind listening; may be repeated."),
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
+    metrics: Annotated[
+        bool | None,
+        typer.Option(help="Write metrics/compare.json and its plots. Default: if the study's own steps are compared."),
+    ] = None,
+) -> None:
+    """Compare two or more steps of a run, or the same steps of two runs."""
+    params = config.load(profile=profile)
+    asked = parse_steps([*(steps or []), *(more or [])])
+    places = [named_run(run), *([named_run(against)] if against else [])]
+    if against and places[0].name == places[1].name:
+        raise Problem(f"--against {against} is the run that is compared already. Name another one.")
+    chosen = asked or default_steps(params.compared_steps, places[0])
+    if len(chosen) < 2 and not against:
+        raise Problem(f"One step ({chosen[0]}) has nothing to be compared with. Name two or more: --steps 20 15000")
+    sittings = [hearing.load(path) for path in listening or []]
+    compared = gathering.gather(places, chosen, params.genres if places[0].name == "current" else ())
+    heard = hearing.tally(sittings, (clip.digest for clip in compared.run.clips)) if sittings else None
+    show(compared, heard)
+    folder = report_folder(places, chosen)
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    page.write(folder, compared, made=made, command=command_line(places, chosen), listening=heard)
+    own = places[0].name == "current" and not against and set(chosen) == set(params.compared_steps)
+    if metrics or (metrics is None and own):
+        write_metrics(compared, places[0].metrics)
+    console.say(f"The page: {folder / 'index.html'}")
+    log(compared, params, folder)
+
+
+def parse_steps(words: Sequence[str]) -> tuple[int, ...]:
+    """Steps in any spelling: 20 15000, 20,15000, 20..15000, 000020 step-15000, 20 vs 15000. Ascending, each once.
+
+    A comma parts two steps: 15,000 is the steps 15 and 0. Raises `Problem` for a word that is not a step.
+    """
+    found = []
+    for word in re.split(r"[\s,;:]+|(?<=[0-9])\.\.+(?=[0-9])", " ".join(words)):
+        text = word.strip("[]()'\"").casefold()
+        if text in BETWEEN_STEPS or text in ("step", "steps"):
+            continue
+        match = re.fullmatch(r"(?:steps?[-_=]?)?([0-9][0-9_]*)", text)
+        if match is None:
+            raise Problem(f"{word!r} is not a step. Write steps as numbers: --steps 20 15000")
+        found.append(int(match[1].replace("_", "")))
+    return tuple(sorted(set(found)))
+
+
+def named_run(name: str | None) -> RunFiles:
+    """The study's own run, or an imported one."""
+    return layout.current() if name in (None, "current") else layout.imported(str(name))
+
+
+def default_steps(wanted: Sequence[int], places: RunFiles) -> tuple[int, ...]:
+    """The study's steps; of an imported run, those of them it has, or all of its own."""
+    if places.name == "current":
+        return tuple(wanted)
+    known = gathering.known_steps(places)
+    return tuple(step for step in wanted if step in known) or tuple(known)
+
+
+def report_folder(places: Sequence[RunFiles], steps: Sequence[int]) -> Path:
+    """reports/compare-20-15000, with the runs' names where they are not the study's own."""
+    names = [places[0].name] if places[0].name != "current" or len(places) > 1 else []
+    names += ["against", places[1].name] if len(places) > 1 else []
+    return Path("reports") / "-".join(["compare", *names, *(str(step) for step in sorted(set(steps)))])
+
+
+def write_metrics(compared: Comparison, folder: Path) -> None:
+    """metrics/compare.json and the rows of its plots: nothing in them differs from machine to machine."""
+    files.write_json(folder / "compare.json", record.metrics(compared))
+    files.write_text(folder / "plots" / "loss.csv", "\n".join(record.loss_rows(compared)) + "\n")
+    files.write_text(folder / "plots" / "bits.csv", "\n".join(record.bits_rows(compared)) + "\n")
+
+
+def show(compared: Comparison, heard: hearing.Listening | None) -> None:
+    """Print the table, the sentences and what is not there."""
+    console.show(terminal.table(compared))
+    console.say("")
+    for sentence in [*sentences.summary(compared), *(heard.sentences() if heard else [])]:
+        console.say(sentence)
+    for note in compared.notes:
+        console.warn(note)
+    for run in compared.runs:
+        for clip in run.clips:
+            if clip.trouble and clip.step in compared.steps:
+                console.warn(f"{clip.genre} at step {clip.step}: {clip.trouble}")
+
+
+def command_line(places: Sequence[RunFiles], steps: Sequence[int]) -> str:
+    """The command that makes the page again; nothing of this machine, such as the path of a file, is in it."""
+    words = ["python -m src.compare"]
+    if places[0].name != "current":
+        words.append(f"--run {places[0].name}")
+    if len(places) > 1:
+        words.append(f"--against {places[1].name}")
+    return " ".join([*words, "--steps", *map(str, steps)])
+
+
+def log(compared: Comparison, params: config.Params, folder: Path) -> None:
+    """Put the page and its figures into the MLflow run they are about; what MLflow does not take is a warning."""
+    run = compared.run
+    if not run.fingerprint:
+        return
+    try:
+        store = tracking.Store()
+        if run.name == "current":
+            run_id = tracking.study_run(store, run.fingerprint, params)
+        else:
+            run_id = store.run(run.fingerprint, run.name, {}, {"imported": "true"})
+        store.files(run_id, folder, f"reports/{folder.name}")
+    except tracking.TrackingError as failure:
+        console.warn(f"{failure} The page is in {folder}/.")
+
+
+if __name__ == "__main__":
+    console.run(app)

@@ -1,0 +1,105 @@
+"""What is compared: the runs, their clips, measures and counts, as `compare/gathering.py` reads them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from src.compare import curves, sounds
+from src.compare.evaluation import Evaluation
+from src.record import journal
+from src.wavenet.network import WaveNetConfig
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One generated clip, or the place where one is missing."""
+
+    step: int
+    genre: str
+    number: int = 1
+    sound: sounds.Sound | None = None
+    """None if there is nothing to draw."""
+    wav: Path | None = None
+    mp3: Path | None = None
+    primer_s: float = 0.0
+    """Seconds at the file's beginning that were not generated."""
+    digest: str = ""
+    """SHA-256 of the wav file, as `src.generate` recorded it."""
+    seconds: float | None = None
+    """Time the generation took (of the whole batch, if it was one)."""
+    samples_per_s: float | None = None
+    trouble: str = ""
+    """Why there is no sound, or what is wrong with it; empty if all is well."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Songs and clips of one genre."""
+
+    genre: str
+    songs: int | None
+    training: int | None
+    validation: int | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, read."""
+
+    name: str
+    fingerprint: str
+    checkpoints: tuple[int, ...]
+    generated: tuple[int, ...]
+    """Steps with a folder of generated audio."""
+    view: journal.View
+    evaluation: Evaluation | None
+    clips: tuple[Clip, ...]
+    """Of the compared steps and of every other generated step."""
+    counts: tuple[Counts, ...]
+    digest: str
+    """One digest over the whole set of clips trained on."""
+    network: WaveNetConfig | None
+    """Shape of the network, if a checkpoint or an import says it."""
+    batch_seconds: dict[int, float]
+    """Step → seconds that generating all its clips took."""
+    device: str
+    median_losses: dict[int, float] = field(default_factory=dict)
+    """Step → median loss as `src.train` recorded it, for a machine that has no journal."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The run as the page names it."""
+        return "this study" if self.name == "current" else self.name
+
+    def median_loss(self, step: int) -> float | None:
+        """Median loss of the last steps up to this one, in nats per sample."""
+        lately = curves.loss_lately(self.view, step)
+        return lately.median if lately else self.median_losses.get(step)
+
+    @property
+    def known_steps(self) -> tuple[int, ...]:
+        """Steps that can be compared."""
+        return tuple(sorted({*self.checkpoints, *self.generated}))
+
+    def clip(self, step: int, genre: str) -> Clip:
+        """The first clip of a step and genre; one with a sentence if there is none."""
+        for clip in self.clips:
+            if (clip.step, clip.genre) == (step, genre):
+                return clip
+        return Clip(step, genre, trouble=f"There is no clip of {genre} at step {step}.")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared."""
+
+    steps: tuple[int, ...]
+    genres: tuple[str, ...]
+    runs: tuple[Run, ...]
+    notes: tuple[str, ...] = field(default=())
+    """What is not there, in words."""
+
+    @property
+    def run(self) -> Run:
+        """The run the comparison is about; the second one, if any, stands beside it."""
+        return self.runs[0]

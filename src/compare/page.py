@@ -1,0 +1,129 @@
+"""The page: one folder with index.html, its pictures, figures and sound, to open from a disk or any static host.
+
+In: a `Comparison`. Out: a folder written whole. Everything in it is relative; its Content-Security-Policy allows the
+one script and the one style sheet by their hashes, pictures and sound of the folder, and nothing else.
+"""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from src.base import files
+from src.compare import clipviews, figures, record, sections, sentences, style
+from src.compare.comparison import Comparison
+from src.compare.listening import Listening
+
+TEMPLATES = Path(__file__).parent / "templates"
+LOUD_DBFS = -16.0
+
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#161514"/>'
+    '<path d="M5 16h3M10 11v10M14 6v20M18 12v8M22 9v14M26 14v4" stroke="#ef8a63" stroke-width="2.4" '
+    'stroke-linecap="round"/></svg>\n'
+)
+
+
+def write(folder: Path, comparison: Comparison, *, made: str, command: str, listening: Listening | None) -> None:
+    """Write the page to `folder` (replaced whole).
+
+    made: when, as ISO 8601. command: the command line that made it.
+    """
+    with files.replacing(folder) as temporary:
+        temporary.mkdir(parents=True)
+        _write(temporary, comparison, made=made, command=command, listening=listening)
+
+
+def _write(folder: Path, comparison: Comparison, *, made: str, command: str, listening: Listening | None) -> None:
+    drawings = figures.all_drawings(comparison)
+    dark = dict(style.step_colours(len(comparison.steps)))
+    for drawing in drawings.values():
+        style.save(drawing, folder / "figures", dark)
+    (folder / "icon.svg").write_text(ICON, encoding="utf-8")
+    summary = sentences.summary(comparison)
+    said = [sentence for run in comparison.runs if run.evaluation for sentence in run.evaluation.sentences]
+    files.write_json(folder / "comparison.json", record.full(comparison, summary + said, made, listening))
+    views, left_out = clipviews.place_clips(folder, comparison)
+    rows = sections.rows(comparison, views)
+    css, js = _asset("page.css") + _tones(len(comparison.steps)), _asset("page.js")
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+
+    def figure(name: str) -> Markup:
+        return Markup(_figure(environment, folder, drawings[name])) if name in drawings else Markup()
+
+    environment.globals["figure"] = figure
+    slider, blind = sections.slider(comparison, views), sections.blind(comparison, views)
+    text = environment.get_template("page.html.j2").render(
+        policy=policy(css, js),
+        css=Markup(css),
+        js=Markup(js),
+        title=sentences.title(comparison),
+        eyebrow=sentences.eyebrow(comparison),
+        summary=summary,
+        facts=sections.facts(comparison, made),
+        notes=[*comparison.notes, *left_out],
+        steps=comparison.steps,
+        tones=[{"tone": tone, "name": f"{step:,}"} for tone, step in enumerate(comparison.steps)],
+        rows=rows,
+        loud=any(clip.source and clip.rms_dbfs > LOUD_DBFS for row in rows for clip in row["clips"]),
+        slider=slider,
+        blind=blind,
+        figures={name: name in drawings for name in figures.NAMES},
+        measured=sections.measured(comparison),
+        sentences=said,
+        listening=sections.heard(listening, comparison.steps),
+        files=[
+            {"path": f"figures/{name}.{kind}", "name": f"{name}.{kind}"} for name in drawings for kind in ("svg", "png")
+        ],
+        command=command,
+        listening_command=f"{command} --listening FILE",
+    )
+    (folder / "index.html").write_text(text, encoding="utf-8")
+
+
+def policy(css: str, js: str) -> str:
+    """The Content-Security-Policy. `file:` beside 'self': a page opened from a disk has no origin that is itself."""
+    return (
+        f"default-src 'none'; script-src '{_hash(js)}'; style-src '{_hash(css)}'; img-src 'self' file:; "
+        "media-src 'self' file:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _tones(count: int) -> str:
+    """Style rules for the colours of the steps."""
+    colours = style.step_colours(count)
+    light = "".join(f".tone-{place}{{color:{colour}}}" for place, (colour, _) in enumerate(colours))
+    dark = "".join(f".tone-{place}{{color:{colour}}}" for place, (_, colour) in enumerate(colours))
+    shades = "".join(
+        f".shade-{shade}{{background:color-mix(in srgb,var(--accent) {shade * 10}%,var(--soft));"
+        f"color:{'var(--on-accent)' if shade > 6 else 'inherit'}}}"
+        for shade in range(11)
+    )
+    return f"{light}{shades}@media (prefers-color-scheme:dark){{{dark}}}\n"
+
+
+def _figure(environment: Environment, folder: Path, drawing: style.Drawing) -> str:
+    with Image.open(folder / "figures" / f"{drawing.name}.png") as picture:
+        width, height = picture.size
+    return environment.get_template("figure.html.j2").render(
+        title=drawing.title,
+        caption=drawing.caption,
+        alt=drawing.alt,
+        wide=f"figures/{drawing.name}.svg",
+        narrow=f"figures/{drawing.name}-narrow.svg",
+        width=width // 2,
+        height=height // 2,
+    )

@@ -1,0 +1,123 @@
+"""The comparison as data: comparison.json (everything) and the metrics under DVC (what every machine agrees on).
+
+In: a `Comparison`. Out: values for JSON and rows for CSV. Names of songs, hosts and folders are in none of them.
+"""
+
+from typing import Any
+
+from src.compare import curves
+from src.compare.comparison import Comparison, Run
+from src.compare.evaluation import BITS
+from src.compare.listening import Listening
+
+
+def full(comparison: Comparison, sentences: list[str], made: str, listening: Listening | None) -> dict[str, Any]:
+    """comparison.json. made: when, as ISO 8601."""
+    return {
+        "format": 1,
+        "made": made,
+        "steps": list(comparison.steps),
+        "genres": list(comparison.genres),
+        "sentences": sentences,
+        "not_there": list(comparison.notes),
+        "runs": [_run(run, comparison) for run in comparison.runs],
+        "listening": listening.as_json() if listening else None,
+    }
+
+
+def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
+    loss, seconds = curves.loss_curve(run.view), curves.seconds_curve(run.view)
+    return {
+        "name": run.name,
+        "fingerprint": run.fingerprint,
+        "steps_with_checkpoint": list(run.checkpoints),
+        "steps_with_audio": list(run.generated),
+        "steps_logged": len(run.view.steps),
+        "steps_replayed": run.view.replayed,
+        "attempts": len(run.view.attempts),
+        "restarts": [vars(mark) for mark in curves.restarts(run.view)],
+        "music": {
+            "digest": run.digest,
+            "genres": {count.genre: _without(vars(count), "genre") for count in run.counts},
+        },
+        "loss_nats_lately": {str(step): _lately(run, step) for step in comparison.steps},
+        "loss_nats": loss.as_json() if loss else None,
+        "seconds_per_step": seconds.as_json() if seconds else None,
+        "generation_seconds": {str(step): value for step, value in run.batch_seconds.items()},
+        "device": run.device,
+        "clips": [
+            {
+                "step": clip.step,
+                "genre": clip.genre,
+                "clip": clip.number,
+                "sha256": clip.digest,
+                "duration_s": clip.sound.duration_s if clip.sound else None,
+                "rms_dbfs": round(clip.sound.rms_dbfs, 2) if clip.sound else None,
+                "peak_dbfs": round(clip.sound.peak_dbfs, 2) if clip.sound else None,
+                "seconds": clip.seconds,
+                "samples_per_s": clip.samples_per_s,
+                "trouble": clip.trouble or None,
+            }
+            for clip in run.clips
+        ],
+        "evaluation": run.evaluation.raw if run.evaluation else None,
+    }
+
+
+def _lately(run: Run, step: int) -> dict[str, Any] | None:
+    lately = curves.loss_lately(run.view, step)
+    if lately is not None:
+        return vars(lately)
+    median = run.median_loss(step)
+    return None if median is None else {"median": median}
+
+
+def _without(values: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name != key}
+
+
+def metrics(comparison: Comparison) -> dict[str, Any]:
+    """metrics/compare.json: bits per sample and loss of each compared step, the same for the same training."""
+    run = comparison.run
+    found: dict[str, Any] = {}
+    for step in comparison.steps:
+        loss = run.median_loss(step)
+        bits = {
+            genre: value
+            for genre in comparison.genres
+            if run.evaluation and (value := run.evaluation.bits(step, genre)) is not None
+        }
+        found[str(step)] = {
+            **({} if loss is None else {"median_loss_nats": float(f"{loss:.6g}")}),
+            **({BITS: bits, "mean_bits_per_sample": float(f"{sum(bits.values()) / len(bits):.6g}")} if bits else {}),
+        }
+    return found
+
+
+def loss_rows(comparison: Comparison) -> list[str]:
+    """metrics/plots/loss.csv: step (middle of a window) and median loss in nats per sample."""
+    curve = curves.loss_curve(comparison.run.view)
+    rows = ["step,loss"]
+    if curve is not None:
+        rows += [f"{step:.0f},{loss:.6g}" for step, loss in zip(curve.steps, curve.median, strict=True)]
+    return rows
+
+
+def bits_rows(comparison: Comparison) -> list[str]:
+    """metrics/plots/bits.csv: step, genre, bits per sample; the Markov model's as rows of their own."""
+    rows = ["step,genre,bits"]
+    evaluation = comparison.run.evaluation
+    if evaluation is None:
+        return rows
+    for step in comparison.steps:
+        for genre in comparison.genres:
+            bits = evaluation.bits(step, genre)
+            if bits is not None:
+                rows.append(f"{step},{_quoted(genre)},{bits:.6g}")
+            if genre in evaluation.markov:
+                rows.append(f"{step},{_quoted(genre + ' (Markov)')},{evaluation.markov[genre]:.6g}")
+    return rows
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"\n') else text

@@ -1,0 +1,174 @@
+"""What a generated clip looks like: its waveform as an outline, its spectrogram as an image, its level.
+
+In: a wav file that `src.generate` (or an import) wrote. Out: arrays and a PNG. The primer is never part of it.
+"""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from matplotlib.colors import ListedColormap
+from numpy.typing import NDArray
+from PIL import Image
+
+from src.base.errors import Problem
+
+COLUMNS = 400
+"""Columns of a waveform's outline and of a spectrogram."""
+BANDS = 112
+"""Rows of a spectrogram."""
+LOWEST_HZ = 50.0
+RANGE_DB = 70.0
+"""Levels further than this below the brightest are all black."""
+SILENT_DBFS = -80.0
+
+_PALETTE = np.array(
+    # From night through violet and ember to paper; lightness rises evenly, so it also reads in grey.
+    [
+        (16, 15, 20),
+        (36, 30, 58),
+        (78, 42, 92),
+        (138, 52, 96),
+        (196, 74, 78),
+        (232, 124, 72),
+        (246, 184, 104),
+        (253, 240, 206),
+    ],
+    np.float64,
+)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A clip as the page shows it."""
+
+    duration_s: float
+    rate_hz: int
+    rms_dbfs: float
+    """Level over the whole clip; a full-scale sine has -3.01. Never below -120."""
+    peak_dbfs: float
+    low: NDArray[np.float64]
+    """(columns,) least sample of each column, -1..1."""
+    high: NDArray[np.float64]
+    """(columns,) greatest sample of each column."""
+    levels_db: NDArray[np.float64]
+    """(bands, columns) spectrogram, lowest band first."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing to hear."""
+        return self.peak_dbfs <= SILENT_DBFS
+
+
+def read(path: Path, primer_frames: int = 0, frames: int | None = None) -> Sound:
+    """Read a sound file and draw it. frames: how many it should have, if that is known.
+
+    Raises `Problem` for a file that is missing, not audio, shorter than it says, or empty behind its primer.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate_hz, expected = file.samplerate, frames or file.frames
+            samples = file.read(dtype="float64", always_2d=True).mean(axis=1)
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = "does not exist" if not path.exists() else f"cannot be read as audio ({error})"
+        raise Problem(f"{path} {reason}. Make it again with: python -m src.generate") from None
+    if len(samples) < expected:
+        raise Problem(
+            f"{path} is cut short: {len(samples)} of {expected} samples. Make it again with: python -m src.generate"
+        )
+    samples = samples[primer_frames:]
+    if len(samples) == 0:
+        raise Problem(f"{path} is empty. Make it again with: python -m src.generate")
+    if not np.isfinite(samples).all():
+        raise Problem(f"{path} holds values that are not numbers. Make it again with: python -m src.generate")
+    return draw(samples, rate_hz)
+
+
+def draw(samples: NDArray[np.float64], rate_hz: int) -> Sound:
+    """samples: (n,) in -1..1, n >= 1."""
+    edges = np.linspace(0, len(samples), COLUMNS + 1).astype(int)
+    starts = np.minimum(edges[:-1], len(samples) - 1)
+    peak = float(np.abs(samples).max())
+    return Sound(
+        duration_s=len(samples) / rate_hz,
+        rate_hz=rate_hz,
+        rms_dbfs=_decibels(float(np.sqrt(np.mean(samples**2)))),
+        peak_dbfs=_decibels(peak),
+        low=np.minimum.reduceat(samples, starts),
+        high=np.maximum.reduceat(samples, starts),
+        levels_db=spectrogram(samples, rate_hz),
+    )
+
+
+def spectrogram(samples: NDArray[np.float64], rate_hz: int) -> NDArray[np.float64]:
+    """Power spectrogram on a logarithmic frequency axis: (bands, columns) in dB, a full-scale sine at 0.
+
+    Hann windows of 64 ms; each column is the mean power of the windows that begin in it (at least one), each
+    row the mean power of the bins in its band, so that white noise is one even colour.
+    """
+    size = max(256, 2 ** round(np.log2(0.064 * rate_hz)))
+    padded = np.pad(samples, (size // 2, size))
+    hop = max(1, min(size // 4, len(samples) // COLUMNS))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(samples) : hop]
+    window = np.hanning(size)
+    power = np.empty((len(frames), size // 2 + 1))
+    for begin in range(0, len(frames), 512):
+        block = np.fft.rfft(frames[begin : begin + 512] * window, axis=1)
+        power[begin : begin + 512] = np.abs(block) ** 2
+    power /= (window.sum() / 2) ** 2
+    starts = np.minimum(np.linspace(0, len(frames), COLUMNS + 1).astype(int)[:-1], len(frames) - 1)
+    counts = np.maximum(np.diff(np.append(starts, len(frames))), 1)[:, None]
+    columns = np.add.reduceat(power, starts, axis=0) / counts
+    hertz = np.geomspace(LOWEST_HZ, rate_hz / 2, BANDS + 1)
+    bins = np.minimum((hertz / rate_hz * size).astype(int), size // 2)
+    widths = np.maximum(np.diff(bins), 1)
+    rows = (np.add.reduceat(columns, bins[:-1], axis=1) / widths).T
+    return np.asarray(10 * np.log10(np.maximum(rows, 1e-14)))
+
+
+def brightest(sounds: Iterable[Sound]) -> float:
+    """The level in dB that is drawn lightest, one for all clips that are compared: almost nothing is above it."""
+    levels = [np.percentile(sound.levels_db, 99.5) for sound in sounds]
+    return float(max(levels, default=0.0))
+
+
+def image(levels_db: NDArray[np.float64], ceiling_db: float) -> bytes:
+    """A spectrogram as a PNG with a palette: time to the right, frequency upwards, louder is lighter."""
+    scale = np.clip((levels_db[::-1] - ceiling_db) / RANGE_DB + 1, 0, 1)
+    # 48 levels are as many as the eye tells apart here, and half the bytes of 256.
+    indexed = Image.fromarray(np.round(scale * 47).astype(np.uint8), mode="P")
+    indexed.putpalette(np.round(_colours()).astype(np.uint8).tobytes())
+    buffer = io.BytesIO()
+    indexed.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def colour_map() -> ListedColormap:
+    """The palette for matplotlib."""
+    return ListedColormap((_colours() / 255).tolist(), name="night-to-paper")
+
+
+def _colours() -> NDArray[np.float64]:
+    """(48, 3) red, green, blue in 0..255."""
+    places = np.linspace(0, len(_PALETTE) - 1, 48)
+    return np.stack([np.interp(places, range(len(_PALETTE)), _PALETTE[:, i]) for i in range(3)], axis=1)
+
+
+def outline(sound: Sound, full: float = 1.0, columns: int = 200) -> str:
+    """The waveform as the `d` of an SVG path in a box of `columns` × 100; an amplitude of `full` fills its height."""
+    edges = np.linspace(0, COLUMNS, columns + 1).astype(int)[:-1]
+    high = np.maximum.reduceat(sound.high, edges)
+    low = np.minimum.reduceat(sound.low, edges)
+    # A silent stretch still shows as a hairline.
+    upper = np.minimum(50 - 50 * np.clip(high / full, -1, 1), 49.6)
+    lower = np.maximum(50 - 50 * np.clip(low / full, -1, 1), 50.4)
+    forward = "L".join(f"{x} {y:.1f}" for x, y in enumerate(upper))
+    back = "L".join(f"{x} {y:.1f}" for x, y in reversed(list(enumerate(lower))))
+    return f"M{forward}L{back}Z"
+
+
+def _decibels(amplitude: float) -> float:
+    return max(20 * float(np.log10(max(amplitude, 1e-12))), -120.0)

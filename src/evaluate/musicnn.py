@@ -1,0 +1,173 @@
+"""Windows of audio as points, by a network trained to tag music: musicnn (Pons and Serra 2019, arXiv 1909.06654).
+
+In: audio at 16 kHz and the trained weights, a name → array mapping as the wheel `musicnn` 0.1.0 (ISC licence) carries
+them. Out: (windows, 200), the activations before the tags, for patches of 187 frames (3 s).
+
+The network stands here in torch; nothing of the wheel's code runs. Deviation from it: the log-mel values are kept in
+float32, where it rounds them to float16 (which overflows for loud bands).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from src.evaluate import spectra
+from src.evaluate.spectra import Audio
+
+RATE_HZ = 16000
+FFT, HOP, BANDS = 512, 256, 96
+PATCH_FRAMES = 187
+BATCH = 2
+"""Patches at a time: the front end's activations of one take 10 MB."""
+EPSILON = 1e-3
+"""Of the batch normalisations (TensorFlow's default)."""
+
+SHAPES: dict[str, tuple[int, ...]] = {
+    "conv2d/kernel": (7, 38, 1, 204),  # timbre: 7 frames by 0.4 of the bands
+    "conv2d_1/kernel": (7, 67, 1, 204),  # timbre: 7 frames by 0.7 of the bands
+    "conv2d_2/kernel": (128, 1, 1, 51),  # time, one band
+    "conv2d_3/kernel": (64, 1, 1, 51),
+    "conv2d_4/kernel": (32, 1, 1, 51),
+    "conv2d_5/kernel": (7, 561, 1, 64),
+    "conv2d_6/kernel": (7, 64, 1, 64),
+    "conv2d_7/kernel": (7, 64, 1, 64),
+    "dense/kernel": (1506, 200),
+    "dense_1/kernel": (200, 50),
+}
+NORMALISED = (1, 204, 204, 51, 51, 51, 64, 64, 64, 1506, 200)
+"""Channels of each batch normalisation, in order."""
+
+
+def variables() -> dict[str, tuple[int, ...]]:
+    """Name → shape of every array the network needs."""
+    found = dict(SHAPES)
+    found |= {name.replace("kernel", "bias"): (shape[-1],) for name, shape in SHAPES.items()}
+    for place, channels in enumerate(NORMALISED):
+        for part in ("beta", "gamma", "moving_mean", "moving_variance"):
+            found[f"{_norm(place)}/{part}"] = (channels,)
+    return found
+
+
+def _norm(place: int) -> str:
+    return "batch_normalization" + (f"_{place}" if place else "")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Activations, as the publication names them: (batch, time, channels), the last two (batch, channels)."""
+
+    timbral: torch.Tensor
+    temporal: torch.Tensor
+    cnn1: torch.Tensor
+    cnn2: torch.Tensor
+    cnn3: torch.Tensor
+    penultimate: torch.Tensor
+    logits: torch.Tensor
+
+
+class Musicnn:
+    """The network with its weights. Raises ValueError if an array is missing or has another shape."""
+
+    def __init__(self, weights: Mapping[str, NDArray[np.generic]]) -> None:
+        wrong = [name for name, shape in variables().items() if name not in weights or weights[name].shape != shape]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is missing or has another shape than musicnn's")
+        self._w = {name: torch.from_numpy(np.asarray(weights[name], dtype=np.float32)) for name in variables()}
+
+    def __call__(self, patches: torch.Tensor) -> Layers:
+        """patches: (batch, time, 96) log-mel values."""
+        x = self._normalise(patches[:, None], 0)
+        padded = functional.pad(x, (0, 0, 3, 3))
+        timbral = torch.cat([self._front(padded, "conv2d", 1), self._front(padded, "conv2d_1", 2)], dim=2)
+        tempo = []
+        for place, (name, length) in enumerate((("conv2d_2", 128), ("conv2d_3", 64), ("conv2d_4", 32)), start=3):
+            # TensorFlow's "same" for an even filter: one more zero behind than before.
+            before = (length - 1) // 2
+            tempo.append(self._front(functional.pad(x, (0, 0, before, length - 1 - before)), name, place))
+        front = torch.cat([timbral, *tempo], dim=2)
+        cnn1 = self._middle(front, "conv2d_5", 6)
+        cnn2 = self._middle(cnn1, "conv2d_6", 7) + cnn1
+        cnn3 = self._middle(cnn2, "conv2d_7", 8) + cnn2
+        features = torch.cat([front, cnn1, cnn2, cnn3], dim=2)
+        pooled = torch.stack([features.amax(dim=1), features.mean(dim=1)], dim=2).flatten(1)
+        pooled = self._normalise(pooled, 9)
+        dense = torch.relu(pooled @ self._w["dense/kernel"] + self._w["dense/bias"])
+        penultimate = self._normalise(dense, 10)
+        logits = penultimate @ self._w["dense_1/kernel"] + self._w["dense_1/bias"]
+        return Layers(timbral, torch.cat(tempo, dim=2), cnn1, cnn2, cnn3, penultimate, logits)
+
+    def _front(self, x: torch.Tensor, name: str, norm: int) -> torch.Tensor:
+        """Convolution over (time, bands), ReLU, normalisation, highest over all bands: (batch, time, channels).
+
+        The normalisation of a channel is monotonous, so that of the highest band (of the lowest, where it turns
+        the order round) is the highest normalisation.
+        """
+        found = functional.conv2d(x, self._w[f"{name}/kernel"].permute(3, 2, 0, 1), self._w[f"{name}/bias"])
+        rising = self._w[f"{_norm(norm)}/gamma"][:, None] >= 0
+        found = torch.relu(torch.where(rising, found.amax(dim=3), found.amin(dim=3)))
+        return self._normalise(found, norm).transpose(1, 2)
+
+    def _middle(self, x: torch.Tensor, name: str, norm: int) -> torch.Tensor:
+        """Convolution over 7 frames and all channels, ReLU, normalisation: (batch, time, 64)."""
+        kernel = self._w[f"{name}/kernel"][:, :, 0].permute(2, 1, 0)
+        found = functional.conv1d(functional.pad(x.transpose(1, 2), (3, 3)), kernel, self._w[f"{name}/bias"])
+        return self._normalise(torch.relu(found), norm).transpose(1, 2)
+
+    def _normalise(self, x: torch.Tensor, place: int) -> torch.Tensor:
+        """Batch normalisation by the trained mean and variance; channels are dimension 1."""
+        part = {name: self._w[f"{_norm(place)}/{name}"] for name in ("beta", "gamma", "moving_mean", "moving_variance")}
+        return functional.batch_norm(
+            x, part["moving_mean"], part["moving_variance"], part["gamma"], part["beta"], training=False, eps=EPSILON
+        )
+
+    def embed(self, audio: Audio, rate_hz: int, hop_s: float) -> NDArray[np.float64]:
+        """(windows, 200) of patches every `hop_s`; none for a clip shorter than a patch. rate_hz must be 16000."""
+        if rate_hz != RATE_HZ:
+            raise ValueError(f"musicnn hears {RATE_HZ} Hz, not {rate_hz}")
+        bands = log_mel(audio)
+        if len(bands) < PATCH_FRAMES:
+            return np.zeros((0, 200))
+        step = max(1, round(hop_s * RATE_HZ / HOP))
+        patches = np.lib.stride_tricks.sliding_window_view(bands, PATCH_FRAMES, axis=0)[::step].transpose(0, 2, 1)
+        found = []
+        with torch.inference_mode():
+            for first in range(0, len(patches), BATCH):
+                batch = torch.from_numpy(patches[first : first + BATCH].copy())
+                found.append(self(batch).penultimate.numpy().astype(np.float64))
+        return np.concatenate(found)
+
+
+def log_mel(audio: Audio) -> NDArray[np.float32]:
+    """The network's input: log10(1 + 10000 m) of 96 mel bands of power, 512-sample frames every 256: (frames, 96).
+
+    As librosa.feature.melspectrogram with its defaults: frames centred on their time (the ends mirrored), unscaled
+    Hann spectra, Slaney's mel scale with filters of equal area.
+    """
+    x = np.asarray(audio, dtype=np.float32)
+    if len(x) <= FFT // 2:
+        return np.zeros((0, BANDS), dtype=np.float32)
+    power = (
+        spectra.power_spectrogram(np.pad(x, FFT // 2, mode="reflect"), FFT, HOP) * float(spectra.hann(FFT).sum()) ** 2
+    )
+    found: NDArray[np.float32] = np.log10(1 + 10000 * (power @ slaney_bank())).astype(np.float32)
+    return found
+
+
+def slaney_bank() -> NDArray[np.float32]:
+    """Triangular filters on Slaney's mel scale (Auditory Toolbox 1998), each of area 2 over its width: (257, 96)."""
+    step = np.log(6.4) / 27
+
+    def to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp(step * (mel - 15)))
+
+    top = 15 + np.log(RATE_HZ / 2 / 1000) / step
+    edges = to_hz(np.linspace(0, top, BANDS + 2))
+    bins = np.fft.rfftfreq(FFT, 1 / RATE_HZ)[:, None]
+    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    bank = np.maximum(0, np.minimum(rise, fall)) * 2 / (edges[2:] - edges[:-2])
+    return bank.astype(np.float32)

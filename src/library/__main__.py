@@ -1,0 +1,168 @@
+"""First stage: compose the demo library, or record which library of your own is studied.
+
+In: MUSIC_LIBRARY from the environment; without it params.yaml (seed, genres) and `library` of the profile.
+Out: data/library.json, and the composed songs in data/demo-library/ (kept as it is, or empty, with MUSIC_LIBRARY).
+
+    python -m src.library
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from src import config
+from src.audio.formats import format_of
+from src.base import code, console, files
+from src.base.errors import Problem
+from src.base.walk import Seen, walk
+from src.library.demo import compose
+
+RECORD = Path("data/library.json")
+DEMO = Path("data/demo-library")
+LOCK = Path("work/library.lock")
+COMMAND = "python -m src.library"
+ENVIRONMENT = "MUSIC_LIBRARY"
+MAX_JOBS = 8
+"""A song being made takes up to 200 MB."""
+
+app = console.command_app("Compose the demo library, or record the folder in MUSIC_LIBRARY.")
+
+
+@app.command()
+def main(
+    profile: Annotated[
+        str | None, typer.Option(help="Scale of the study: a file in params/ (default: as in params.yaml).")
+    ] = None,
+) -> None:
+    """Compose the demo library, or record the folder that MUSIC_LIBRARY names."""
+    own = os.environ.get(ENVIRONMENT)
+    with files.exclusive(LOCK, what=COMMAND):
+        _clear_leftovers()
+        if own is None:
+            prepare_demo(config.load(profile=profile), min(os.cpu_count() or 1, MAX_JOBS))
+        else:
+            record_own(own)
+
+
+def prepare_demo(params: config.Params, jobs: int) -> None:
+    """Compose data/demo-library unless it is there, whole and of these parameters; write data/library.json.
+
+    Raises `Problem` for a genre that cannot be composed.
+    """
+    recipe = recipe_of(params)
+    known = _known()
+    if known.get("recipe") == recipe and DEMO.is_dir() and known == _demo_record(recipe):
+        console.say(f"The demo library is there and whole: {known['files']} files in {DEMO}")
+        return
+    if known.get("kind") == "own":
+        console.warn(f"{ENVIRONMENT} is not set: from now on the composed songs are studied, not {known.get('path')}")
+    console.say(f"No {ENVIRONMENT} is set: composing a demo library of {len(params.genres)} genres in {DEMO}")
+    with files.replacing(DEMO) as folder:
+        library = params.profile.library
+        count = compose.compose(folder, library, params.genres, params.study.seed, jobs)
+    files.write_json(RECORD, _demo_record(recipe))
+    console.say(f"Composed {count} files")
+
+
+def record_own(name: str) -> None:
+    """Check the user's library and write data/library.json; an unchanged library leaves the file as it is.
+
+    Raises `Problem` if the folder is absent, unreadable or without music.
+    """
+    root = _checked_folder(name)
+    digest, count, music, hidden = hashlib.sha256(), 0, False, 0
+    for seen in walk(root):
+        if seen.reason:
+            # Left out of the state: whether it is readable does not change what is studied until it is.
+            hidden += 1
+            continue
+        count += 1
+        digest.update(_line(seen.path, str(seen.size_bytes), str(seen.mtime_ns)))
+        music = music or _holds_music(root, seen)
+    if hidden:
+        console.warn(f"{hidden} names below {root} cannot be read or lead nowhere; the manifest will list them")
+    if not music:
+        raise Problem(
+            f"{ENVIRONMENT} is {name}: there is no music among the {count} files in it. "
+            "Set it to the folder that holds your songs, or unset it to study composed music."
+        )
+    record = {"kind": "own", "path": str(root), "files": count, "state": digest.hexdigest(), "recipe": None}
+    DEMO.mkdir(parents=True, exist_ok=True)
+    changed = record != _known()
+    if changed:
+        files.write_json(RECORD, record)
+    # The folder's name may be private; what is printed ends up in logs.
+    console.say(f"The library that {ENVIRONMENT} names has {count} files: {'recorded' if changed else 'unchanged'}")
+
+
+def recipe_of(params: config.Params) -> str:
+    """Digest of all that decides what is composed: parameters, seed, genres and the composer's code."""
+    library = params.profile.library
+    asked = repr((library.songs_per_genre, float(library.duration_s), params.genres, params.study.seed))
+    return hashlib.sha256(f"{asked} {code.digest('src.library.demo.compose')}".encode()).hexdigest()
+
+
+def _demo_record(recipe: str) -> dict[str, Any]:
+    """What library.json says of the composed folder as it lies there: content in place of times, so clones agree."""
+    digest, count = hashlib.sha256(), 0
+    for seen in walk(DEMO):
+        content = seen.reason or files.sha256_of(DEMO / os.fsdecode(seen.path))
+        digest.update(_line(seen.path, str(seen.size_bytes), content))
+        count += 1
+    return {"kind": "demo", "path": str(DEMO), "files": count, "state": digest.hexdigest(), "recipe": recipe}
+
+
+def _line(path: bytes, *rest: str) -> bytes:
+    return b"\0".join([path, *(text.encode() for text in rest)]) + b"\n"
+
+
+def _known() -> dict[str, Any]:
+    """The present library.json; an absent or damaged one counts as empty, since this command makes it anew."""
+    try:
+        record = files.read_json(RECORD, made_by=COMMAND)
+    except Problem:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _checked_folder(name: str) -> Path:
+    way_out = f"Set {ENVIRONMENT} to the folder that holds your songs, or unset it to study composed music."
+    if not name:
+        raise Problem(f"{ENVIRONMENT} is set but empty. {way_out}")
+    root = Path(name).expanduser().absolute()
+    try:
+        str(root).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Problem(f"{ENVIRONMENT} is {name!a}, which is not UTF-8. Name a link to that folder instead.") from None
+    try:
+        with os.scandir(root) as listing:
+            next(listing, None)
+    except FileNotFoundError:
+        raise Problem(f"{ENVIRONMENT} is {name}, which does not exist. {way_out}") from None
+    except NotADirectoryError:
+        raise Problem(f"{ENVIRONMENT} is {name}, which is not a folder. {way_out}") from None
+    except OSError as error:
+        raise Problem(f"{ENVIRONMENT} is {name}, which cannot be read: {error.strerror}. {way_out}") from error
+    return root
+
+
+def _holds_music(root: Path, seen: Seen) -> bool:
+    try:
+        with (root / os.fsdecode(seen.path)).open("rb") as file:
+            return format_of(file)[0] is not None
+    except OSError:
+        # The manifest reads every file and records why this one cannot be.
+        return False
+
+
+def _clear_leftovers() -> None:
+    """Remove what a killed composition left; the lock says that no other one is at work."""
+    for left in files.leftovers(DEMO):
+        files.remove(left)
+
+
+if __name__ == "__main__":
+    console.run(app)

@@ -1,0 +1,1 @@
+"""The demo library's music, composed from a seed."""

@@ -1,1 +1,0 @@
-"""Measures: pure functions from arrays to figures with intervals. No files, no clock; randomness is a seed."""

@@ -1,0 +1,86 @@
+"""Where the files of a run are: the study's own, or one imported under work/runs/<name>/."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.base.errors import Problem
+from src.config import step_folder, step_name
+from src.record import checkpoint, journal
+
+TRAINING = Path("work/train")
+IMPORTED = Path("work/runs")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The places of one run. Nothing is promised to exist."""
+
+    name: str
+    """"current" or the imported run's name."""
+    checkpoints: Path
+    generations: Path
+    times: Path
+    metrics: Path
+    training: Path | None
+    """Folder with the journal; None if no checkpoint says which run it was or the journal is not on this machine."""
+
+    @property
+    def journal(self) -> Path | None:
+        """The run's journal, if it is here."""
+        path = self.training / journal.NAME if self.training else None
+        return path if path is not None and path.is_file() else None
+
+    def checkpoint(self, step: int) -> Path:
+        """Folder of a step's checkpoint."""
+        return step_folder(self.checkpoints, step)
+
+    def generation(self, step: int) -> Path:
+        """Folder of the audio generated at a step."""
+        return step_folder(self.generations, step)
+
+    def generation_times(self, step: int) -> Path:
+        """File with the seconds each clip of a step took."""
+        return self.times / f"generate-{step_name(step)}.json"
+
+
+def training_folder(root: Path, fingerprint: str) -> Path:
+    """Where the run of this fingerprint trains."""
+    return root / TRAINING / fingerprint
+
+
+def current(root: Path = Path()) -> RunFiles:
+    """The study's own run: whichever run the folders in checkpoints/ came from."""
+    checkpoints = root / "checkpoints"
+    training = None
+    for step in checkpoint.steps(checkpoints):
+        try:
+            training = training_folder(root, checkpoint.about(step_folder(checkpoints, step)).fingerprint)
+            break
+        except Problem:
+            continue  # a damaged one is reported by whoever reads it; another names the run as well
+    return RunFiles(
+        name="current",
+        checkpoints=checkpoints,
+        generations=root / "generations",
+        times=root / "work" / "times",
+        metrics=root / "metrics",
+        training=training,
+    )
+
+
+def imported(name: str, root: Path = Path()) -> RunFiles:
+    """A run imported by `python -m src.legacy`. Raises `Problem` naming those that exist."""
+    folder = root / IMPORTED / name
+    if not folder.is_dir() or "/" in name:
+        known = ", ".join(sorted(path.name for path in (root / IMPORTED).glob("*") if path.is_dir())) or "none"
+        raise Problem(
+            f"There is no run named {name!r}; imported runs: {known}. Import one with: python -m src.legacy DIR"
+        )
+    return RunFiles(
+        name=name,
+        checkpoints=folder / "checkpoints",
+        generations=folder / "generations",
+        times=folder / "times",
+        metrics=folder / "metrics",
+        training=folder,
+    )

@@ -1,0 +1,185 @@
+"""From the journal to MLflow: in batches, with the journal's time stamps, nothing lost and nothing twice.
+
+What was sent is remembered in `shipped.json` beside the journal, but nothing depends on it: MLflow is asked how far it
+is, the first line of each step is always the same point with the same time stamp, and MLflow drops exact repeats. So a
+shipment may be cut off anywhere and sent again. Only lines that are safe on the disk are sent: MLflow never knows more
+than the journal.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.base import files
+from src.record import journal
+from src.record.nested import AttemptRuns
+from src.record.tracking import Point, Store
+
+MEMORY = "shipped.json"
+
+MOST_LINES = 5000
+"""Lines read into memory at once."""
+
+STEP_METRICS = {"loss": "loss", "seconds_per_step": "seconds"}
+"""Metric of a step → its key in the journal."""
+
+
+@dataclass
+class Shipper:
+    """Sends one run's journal to one store, again and again."""
+
+    store: Store
+    run_id: str
+    training: Path
+    offset: int = 0
+    """Bytes of the journal that were sent."""
+    last_step: int = -1
+    """The last step that was read up to there; -1 for none (an imported study has a step 0)."""
+    last_validation: int = -1
+    """The last validation that was read up to there."""
+    _known: dict[str, int] = field(default_factory=dict)
+    """Metric → last step that MLflow had when this shipper first had something to send. It may be more than is
+    remembered here: a shipment was cut off, the memory was lost, or another machine went on with another copy."""
+    _advancing: int | None = None
+    """The attempt that did the last new step."""
+    _border: str = ""
+    """Digest of what stands before `offset`: if that is something else now, the journal was cut and grew again."""
+
+    def __post_init__(self) -> None:
+        self._attempts = AttemptRuns(self.store, self.run_id)
+        known = _remembered(self.training)
+        here = known.get("uri") == self.store.uri and known.get("run_id") == self.run_id
+        if here and _digest_before(self.training / journal.NAME, int(known["offset"])) == known["border"]:
+            self.offset, self.last_step = int(known["offset"]), int(known["last_step"])
+            self.last_validation = int(known["last_validation"])
+            self._attempts.runs = {int(number): str(run) for number, run in known["runs"].items()}
+            self._attempts.touched, self._attempts.ended = set(known["touched"]), bool(known["ended"])
+            self._border = str(known["border"])
+
+    def ship(self) -> int:
+        """Send all that is new; returns the number of steps sent. Raises `TrackingError` if MLflow does not take it."""
+        sent = 0
+        path = self.training / journal.NAME
+        safe = 0
+        if path.exists():
+            safe = path.stat().st_size
+            files.fsync(path)  # what the machine could still forget is not sent
+        while True:
+            points: list[Point] = []
+            lines = 0
+            reached = self.offset
+            before = self.last_step, self.last_validation, self._advancing, set(self._attempts.touched)
+            try:
+                for behind, record in journal.records(path, self.offset, safe):
+                    self._take(record, points)
+                    reached = behind
+                    lines += 1
+                    if lines == MOST_LINES:
+                        break
+                self.store.points(self.run_id, points)
+            except BaseException:  # the next try reads the same lines again
+                self.last_step, self.last_validation, self._advancing, self._attempts.touched = before
+                raise
+            if lines == 0:
+                break
+            sent += sum(1 for point in points if point[0] == "loss")
+            self.offset, self._border = reached, _digest_before(path, reached)
+            self._remember()
+        if self._attempts.touched:
+            self._attempts.show(journal.read(path), self._remember)
+            self._remember()
+        return sent
+
+    def _take(self, record: dict[str, Any], points: list[Point]) -> None:
+        """Turn a line into points of the study's run."""
+        match record["kind"]:
+            case "step":
+                step = int(record["step"])
+                # Steps rise without a gap but for replays, so a first line is one beyond all before it.
+                if step <= self.last_step:
+                    return
+                self.last_step = step
+                if record["attempt"] != self._advancing:
+                    self._advancing = int(record["attempt"])
+                    self._attempts.touched.add(self._advancing)
+                for metric, key in STEP_METRICS.items():
+                    if record.get(key) is not None:
+                        self._add(points, (metric, float(record[key]), int(record["time_ms"]), step))
+            case "validation":
+                step = int(record["step"])
+                if step <= self.last_validation:
+                    return
+                self.last_validation = step
+                for key, value in record["bits_per_sample"].items():
+                    name = f"validation_bits_per_sample.{key}"
+                    self._add(points, (name, float(value), int(record["time_ms"]), step))
+            case "attempt":
+                number = int(record["attempt"])
+                self._attempts.touched |= {number - 1, number}  # the one before is over, whether it said so or not
+            case "end":
+                self._attempts.touched.add(int(record["attempt"]))
+
+    def _add(self, points: list[Point], point: Point) -> None:
+        """Add a point, unless MLflow has one of this step from a shipment that is not remembered."""
+        metric, step = point[0], point[3]
+        if metric not in self._known:
+            self._known[metric] = self.store.last_step(self.run_id, metric)
+        if step > self._known[metric]:
+            points.append(point)
+
+    def _remember(self) -> None:
+        files.write_json(
+            self.training / MEMORY,
+            {
+                "uri": self.store.uri,
+                "run_id": self.run_id,
+                "offset": self.offset,
+                "border": self._border,
+                "last_step": self.last_step,
+                "last_validation": self.last_validation,
+                "runs": {str(number): run for number, run in self._attempts.runs.items()},
+                "touched": sorted(self._attempts.touched),
+                "ended": self._attempts.ended,
+            },
+        )
+
+
+def shipped_step(training: Path) -> int:
+    """The last step of a run that MLflow is known to have."""
+    return max(0, int(_remembered(training).get("last_step", 0)))
+
+
+def run_id_of(training: Path, uri: str) -> str | None:
+    """The run that stands for a journal in the store of this address; None if nothing was sent there."""
+    known = _remembered(training)
+    return str(known["run_id"]) if known.get("uri") == uri else None
+
+
+def is_complete(training: Path, uri: str) -> bool:
+    """Whether the store of this address is known to have all that the journal says, the end of the run included."""
+    known = _remembered(training)
+    path = training / journal.NAME
+    size = path.stat().st_size if path.exists() else 0
+    return known.get("uri") == uri and known["offset"] == size and not known["touched"] and known["ended"]
+
+
+def _remembered(training: Path) -> dict[str, Any]:
+    """What was sent; nothing if the memory is missing or damaged, which only means that MLflow is asked again."""
+    try:
+        value = json.loads((training / MEMORY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    keys = {"uri", "run_id", "offset", "border", "last_step", "last_validation", "runs", "touched", "ended"}
+    return value if isinstance(value, dict) and keys <= value.keys() else {}
+
+
+def _digest_before(path: Path, offset: int) -> str:
+    """Digest of the lines just before a byte of the journal; empty at its beginning or where it is shorter."""
+    if offset == 0 or not path.exists() or path.stat().st_size < offset:
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, offset - 4096))
+        lines = file.read(min(offset, 4096))
+    return hashlib.sha256(lines).hexdigest()[:16]

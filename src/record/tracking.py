@@ -1,0 +1,349 @@
+"""MLflow, the one place that knows it: runs, attempts, metrics, checkpoints as logged models, playable audio.
+
+What is logged is a view of the journal and of the stages' outputs; it can be made again from them. Everything that
+MLflow, its database or its server can do wrong arrives as `TrackingError`, so that no stage dies of it.
+"""
+
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from src.base import files, provenance
+from src.base.errors import Problem
+from src.config import step_name
+
+EXPERIMENT = "wavenet-study"
+DATABASE = Path("mlruns/mlflow.db")
+ARTIFACTS = Path("mlruns/artifacts")
+BATCH = 1000
+"""Most metrics MLflow takes in one call."""
+
+# A dead server must cost seconds, not minutes; telemetry would call out.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+Point = tuple[str, float, int, int]
+"""A metric's value: (key, value, time_ms, step)."""
+
+
+class TrackingError(Problem):
+    """MLflow could not be reached or did not take what was sent."""
+
+
+@contextmanager
+def _guarded(doing: str) -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise TrackingError(f"MLflow could not be used ({doing}): {first}") from error
+
+
+def address(root: Path = Path()) -> str:
+    """Where MLflow is: MLFLOW_TRACKING_URI if it is set, else mlruns/mlflow.db below `root`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
+
+
+class Store:
+    """A connection to MLflow at `address(root)`."""
+
+    def __init__(self, root: Path = Path()) -> None:
+        self.uri = address(root)
+        _quiet()
+        local = self.uri.startswith("sqlite:///")
+        if local:
+            database = Path(self.uri.removeprefix("sqlite:///"))
+            database.parent.mkdir(parents=True, exist_ok=True)
+            if not database.exists():
+                _create(database)
+            _relocate(database, (root / ARTIFACTS).resolve())
+            # Plain `mlflow ui` looks for ./mlflow.db and knows no setting in a file.
+            link = root / DATABASE.name
+            if not link.is_symlink() and not link.exists():
+                link.symlink_to(DATABASE)
+        with _guarded("connecting"):
+            from mlflow.tracking import MlflowClient
+
+            self._client: Any = MlflowClient(tracking_uri=self.uri)
+            found = self._client.get_experiment_by_name(EXPERIMENT)
+            # An experiment of our own: the Default one's artifacts lie where the server was started.
+            place = (root / ARTIFACTS).resolve().as_uri() if local else None
+            self._experiment: str = (
+                found.experiment_id
+                if found is not None
+                else self._client.create_experiment(EXPERIMENT, artifact_location=place)
+            )
+
+    def run(
+        self,
+        fingerprint: str,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        start_time_ms: int | None = None,
+        journal_id: str | None = None,
+    ) -> str:
+        """Id of the run of this fingerprint; it is created with its parameters and tags if there is none.
+
+        start_time_ms: when it began, if not now. journal_id: of the journal that the run is a view of; a run of another
+        journal is another run, so that two machines at the same study do not write into one. None: the newest run.
+        """
+        with _guarded("opening the run"):
+            found = [
+                run
+                for run in self._client.search_runs(
+                    [self._experiment], f"tags.fingerprint = '{fingerprint}' and tags.part = 'study'"
+                )
+                if journal_id is None or run.data.tags.get("journal", journal_id) == journal_id
+            ]
+            own = {"fingerprint": fingerprint, "part": "study", **tags}
+            run = (
+                found[0]
+                if found
+                else self._client.create_run(self._experiment, start_time=start_time_ms, run_name=name, tags=own)
+            )
+            run_id = str(run.info.run_id)
+            if journal_id is not None and "journal" not in run.data.tags:
+                self._client.set_tag(run_id, "journal", journal_id)
+            flat = flatten(params)
+            if flat.keys() - run.data.params.keys():  # it is new, or whoever made it was killed
+                from mlflow.entities import Param
+
+                missing = [Param(key, str(flat[key])[:6000]) for key in flat if key not in run.data.params]
+                for start in range(0, len(missing), 100):
+                    self._client.log_batch(run_id, params=missing[start : start + 100])
+            return run_id
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run."""
+        from mlflow.entities import RunTag
+
+        with _guarded("writing tags"):
+            self._client.log_batch(run_id, tags=[RunTag(key, str(value)[:5000]) for key, value in tags.items()])
+
+    def points(self, run_id: str, points: Sequence[Point]) -> None:
+        """Log metric values. Sending the same point again changes nothing (MLflow drops exact repeats)."""
+        from mlflow.entities import Metric
+
+        with _guarded("writing metrics"):
+            for start in range(0, len(points), BATCH):
+                batch = [
+                    Metric(_metric_name(key), value, at, step) for key, value, at, step in points[start : start + BATCH]
+                ]
+                self._client.log_batch(run_id, metrics=batch)
+
+    def last_step(self, run_id: str, key: str) -> int:
+        """The highest step of a metric that MLflow has; -1 if it has none."""
+        with _guarded("reading metrics"):
+            name = _metric_name(key)
+            if name not in self._client.get_run(run_id).data.metrics:
+                return -1
+            return max(int(point.step) for point in self._client.get_metric_history(run_id, name))
+
+    def status(self, run_id: str, status: str, end_time_ms: int | None = None) -> None:
+        """Set a run's status: RUNNING, FINISHED, FAILED or KILLED."""
+        with _guarded("setting a run's status"):
+            if status == "RUNNING":
+                self._client.update_run(run_id, status=status)
+            else:
+                self._client.set_terminated(run_id, status=status, end_time=end_time_ms)
+
+    def attempt(self, run_id: str, number: int, start_time_ms: int, tags: Mapping[str, str]) -> str:
+        """Id of the nested run that stands for an attempt; created if there is none."""
+        with _guarded("recording an attempt"):
+            found = self._client.search_runs(
+                [self._experiment],
+                f"tags.`mlflow.parentRunId` = '{run_id}' and tags.attempt = '{number}' "
+                f"and tags.began_ms = '{start_time_ms}'",
+            )
+            if found:
+                return str(found[0].info.run_id)
+            run = self._client.create_run(
+                self._experiment,
+                start_time=start_time_ms,
+                run_name=f"attempt {number}",
+                tags={
+                    "mlflow.parentRunId": run_id,
+                    "attempt": str(number),
+                    "began_ms": str(start_time_ms),
+                    "part": "attempt",
+                    **tags,
+                },
+            )
+            return str(run.info.run_id)
+
+    def dataset(self, run_id: str, name: str, digest: str, counts: Mapping[str, int]) -> None:
+        """Record the training set by digest and counts, without its content."""
+        with _guarded("recording the data set"):
+            import json
+
+            from mlflow.entities import Dataset, DatasetInput, InputTag
+
+            source = json.dumps({"tags": {"content": "private; see the digest"}})
+            profile = json.dumps({key: int(value) for key, value in counts.items()})
+            entry = Dataset(name=name, digest=digest[:36], source_type="code", source=source, profile=profile)
+            tag = InputTag("mlflow.data.context", "training")
+            self._client.log_inputs(run_id, datasets=[DatasetInput(dataset=entry, tags=[tag])])
+
+    def checkpoint(self, run_id: str, name: str, params: Mapping[str, str]) -> str:
+        """Id of the logged model that stands for a checkpoint (weights are not copied); created if there is none."""
+        with _guarded("recording a checkpoint"):
+            found = self._client.search_logged_models(
+                [self._experiment], f"name = '{name}' and source_run_id = '{run_id}'", max_results=1
+            )
+            if found:
+                return str(found[0].model_id)
+            model = self._client.create_logged_model(
+                self._experiment, name=name, source_run_id=run_id, params=dict(params), model_type="wavenet"
+            )
+            self._client.finalize_logged_model(model.model_id, "READY")
+            return str(model.model_id)
+
+    def checkpoint_points(self, run_id: str, model_id: str, points: Sequence[Point]) -> None:
+        """Log metric values of a run that belong to one checkpoint."""
+        from mlflow.entities import Metric
+
+        with _guarded("writing a checkpoint's metrics"):
+            for start in range(0, len(points), BATCH):
+                batch = [
+                    Metric(_metric_name(key), value, at, step, model_id=model_id)
+                    for key, value, at, step in points[start : start + BATCH]
+                ]
+                self._client.log_batch(run_id, metrics=batch)
+
+    def files(self, run_id: str, path: Path, place: str) -> None:
+        """Copy a file, or all files of a folder, to the run's artifacts under `place`."""
+        with _guarded("copying files"):
+            if path.is_dir():
+                self._client.log_artifacts(run_id, str(path), place)
+            else:
+                self._client.log_artifact(run_id, str(path), place)
+
+
+def study_run(
+    store: Store,
+    fingerprint: str,
+    params: Any,
+    began_ms: int | None = None,
+    journal_id: str | None = None,
+    root: Path = Path(),
+) -> str:
+    """Id of the run of the study's own training (see `Store.run`), with provenance as tags.
+
+    began_ms: when its training began, if not now.
+    """
+    shown = {
+        "profile": params.study.profile,
+        "seed": params.study.seed,
+        "genres": ",".join(params.genres),
+        **{
+            section: getattr(params.profile, section).model_dump()
+            for section in ("model", "train", "clips", "generate")
+        },
+    }
+    name = f"{params.study.profile} {fingerprint[:8]}"
+    return store.run(fingerprint, name, shown, provenance.describe(root), began_ms, journal_id)
+
+
+def log_evaluation(
+    store: Store, run_id: str, fingerprint: str, step: int, values: Mapping[str, float], time_ms: int
+) -> None:
+    """Log what was measured of a checkpoint, to the run and to the logged model that stands for the checkpoint.
+
+    values: name → value. time_ms: when the step was trained, so that measuring again does not draw it twice.
+    """
+    model = store.checkpoint(run_id, step_name(step), {"step": str(step), "fingerprint": fingerprint})
+    store.checkpoint_points(run_id, model, [(name, value, time_ms, step) for name, value in sorted(values.items())])
+
+
+def _metric_name(name: str) -> str:
+    """A name that MLflow takes: genres may have other signs in theirs (R&B)."""
+    return re.sub(r"[^\w\-. :/]", "_", name.replace("&", "and").replace("+", "plus"))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def _quiet() -> None:
+    """Keep MLflow's and alembic's notices about setting up the database out of our output."""
+    import logging
+
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    for name in ("mlflow", "alembic", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _create(database: Path) -> None:
+    """Let MLflow make its tables in a file beside, and put that in place when it is whole.
+
+    MLflow does so in dozens of migrations, and one that was cut off by a kill fails for ever after ("table
+    _alembic_tmp_… already exists").
+    """
+    try:
+        with files.exclusive(database.with_name(f".{database.name}.lock"), what="The making of MLflow's database"):
+            if database.exists():
+                return
+            for left in database.parent.glob(f".{database.name}.*.tmp*"):  # SQLite's own journals among them
+                files.remove(left)
+            with files.replacing(database) as temporary, _guarded("making its database"):
+                from mlflow.tracking import MlflowClient
+
+                MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
+    except TrackingError:
+        raise
+    except Problem as problem:
+        raise TrackingError(str(problem)) from problem
+
+
+def _relocate(database: Path, artifacts: Path) -> None:
+    """Point artifact places at this checkout if it was moved: MLflow stores them as absolute addresses.
+
+    Only places that end in our own folder are touched, and only if the place they name is not this checkout's.
+    """
+    if not database.is_file():
+        return
+    here = artifacts.as_uri()
+    tail = f"/{ARTIFACTS}"
+    with sqlite3.connect(database, timeout=5) as connection:
+        try:
+            row = connection.execute(
+                "SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)
+            ).fetchone()
+            if row is None or row[0] == here or not row[0].endswith(tail):
+                return
+            was = row[0]
+            for table, column in (
+                ("experiments", "artifact_location"),
+                ("runs", "artifact_uri"),
+                ("logged_models", "artifact_location"),
+            ):
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} LIKE ? || '%'",
+                    (here, len(was) + 1, was),
+                )
+        except sqlite3.Error:
+            return  # of another MLflow version, locked or damaged: artifacts stay where they were; MLflow will say

@@ -1,0 +1,242 @@
+"""Train the WaveNet on the clips, through every interruption.
+
+In: data/clips/ and the `model` and `train` sections of the profile. Out: checkpoints/ (the compared steps) and
+metrics/train.json. The run itself lives in work/train/<fingerprint>/ and, as a view of it, in MLflow.
+
+    python -m src.train
+"""
+
+import os
+import shutil
+import statistics
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from src import config
+from src.base import console, files, provenance
+from src.base.errors import Problem
+from src.clips.clipset import ClipSet
+from src.config import Params, step_name
+from src.record import checkpoint, endings, journal, layout, shipping, tracking
+from src.record.background import FINAL_SHIP_S, HASTY_SHIP_S, BackgroundShipping
+from src.record.endings import GIVE_UP
+from src.record.shipping import Shipper
+from src.train import identity
+from src.train.supervisor import end_with, started_by_torchrun, supervise
+
+app = console.command_app("Train the WaveNet on the clips, through every interruption.")
+
+CLIPS = Path("data/clips")
+CHECKPOINTS = Path("checkpoints")
+SUMMARY = Path("metrics/train.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: its parameters, its clips, its identity and where it lives."""
+
+    params: Params
+    clips: ClipSet
+    fingerprint: str
+    folder: Path
+
+    @property
+    def journal(self) -> Path:
+        """The run's journal."""
+        return self.folder / journal.NAME
+
+    @property
+    def checkpoints(self) -> Path:
+        """All checkpoints of the run, the compared ones among them."""
+        return self.folder / "checkpoints"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last attempt ended well and left the compared checkpoints and the last one, whole."""
+        attempts = journal.read(self.journal).attempts
+        return (
+            bool(attempts)
+            and attempts[max(attempts)].cause == "finished"
+            and all(
+                checkpoint.damage(self.checkpoints / step_name(step), self.fingerprint, self.params.profile.model)
+                is None
+                for step in self.params.kept_steps
+            )
+        )
+
+
+@app.command()
+def main(
+    profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
+    child_of: Annotated[int | None, typer.Option(hidden=True)] = None,
+    fingerprint: Annotated[str, typer.Option(hidden=True)] = "",
+    attempt: Annotated[int, typer.Option(hidden=True)] = 1,
+    automatic: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Train to the last step; the same command goes on after an interruption."""
+    if child_of is not None:
+        train_as_child(profile, child_of, fingerprint, attempt, automatic)
+        return
+    run = open_run(config.load(profile=profile))
+    if started_by_torchrun():
+        train_under_torchrun(run)
+        return
+    with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:
+        prepare(run)
+        if run.finished:
+            console.say(f"Run {run.fingerprint} has all its {run.params.profile.train.steps:,} steps already.")
+            ship_the_rest(run)
+        else:
+            console.outlive_the_terminal()
+            child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
+            child += ["--child-of", str(os.getpid()), "--fingerprint", run.fingerprint]
+            with shipping_beside(run):
+                supervise(
+                    lambda number, auto: [*child, "--attempt", str(number), *(["--automatic"] if auto else [])],
+                    run.folder,
+                    lock,
+                )
+        publish(run)
+
+
+def train_as_child(profile: str | None, parent: int, fingerprint: str, attempt: int, automatic: bool) -> None:
+    """One attempt, in the process that the supervisor started. Ends with `GIVE_UP` where another would end the same."""
+    end_with(parent)
+    console.outlive_the_terminal()
+    from src.train.attempt import train
+    from src.train.workers import Workers
+
+    try:
+        run = open_run(config.load(profile=profile))
+        if run.fingerprint != fingerprint:
+            raise Problem(
+                f"The parameters, the clips or the code changed while run {fingerprint} was training; they now mean "
+                f"run {run.fingerprint}. Put them back, or start the new run with the same command."
+            )
+        train(run.params, run.clips, run.fingerprint, run.folder, attempt, automatic, Workers(0, 1))
+    except Problem as problem:
+        console.error(problem)
+        raise SystemExit(GIVE_UP) from problem
+
+
+def train_under_torchrun(run: Run) -> None:
+    """One of several processes: torchrun starts and restarts them all, so there is no supervisor of ours."""
+    from src.train import workers
+    from src.train.attempt import train
+
+    group = workers.join()
+    group.rows(run.params.profile.train.batch_size)  # before anything is started: can it be shared at all?
+    group.agree_on(run.fingerprint)
+    if os.environ.get("LOCAL_RANK") == "0" and not files.is_locked(run.folder / "lock"):
+        journal.repair(run.journal)
+    group.agree(0)  # nobody reads a journal that is being repaired
+    group = group.led_by_the_furthest(journal.read(run.journal).last_step)
+    if not group.leads:
+        train(run.params, run.clips, run.fingerprint, run.folder, 1, False, group)
+        group.part()
+        return
+    with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}"):
+        prepare(run)
+        attempts = journal.read(run.journal).attempts
+        number = max(attempts, default=0) + 1
+        # torchrun does not count a restart because machines came or went; but it is the same torchrun.
+        restarted = number > 1 and attempts[number - 1].details.get("launcher") == provenance.launcher()
+        with shipping_beside(run):
+            train(run.params, run.clips, run.fingerprint, run.folder, number, restarted, group)
+            group.part()
+        publish(run)
+
+
+def prepare(run: Run) -> None:
+    """Make the journal fit for a new attempt: whole, and with an end for every attempt before it."""
+    repaired = journal.repair(run.journal)
+    if repaired:
+        console.warn(repaired)
+    ending = endings.close_unseen(run.journal)
+    if ending is not None:
+        console.say(f"The attempt before this one ended unseen: {ending}.")
+
+
+@contextmanager
+def shipping_beside(run: Run) -> Iterator[None]:
+    """Send the journal to MLflow while the block runs, and the rest of it afterwards."""
+    sender = BackgroundShipping(lambda: connect(run))
+    sender.start()
+    patience_s = FINAL_SHIP_S
+    try:
+        yield
+    except SystemExit:
+        patience_s = HASTY_SHIP_S
+        raise
+    finally:
+        sender.finish(patience_s)
+
+
+def open_run(params: Params) -> Run:
+    """The run that these parameters and the clips on the disk make. Raises `Problem` if there are no clips."""
+    clips = ClipSet.open(CLIPS)
+    fingerprint = identity.fingerprint(params, clips.digest)
+    return Run(params, clips, fingerprint, layout.training_folder(Path(), fingerprint))
+
+
+def connect(run: Run) -> Shipper:
+    """Open MLflow for this run. Raises `TrackingError`."""
+    store = tracking.Store()
+    close_other_runs(store, run)
+    first = next((record for _, record in journal.records(run.journal)), None)
+    began_ms = int(first["time_ms"]) if first else None
+    run_id = tracking.study_run(store, run.fingerprint, run.params, began_ms, journal.identity(run.journal))
+    counts = {f"{split}_{genre}": 0 for split in ("train", "validation") for genre in run.params.genres}
+    for clip in run.clips.clips:
+        counts[f"{clip.split}_{clip.genre}"] += 1
+    store.dataset(run_id, "clips", run.clips.digest, counts)
+    return Shipper(store, run_id, run.folder)
+
+
+def ship_the_rest(run: Run) -> None:
+    """Send what MLflow did not take while the training ran."""
+    if not shipping.is_complete(run.folder, tracking.address()):
+        with shipping_beside(run):
+            pass
+
+
+def close_other_runs(store: tracking.Store, run: Run) -> None:
+    """Send the ends of this machine's other runs that died and were not taken up: MLflow would call them running."""
+    for folder in sorted(layout.TRAINING.iterdir()):
+        run_id = shipping.run_id_of(folder, store.uri)
+        if folder == run.folder or run_id is None or shipping.is_complete(folder, store.uri):
+            continue
+        # One that lives sends its own; one that is damaged or was deleted in MLflow must not be in this run's way.
+        with suppress(Problem):
+            with files.exclusive(folder / "lock", what="A training"):
+                endings.close_unseen(folder / journal.NAME)
+            Shipper(store, run_id, folder).ship()
+
+
+def publish(run: Run) -> None:
+    """Fill checkpoints/ from the run's own folder and write metrics/train.json.
+
+    checkpoints/ is DVC's: it may be deleted, restored or linked at any time, so the run keeps files of its own.
+    """
+    for left in files.leftovers(CHECKPOINTS):
+        files.remove(left)
+    with files.replacing(CHECKPOINTS) as temporary:
+        for step in run.params.compared_steps:
+            shutil.copytree(run.checkpoints / step_name(step), temporary / step_name(step))
+    view = journal.read(run.journal)
+    losses = {str(step): statistics.median(view.latest_losses(step).values()) for step in run.params.compared_steps}
+    files.write_json(
+        SUMMARY,
+        {"fingerprint": run.fingerprint, "steps": run.params.profile.train.steps, "median_loss_nats": losses},
+    )
+    console.say(f"{CHECKPOINTS}/ has steps {', '.join(str(step) for step in run.params.compared_steps)}.")
+
+
+if __name__ == "__main__":
+    console.run(app)

@@ -1,0 +1,184 @@
+"""Streams being generated on a GPU, all of them together; on a CPU the same code serves to test it.
+
+A sample is a few kernels: one product for what all layers add from their past, one Triton kernel that takes
+each stream through the chain of layers, products for skip and output layers, and the choice of the codes. A
+captured CUDA graph runs `GRAPH_SAMPLES` of them without returning to Python. On a CPU the chain is a loop of torch
+operations. Numbers agree with the CPU's within float tolerance, not bit for bit.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from src.wavenet import mulaw
+from src.wavenet.gpu.picking import pick
+from src.wavenet.network import WaveNet
+
+GRAPH_SAMPLES = 50
+
+
+class DeviceStreams:
+    """Some streams of one network on the network's device, each with its own genre and history."""
+
+    def __init__(self, model: WaveNet, genres: Sequence[int | None]) -> None:
+        self.config = config = model.config
+        state = {name: value.detach().float() for name, value in model.state_dict().items()}
+        self.device = device = state["causal.weight"].device
+        streams, layers, width = len(genres), len(config.dilations), config.filter_width
+        residual, depth = config.residual_channels, config.dilation_channels
+        causal = state["causal.weight"]
+        if config.scalar_input:
+            causal = torch.as_tensor(model.waveform).to(device)[None, :, None] * causal
+        # A row of zeros stands for "no code yet".
+        self.causal = torch.cat([causal, causal.new_zeros(causal.shape[0], 1, residual)], 1)
+        kernel = state["dilated.weight"]
+        self.past_kernel = kernel[:, :-1].reshape(layers, -1, 2 * depth).contiguous()
+        self.present_kernel = kernel[:, -1].contiguous()
+        self.dense = state["dense.weight"].contiguous()
+        self.dense_bias = state.get("dense.bias", causal.new_zeros(layers, residual)).contiguous()
+        self.skip = state["skip.weight"].flatten(0, 1)
+        self.skip_bias = state.get("skip.bias", causal.new_zeros(layers, config.skip_channels)).sum(0)
+        self.output = [
+            (state[f"postprocess{number}.weight"], state.get(f"postprocess{number}.bias")) for number in (1, 2)
+        ]
+        bias = state.get("dilated.bias", causal.new_zeros(layers, 2 * depth))
+        self.biases = bias[:, None].repeat(1, streams, 1)
+        for stream, genre in enumerate(genres):
+            if genre is not None:
+                embedded = state["embedding.weight"][genre]
+                self.biases[:, stream] += torch.einsum("c,lcd->ld", embedded, state["condition.weight"])
+        self.spans = torch.tensor([(width - 1) * dilation for dilation in config.dilations], device=device)
+        slots = [0, *accumulate(int(span) for span in self.spans)]
+        self.slots = torch.tensor(slots[:-1], device=device)
+        self.taps = torch.arange(width - 1, device=device) * torch.tensor(config.dilations, device=device)[:, None]
+        self.rings = causal.new_zeros(slots[-1], streams, residual)
+        self.history = torch.full((streams, causal.shape[0]), config.quantization_channels, device=device)
+        self.time = torch.zeros((), dtype=torch.int64, device=device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._settings: tuple[float, int | None, float | None] | None = None
+        self._numbers = torch.zeros(streams, GRAPH_SAMPLES, dtype=torch.float64, device=device)
+        self._codes = torch.zeros(streams, GRAPH_SAMPLES, dtype=torch.int64, device=device)
+
+    def start(self, how: Literal["silence", "zeros"], primers: Sequence[npt.NDArray[np.integer] | None] | None) -> None:
+        """Set every stream's past: a receptive field of silence, or nothing (all-zero rings), then its primer."""
+        config = self.config
+        quiet = mulaw.silence(config.quantization_channels)
+        pasts = []
+        for primer in primers if primers is not None else [None] * len(self.history):
+            past = np.array([quiet] if primer is None or not len(primer) else primer, np.int64)
+            if how == "silence":
+                past = np.concatenate([np.full(config.receptive_field, quiet), past])
+            pasts.append(past[-config.receptive_field :])
+        longest = max(len(past) for past in pasts)
+        # What a stream has no code for is the code of nothing, whose row in the table is zero.
+        codes = np.full((len(pasts), longest + self.causal.shape[0] - 1), config.quantization_channels)
+        for row, past in enumerate(pasts):
+            codes[row, -len(past) :] = past
+        self.history.copy_(torch.from_numpy(codes[:, -self.causal.shape[0] :]))
+        self._fill_rings(torch.from_numpy(codes[:, :-1]).to(self.device), [len(past) - 1 for past in pasts])
+        self.time.fill_(longest - 1)
+
+    def _fill_rings(self, codes: torch.Tensor, known: Sequence[int]) -> None:
+        """Run the stack over codes (streams, taps - 1 + frames) at once; the last `known` frames of each count."""
+        frames = codes.shape[1] - self.causal.shape[0] + 1
+        hidden = self.causal.new_zeros(len(codes), frames, self.causal.shape[2])
+        for tap, table in enumerate(self.causal):
+            hidden += table[codes[:, tap : tap + frames]]
+        frame = torch.arange(frames, device=self.device)
+        before = torch.tensor(known, device=self.device)[:, None] < frames - frame
+        for layer, (dilation, slot) in enumerate(zip(self.config.dilations, self.slots.tolist(), strict=True)):
+            span = int(self.spans[layer])
+            hidden[before] = 0  # feeding would have found zeros in the rings there
+            recent = frame[-span:] if span < frames else frame
+            self.rings[slot + recent % span] = hidden[:, recent].transpose(0, 1)
+            wide = torch.nn.functional.pad(hidden, (0, 0, span, 0))
+            shifts = range(0, span, dilation)
+            past = torch.cat([wide[:, shift : shift + frames] for shift in shifts], -1)
+            both = past @ self.past_kernel[layer] + hidden @ self.present_kernel[layer] + self.biases[layer][:, None]
+            filtered, gate = both.chunk(2, -1)
+            gated = torch.tanh(filtered) * torch.sigmoid(gate)
+            hidden = hidden + gated @ self.dense[layer] + self.dense_bias[layer]
+
+    def sample(
+        self, numbers: npt.NDArray[np.float64], temperature: float, top_k: int | None, top_p: float | None
+    ) -> npt.NDArray[np.int64]:
+        """The next codes (streams, n), picked with numbers (streams, n) in [0, 1)."""
+        count = numbers.shape[1]
+        result = torch.empty(numbers.shape, dtype=torch.int64, device=self.device)
+        given = torch.from_numpy(np.ascontiguousarray(numbers)).to(self.device)
+        first = 0
+        with torch.inference_mode():
+            while first < count:
+                whole = self.device.type == "cuda" and count - first >= GRAPH_SAMPLES
+                if whole:
+                    self._replay(given[:, first : first + GRAPH_SAMPLES], (temperature, top_k, top_p))
+                    result[:, first : first + GRAPH_SAMPLES] = self._codes
+                else:
+                    result[:, first] = self._advance(given[:, first], temperature, top_k, top_p)
+                first += GRAPH_SAMPLES if whole else 1
+        return result.cpu().numpy()
+
+    def logits(self) -> torch.Tensor:
+        """Feed every stream its last code: the logits (streams, Q) of the next."""
+        streams, layers = self.rings.shape[1], len(self.spans)
+        hidden = self.causal.new_zeros(streams, self.causal.shape[2])
+        for tap, table in enumerate(self.causal):
+            hidden = hidden + table[self.history[:, tap]]
+        places = self.slots[:, None] + (self.time + self.taps) % self.spans[:, None]
+        past = self.rings[places.flatten()].view(layers, -1, streams, hidden.shape[1])
+        past = past.transpose(1, 2).reshape(layers, streams, -1)
+        before = torch.baddbmm(self.biases, past, self.past_kernel)
+        hiddens, gated = self._chain(hidden, before)
+        self.rings[self.slots + self.time % self.spans] = hiddens
+        self.time += 1
+        total = torch.addmm(self.skip_bias, gated, self.skip)
+        for weight, bias in self.output:
+            total = torch.relu(total) @ weight
+            if bias is not None:
+                total = total + bias
+        return total
+
+    def _chain(self, hidden: torch.Tensor, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Every layer's input (layers, streams, R) and the gated activations side by side (streams, layers · D)."""
+        if hidden.is_cuda:
+            from src.wavenet.gpu.chain_kernel import chain
+
+            return chain(hidden, before, self.present_kernel, self.dense, self.dense_bias)
+        hiddens, gated = [], []
+        for layer in range(len(before)):
+            hiddens.append(hidden)
+            filtered, gate = torch.addmm(before[layer], hidden, self.present_kernel[layer]).chunk(2, -1)
+            gated.append(torch.tanh(filtered) * torch.sigmoid(gate))
+            hidden = hidden + gated[-1] @ self.dense[layer] + self.dense_bias[layer]
+        return torch.stack(hiddens), torch.cat(gated, -1)
+
+    def _advance(
+        self, numbers: torch.Tensor, temperature: float, top_k: int | None, top_p: float | None
+    ) -> torch.Tensor:
+        codes = pick(self.logits(), numbers, temperature, top_k, top_p)
+        self.history.copy_(torch.cat([self.history[:, 1:], codes[:, None]], 1))
+        return codes
+
+    def _replay(self, numbers: torch.Tensor, settings: tuple[float, int | None, float | None]) -> None:
+        """`GRAPH_SAMPLES` samples with one captured graph: from `_numbers` to `_codes`."""
+        if self._graph is None or settings != self._settings:
+            kept = [tensor.clone() for tensor in (self.rings, self.history, self.time)]
+            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(3):  # warm-up: libraries allocate, Triton compiles
+                    self._advance(self._numbers[:, 0], *settings)
+            torch.cuda.current_stream().wait_stream(aside)
+            for tensor, value in zip((self.rings, self.history, self.time), kept, strict=True):
+                tensor.copy_(value)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                for place in range(GRAPH_SAMPLES):
+                    self._codes[:, place] = self._advance(self._numbers[:, place], *settings)
+            self._graph, self._settings = graph, settings
+        self._numbers.copy_(numbers)
+        self._graph.replay()

@@ -1,0 +1,346 @@
+"""The command: every spelling of the steps, what it prints and writes, what it says when something is missing."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from src.base.errors import Problem
+from src.compare import __main__ as compare
+from src.compare import figures, gathering
+from src.record import tracking
+from tests.compare import tiny_run
+
+STEPS = tiny_run.STEPS
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up project to copy."""
+    return tiny_run.make(tmp_path_factory.mktemp("template") / "project", duration_s=0.2)
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A made-up project as the current folder, without figures (they take seconds) and without MLflow."""
+    root = shutil.copytree(template, tmp_path / "project")
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(figures, "all_drawings", lambda _: {})
+    monkeypatch.setattr(compare, "log", lambda *_: None)
+    return root
+
+
+def call(*words: str) -> Result:
+    """Run the command; a `Problem` is in the result's `exception`."""
+    return runner.invoke(compare.app, list(words))
+
+
+def failure(*words: str) -> str:
+    """The sentence with which the command refuses."""
+    result = call(*words)
+    assert isinstance(result.exception, Problem), result.output
+    return str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--steps 20 300",
+        "--steps 300 20",
+        "--steps 20,300",
+        "--steps=20,300",
+        "--steps 20, 300",
+        "--steps 20 --steps 300",
+        "--step 20 --step 300",
+        "-s 20 300",
+        "20 300",
+        "20,300",
+        "20 vs 300",
+        "20 and 300",
+        "000020 000300",
+        "step-20 step-300",
+        "20 --steps 300",
+        "steps 20 300",
+        "--run current --steps 20 300",
+        "--steps 20 300 --run current",
+        "20..300",
+        "20 20 300",
+    ],
+)
+def test_every_spelling_of_the_steps_means_the_same(project: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    def gather(_places: object, steps: tuple[int, ...], _genres: object) -> None:
+        raise Problem(f"asked for {steps}")
+
+    monkeypatch.setattr(gathering, "gather", gather)
+    assert failure(*words.split()) == "asked for (20, 300)"
+
+
+def test_the_page_lies_where_the_steps_say(project: Path) -> None:
+    result = call("--steps", "300", "20")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (project / "reports").iterdir()] == ["compare-20-300"]
+    assert (project / "reports" / "compare-20-300" / "index.html").is_file()
+
+
+@given(st.lists(st.integers(0, 999_999), min_size=1, max_size=6), st.sampled_from([" ", ",", ", ", " vs ", " and "]))
+def test_steps_are_read_whatever_stands_between_them(steps: list[int], between: str) -> None:
+    assert compare.parse_steps([between.join(map(str, steps))]) == tuple(sorted(set(steps)))
+
+
+@pytest.mark.parametrize("word", ["twenty", "-20", "2.5e3", "20k", "../20", "1e3", "٣"])
+def test_what_is_not_a_step_is_named(word: str) -> None:
+    with pytest.raises(Problem, match="is not a step"):
+        compare.parse_steps(["20", word])
+
+
+def test_the_steps_of_params_are_the_default(project: Path) -> None:
+    assert call().exit_code == 0
+    assert (project / "reports" / "compare-20-120-220-300" / "index.html").is_file()
+
+
+def test_the_table_has_what_was_measured(project: Path) -> None:
+    output = call("--steps", "20", "300").output
+    head, *lines = output.splitlines()
+    for title in ("genre", "step", "bits/sample", "Markov", "uniform", "loss, nats", "generated in", "samples/s"):
+        assert title in head
+    evaluated = json.loads((project / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
+    rock = next(line for line in lines if line.startswith("rock"))
+    assert f"{evaluated['steps']['20']['rock']['bits_per_sample']:.2f}" in rock
+    assert f"{tiny_run.MARKOV['rock']:.2f}" in rock
+    assert "8.00" in rock
+    assert "1.50 s" in rock
+    assert "5,333" in rock
+    last = lines[lines.index(rock) + 1]
+    assert last.split()[0] == "300"
+    assert "The page: reports/compare-20-300/index.html" in output
+
+
+def test_an_unknown_step_names_those_that_exist(project: Path) -> None:
+    text = failure("--steps", "20", "7777")
+    assert "no checkpoint of step 7777" in text
+    assert "20, 120, 220, 300" in text
+    assert not (project / "reports").exists()
+
+
+def test_one_step_alone_is_refused(project: Path) -> None:
+    assert "nothing to be compared with" in failure("--steps", "20")
+
+
+def test_an_unknown_run_names_those_that_exist(project: Path) -> None:
+    tiny_run.make_imported(project, "study-2019")
+    assert "study-2019" in failure("--run", "other")
+    assert "compared already" in failure("--run", "study-2019", "--against", "study-2019")
+
+
+def test_a_run_name_cannot_leave_its_folder(project: Path) -> None:
+    assert "no run named" in failure("--run", "../train")
+
+
+def test_nothing_trained_says_how_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_run.make(tmp_path / "p", duration_s=0.1))
+    for name in ("checkpoints", "generations"):
+        (tmp_path / "p" / name).rename(tmp_path / name)
+    assert "dvc repro" in failure("--steps", "20", "300")
+
+
+def test_a_step_without_audio_is_said_and_the_rest_is_made(project: Path) -> None:
+    (project / "generations" / "step-120").rename(project / "aside")
+    result = call("--steps", "20", "120", "300")
+    assert result.exit_code == 0, result.output
+    assert "src.generate --step 120" in result.output
+    page = (project / "reports" / "compare-20-120-300" / "index.html").read_text(encoding="utf-8")
+    assert page.count("Step 120 has a checkpoint, but nothing was generated with it.") == len(tiny_run.GENRES)
+    assert page.count("data-player") >= 2 * len(tiny_run.GENRES)
+
+
+def damage_cut(wav: Path) -> None:
+    wav.write_bytes(wav.read_bytes()[:1000])
+
+
+def damage_text(wav: Path) -> None:
+    wav.write_text("not sound", encoding="utf-8")
+
+
+def damage_empty(wav: Path) -> None:
+    wav.write_bytes(b"")
+
+
+def damage_gone(wav: Path) -> None:
+    wav.unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "with_mp3"),
+    [(damage_cut, True), (damage_text, False), (damage_empty, False), (damage_gone, True), (damage_gone, False)],
+)
+def test_a_damaged_wav_is_said_and_the_rest_is_made(
+    project: Path, damage: Callable[[Path], None], with_mp3: bool
+) -> None:
+    damage(project / "generations" / "step-300" / "rock.wav")
+    if not with_mp3:
+        (project / "generations" / "step-300" / "rock.mp3").unlink()
+    result = call("--steps", "20", "300")
+    assert result.exit_code == 0, result.output
+    assert "warning: rock at step 300: generations/step-300/rock.wav" in result.output
+    page = (project / "reports" / "compare-20-300" / "index.html").read_text(encoding="utf-8")
+    assert 'class="trouble"' in page
+    assert ('data-label="rock, step 300"' in page) == with_mp3
+    assert ("The mp3 is shown instead." in page) == with_mp3
+
+
+def test_without_evaluation_and_journal_the_page_is_made(project: Path) -> None:
+    (project / "metrics" / "evaluate.json").unlink()
+    (project / "work").rename(project / "aside")
+    result = call("--steps", "20", "300")
+    assert result.exit_code == 0, result.output
+    assert "Nothing was measured" in result.output
+    assert "is not on this machine" in result.output
+
+
+@pytest.mark.parametrize("name", ["metrics/evaluate.json", "metrics/clips.json", "work/times/generate-step-20.json"])
+def test_a_damaged_file_of_figures_is_said(project: Path, name: str) -> None:
+    (project / name).write_text("{", encoding="utf-8")
+    result = call("--steps", "20", "300")
+    assert result.exit_code == 0, result.output
+    assert f"{name} is damaged" in result.output.replace("\n", "")
+
+
+def test_metrics_are_written_for_the_study_and_left_alone_otherwise(project: Path) -> None:
+    compared = project / "metrics" / "compare.json"
+    assert call("--steps", "20", "300").exit_code == 0
+    assert not compared.exists()
+    assert call("--run", "current", "--no-metrics").exit_code == 0
+    assert not compared.exists()
+    assert call().exit_code == 0
+    first = compared.read_bytes()
+    found = json.loads(first)
+    assert list(found) == [str(step) for step in STEPS]
+    assert found["300"]["bits_per_sample"]["rock"] == pytest.approx(8 - (8.4 - tiny_run.MARKOV["rock"]), abs=1e-3)
+    assert found["20"]["median_loss_nats"] > found["300"]["median_loss_nats"]
+    rows = (project / "metrics" / "plots" / "bits.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "step,genre,bits"
+    assert len(rows) == 1 + 2 * len(STEPS) * len(tiny_run.GENRES)
+    losses = (project / "metrics" / "plots" / "loss.csv").read_text(encoding="utf-8").splitlines()
+    assert losses[0] == "step,loss"
+    assert 20 < len(losses) <= 400
+    assert call("--metrics").exit_code == 0
+    assert compared.read_bytes() == first
+
+
+def test_two_runs_stand_side_by_side(project: Path) -> None:
+    tiny_run.make_imported(project, "study-2019", duration_s=0.2)
+    result = call("--against", "study-2019", "--steps", "20", "300")
+    assert result.exit_code == 0, result.output
+    assert "study-2019" in result.output
+    folder = project / "reports" / "compare-current-against-study-2019-20-300"
+    record = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    assert [run["name"] for run in record["runs"]] == ["current", "study-2019"]
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert page.count('<section class="genre"') == 2 * len(tiny_run.GENRES)
+    assert not (project / "metrics" / "compare.json").exists()
+
+
+def test_an_imported_run_alone(project: Path) -> None:
+    tiny_run.make_imported(project, "study-2019", duration_s=0.2)
+    assert call("--run", "study-2019", "--steps", "20", "300").exit_code == 0
+    assert (project / "reports" / "compare-study-2019-20-300" / "index.html").is_file()
+
+
+def test_comparison_json_has_everything_but_what_is_private(project: Path) -> None:
+    assert call("--steps", "20", "300").exit_code == 0
+    text = (project / "reports" / "compare-20-300" / "comparison.json").read_text(encoding="utf-8")
+    record = json.loads(text)
+    run = record["runs"][0]
+    assert record["steps"] == [20, 300]
+    assert run["evaluation"] == json.loads((project / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
+    assert [(mark["step"], mark["automatic"], mark["count"]) for mark in run["restarts"]] == [
+        (60, False, 1),
+        (150, True, 3),
+        (200, True, 1),
+    ]
+    assert len(run["clips"]) == len(STEPS) * len(tiny_run.GENRES)
+    assert "planted-host" not in text
+    assert str(project) not in text
+    assert str(project) not in (project / "reports" / "compare-20-300" / "index.html").read_text(encoding="utf-8")
+
+
+def test_answers_of_blind_listening_count(project: Path) -> None:
+    clips = {}
+    for step in (20, 300):
+        content = json.loads((project / "generations" / f"step-{step}" / "generation.json").read_text(encoding="utf-8"))
+        clips[step] = {clip["genre"]: clip["sha256"] for clip in content["clips"]}
+    answers = [
+        {
+            "genre": genre,
+            "steps": [300, 20],
+            "clips": [clips[300][genre], clips[20][genre]],
+            "chosen": 300,
+            "heard_s": [1.0, 1.0],
+        }
+        for genre in tiny_run.GENRES
+    ]
+    sitting = {"kind": "listening", "format": 1, "run": "current", "began": "2026-11-22T10:00:00Z", "answers": answers}
+    (project / "answers.json").write_text(json.dumps(sitting), encoding="utf-8")
+    result = call("--steps", "20", "300", "--listening", str(project / "answers.json"))
+    assert result.exit_code == 0, result.output
+    assert "Step 300 was called more like music than step 20 in 100% of 5 answers (57% to 100%)." in result.output
+    page = (project / "reports" / "compare-20-300" / "index.html").read_text(encoding="utf-8")
+    assert "Step 300 was called more like music" in page
+    assert "python -m src.compare --steps 20 300" in page
+    assert str(project) not in page
+    record = json.loads((project / "reports" / "compare-20-300" / "comparison.json").read_text(encoding="utf-8"))
+    assert record["listening"]["preferred_share"]["300"]["value"] == 1
+    assert "does not exist" in failure("--steps", "20", "300", "--listening", "other.json")
+
+
+def test_mlflow_being_down_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tiny_run.make(tmp_path / "project", duration_s=0.1))
+    monkeypatch.setattr(figures, "all_drawings", lambda _: {})
+
+    def down(*_: object) -> None:
+        raise tracking.TrackingError("MLflow could not be used (connecting): refused")
+
+    monkeypatch.setattr(tracking, "Store", down)
+    result = call("--steps", "20", "300")
+    assert result.exit_code == 0, result.output
+    assert "warning: MLflow could not be used" in result.output
+    assert (tmp_path / "project" / "reports" / "compare-20-300" / "index.html").is_file()
+
+
+def test_the_page_and_its_figures_go_to_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_run.make(tmp_path / "project", duration_s=0.1))
+    monkeypatch.setattr(figures, "all_drawings", lambda _: {})
+    sent: list[tuple[str, str, str]] = []
+
+    class Store:
+        """Takes note of what it is given."""
+
+        def files(self, run_id: str, path: Path, place: str) -> None:
+            """Note it."""
+            sent.append((run_id, str(path), place))
+
+    monkeypatch.setattr(tracking, "Store", Store)
+    monkeypatch.setattr(tracking, "study_run", lambda _store, fingerprint, _params: f"run of {fingerprint}")
+    assert call("--steps", "20", "300").exit_code == 0
+    assert sent == [(f"run of {tiny_run.FINGERPRINT}", "reports/compare-20-300", "reports/compare-20-300")]
+
+
+def test_a_failed_page_leaves_the_old_one(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("--steps", "20", "300").exit_code == 0
+    before = (project / "reports" / "compare-20-300" / "index.html").read_bytes()
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("src.report.record.full", broken)
+    assert "disk is full" in failure("--steps", "20", "300")
+    assert (project / "reports" / "compare-20-300" / "index.html").read_bytes() == before
+    assert [path.name for path in (project / "reports").iterdir()] == ["compare-20-300"]

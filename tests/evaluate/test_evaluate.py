@@ -1,0 +1,168 @@
+"""`src.evaluate` as a user runs it: on a whole study, on one with pieces missing or damaged, on an imported run."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from src import config
+from src.base.errors import Problem
+from src.config import step_name
+from src.evaluate import __main__ as evaluate
+from src.evaluate import catalogue
+from src.record import checkpoint
+from src.wavenet.network import initialise
+from tests.conftest import GENRES, RATE_HZ, StudyFolder
+
+SECONDS = 1.5
+
+
+def write_checkpoint(study: StudyFolder, step: int, *, known: bool = True) -> None:
+    """An untrained network; each step another one."""
+    params = config.load(study.root)
+    genres = params.genres if known else tuple(reversed(params.genres))
+    weights = {name: tensor * 1.0 for name, tensor in initialise(params.profile.model, step).state_dict().items()}
+    found = checkpoint.Checkpoint(step, "0123456789abcdef", genres, params.profile.model, weights, {})
+    checkpoint.save(study.root / "checkpoints" / step_name(step), found)
+
+
+def write_generation(folder: Path, step: int, primer_frames: int = 0) -> None:
+    """White noise at step 2, a tone later; the primer is a full-scale square wave that no measure may see."""
+    folder.mkdir(parents=True)
+    clips = []
+    for number, genre in enumerate(GENRES):
+        noise = np.random.default_rng([step, number]).uniform(-0.5, 0.5, round(SECONDS * RATE_HZ))
+        tone = 0.3 * np.sin(2 * np.pi * 220 * (number + 1) * np.arange(len(noise)) / RATE_HZ)
+        audio = noise if step == 2 else tone + 0.05 * noise
+        audio = np.concatenate([np.sign(np.sin(np.arange(primer_frames))), audio])
+        soundfile.write(folder / f"{genre}.wav", audio, RATE_HZ, subtype="PCM_16")
+        row = {"file": f"{genre}.wav", "genre": genre, "clip": 1, "frames": len(audio), "primer_frames": primer_frames}
+        clips.append(row)
+    (folder / "generation.json").write_text(json.dumps({"step": step, "rate_hz": RATE_HZ, "clips": clips}))
+
+
+@pytest.fixture
+def whole(study_with_clips: StudyFolder) -> StudyFolder:
+    """A study with checkpoints and generations of all its steps."""
+    for step in (2, 10, 30):
+        write_checkpoint(study_with_clips, step)
+        write_generation(study_with_clips.root / "generations" / step_name(step), step)
+    return study_with_clips
+
+
+def read(study: StudyFolder, folder: str = "metrics") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((study.root / folder / "evaluate.json").read_text())
+    return found
+
+
+def run(study: StudyFolder, monkeypatch: pytest.MonkeyPatch, name: str | None = None) -> None:
+    """`python -m src.evaluate` in this folder, without the seconds that a process of its own takes."""
+    monkeypatch.chdir(study.root)
+    evaluate.main(profile=None, run=name)
+
+
+def numbers(item: Any) -> list[float]:
+    if isinstance(item, dict):
+        return [x for value in item.values() for x in numbers(value)]
+    if isinstance(item, list):
+        return [x for value in item for x in numbers(value)]
+    return [item] if isinstance(item, int | float) else []
+
+
+def test_a_whole_study(whole: StudyFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run(whole, monkeypatch)
+    assert "Held-out bits per sample" in capsys.readouterr().out
+    found = read(whole)
+    assert list(found["steps"]) == ["2", "10", "30"]
+    for rows in found["steps"].values():
+        assert sorted(rows) == sorted(GENRES)
+        for row in rows.values():
+            assert 7.0 < row["bits_per_sample"] < 9.0  # untrained: near the uniform 8
+            assert row["below_markov"] is False
+            assert (row["clips"], row["samples"]) == (1, RATE_HZ)
+            assert row["measures"].keys() <= catalogue.BY_NAME.keys()
+    for genre in GENRES:
+        baselines = found["baselines"][genre]
+        assert found["markov"][genre] == min(baselines[name]["value"] for name in ("markov_genre", "markov_pooled"))
+        assert found["markov"][genre] < baselines["unigram"]["value"]
+        assert found["steps"]["2"][genre]["measures"]["spectral_flatness"]["value"] > 0.95
+        assert found["steps"]["30"][genre]["measures"]["spectral_flatness"]["value"] < 0.2
+        assert found["references"]["white_noise"][genre]["measures"]["spectral_flatness"]["value"] > 0.95
+        assert {"real", "training", "other_genres", "shuffled"} <= found["references"].keys()
+        assert found["copying"]["30"][genre]["songs_searched"] == 10
+    assert found["conditioning"]["30"]["chance"] == 0.2
+    assert sum(map(sum, found["conditioning"]["30"]["confusion"])) <= 5
+    assert found["context"]["30"]["rock"][0]["from"] == 1
+    flat = [row for row in found["progress"] if row["measure"] == "spectral_flatness" and "trend" in row]
+    assert {row["verdict"] for row in flat} == {"fell"}
+    assert any(sentence.startswith("Spectral flatness fell in all 5 genres") for sentence in found["sentences"])
+    assert all(math.isfinite(number) for number in numbers(found))
+    summary = json.loads((whole.root / "metrics" / "summary.json").read_text())
+    assert summary["steps"]["30"]["rock"]["bits_per_sample"] == found["steps"]["30"]["rock"]["bits_per_sample"]
+    # The same again gives the same bytes: threads share the work, not the digits. No clip is named.
+    before = (whole.root / "metrics" / "evaluate.json").read_bytes()
+    whole.change("params/tiny.yaml", train__threads=2)
+    run(whole, monkeypatch)
+    assert (whole.root / "metrics" / "evaluate.json").read_bytes() == before
+    for clip in (whole.root / "data" / "clips").glob("*/*.flac"):
+        assert clip.stem.encode() not in before
+
+
+def test_what_is_missing_or_damaged_gets_a_sentence_and_the_rest_is_measured(
+    whole: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generations = whole.root / "generations"
+    shutil.rmtree(generations / step_name(10))
+    (generations / step_name(30) / "rock.wav").write_bytes(b"RIFF, but no more")
+    soundfile.write(generations / step_name(30) / "hip.wav", np.zeros(100), RATE_HZ)
+    soundfile.write(generations / step_name(30) / "metal.wav", np.zeros(2 * RATE_HZ), RATE_HZ)
+    (whole.root / "checkpoints" / step_name(2) / "weights.safetensors").write_bytes(b"short")
+    shutil.rmtree(whole.root / "checkpoints" / step_name(30))
+    write_checkpoint(whole, 30, known=False)
+    run(whole, monkeypatch)
+    found = read(whole)
+    assert "generation.json does not exist" in found["why"]["sound of step 10"]
+    assert "rock.wav cannot be read" in found["why"]["sound of step 30"]
+    assert "hip.wav has 0.01 s" in found["why"]["sound of step 30"]
+    assert found["why"].keys() >= {"likelihood of step 2", "likelihood of step 30"}
+    assert "knows" in found["why"]["likelihood of step 30"]
+    assert "bits_per_sample" in found["steps"]["10"]["rock"]
+    assert "bits_per_sample" not in found["steps"]["2"]["rock"]
+    assert "rock" not in found["steps"]["30"]
+    silent = found["steps"]["30"]["metal"]["measures"]
+    assert silent["silence_share"]["value"] == 1.0
+    assert silent["spectral_centroid"]["value"] is None
+    assert silent["spectral_centroid"]["why"]
+
+
+def test_nothing_to_measure_is_an_error_and_leaves_no_file(study: StudyFolder) -> None:
+    done = study.run("src.evaluate")
+    assert done.returncode == 1
+    assert "There is nothing to measure" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (study.root / "metrics").exists()
+
+
+def test_an_imported_run_is_measured_by_its_sound_without_its_primer(
+    study: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (2, 30):
+        folder = study.root / "work" / "runs" / "old" / "generations" / step_name(step)
+        write_generation(folder, step, primer_frames=5117)
+    run(study, monkeypatch, name="old")
+    found = read(study, "work/runs/old/metrics")
+    assert found["run"] == "old"
+    for genre in GENRES:
+        measures = found["steps"]["2"][genre]["measures"]
+        assert measures["spectral_flatness"]["value"] > 0.95
+        assert measures["clipping_share"]["value"] == 0  # the primer is clipped all through
+        assert "frechet_logmel" not in measures
+    assert "distance" in found["why"]
+    assert not (study.root / "metrics").exists()
+    with pytest.raises(Problem, match="imported runs: old"):
+        run(study, monkeypatch, name="older")

@@ -1,0 +1,223 @@
+"""The import as a command: a folder in, our formats and a page out; again, and nothing changes."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from src.base.errors import Problem
+from src.legacy import __main__ as legacy
+from src.legacy import shipping
+from src.record import checkpoint, journal, layout
+from src.record.tracking import Store
+from src.wavenet import mulaw, optimizers, sampler
+from src.wavenet.network import WaveNet, loss
+from tests.legacy import logs
+
+DATA = Path(__file__).parents[1] / "data" / "legacy"
+SHARED = Path(__file__).parents[2].parent / "shared"
+FIELD = 32
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with an MLflow of its own."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+@pytest.fixture
+def unshipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave MLflow out: setting up its database takes seconds, and one test of it is enough."""
+    monkeypatch.setattr(shipping, "ship", lambda *_: "not sent")
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Path:
+    """What a small training of the reference left behind: log, times, checkpoint, clips of three genres."""
+    folder = tmp_path / "left"
+    folder.mkdir()
+    (folder / "results.log").write_text(logs.crashing(4).text)
+    (folder / "generation.txt").write_text("".join(f"{1575410687045 + 1000 * k}\n" for k in (0, 2, 3, 4, 5, 6)))
+    shutil.copy(DATA / "model.ckpt-7.index", folder)
+    shutil.copy(DATA / "model.ckpt-7.data-00000-of-00001", folder)
+    (folder / "wavenet_params.json").write_text('{"dilations": [1, 2, 4, 8, 1, 2, 4, 8]}')
+    order = "".join(
+        f"\tpython3 generate.py --gc_id={genre} model.ckpt-{step}\n" for step in (0, 7) for genre in range(3)
+    )
+    (folder / "Makefile").write_text(f"all:\n{order}")
+    random = np.random.default_rng(5)
+    for genre in ("folk", "jazz", "soul"):
+        codes = np.concatenate([np.full(FIELD - 1, 8), [3], random.integers(0, 16, 16000)])
+        soundfile.write(folder / f"{genre}_7.wav", mulaw.decode(codes, 16), 16000, subtype="FLOAT")
+    return folder
+
+
+def run(folder: Path, name: str = "old") -> str:
+    result = CliRunner().invoke(legacy.app, [str(folder), "--name", name])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.usefixtures("unshipped")
+def test_a_folder_becomes_a_run_of_ours(root: Path, left: Path) -> None:
+    run(left)
+    place = layout.imported("old", root)
+    assert place.journal is not None
+    view = journal.read(place.journal)
+    assert len(view.attempts) == 4
+    assert view.attempts[2].end is not None
+    assert sorted(view.steps) == list(range(1, len(view.steps) + 1))
+    times = [view.steps[step].time_ms for step in sorted(view.steps)]
+    assert times == sorted(times)
+    generation = json.loads((place.generation(7) / "generation.json").read_text())
+    assert [clip["genre"] for clip in generation["clips"]] == ["folk", "jazz", "soul"]
+    for clip in generation["clips"]:
+        assert (clip["frames"], clip["primer_frames"], clip["source"]["primer_frames_removed"]) == (16000, 0, FIELD)
+        samples, rate_hz = soundfile.read(place.generation(7) / clip["file"], dtype="float64")
+        assert (len(samples), rate_hz) == (16000, 16000)
+        original, _ = soundfile.read(left / f"{clip['genre']}_7.wav", dtype="float64")
+        np.testing.assert_array_equal(mulaw.encode(samples, 16), mulaw.encode(original[FIELD:], 16))
+    seconds = json.loads(place.generation_times(7).read_text())
+    assert [clip["genre"] for clip in seconds["clips"]] == ["folk", "jazz", "soul"]
+    assert all(clip["inferred"] for clip in seconds["clips"])
+
+
+def test_importing_again_changes_nothing(root: Path, left: Path) -> None:
+    def state() -> dict[str, bytes]:
+        kept = [*(root / "work").rglob("*"), *(root / "reports").rglob("*")]
+        return {str(path): path.read_bytes() for path in kept if path.is_file() and path.name != "lock"}
+
+    def metrics() -> tuple[int, int]:
+        store = Store(root)
+        run_id = store.run(json.loads((root / "work/runs/old/about.json").read_text())["fingerprint"], "old", {}, {})
+        history = store._client.get_metric_history(run_id, "loss")
+        return len(history), len({point.step for point in history})
+
+    run(left)
+    before, sent = state(), metrics()
+    run(left)
+    assert state() == before
+    assert metrics() == sent
+    assert sent[0] == sent[1] > 0
+
+
+@pytest.mark.usefixtures("unshipped")
+def test_an_imported_checkpoint_generates_and_trains_on(root: Path, left: Path) -> None:
+    run(left)
+    loaded = checkpoint.load(layout.imported("old", root).checkpoint(7))
+    assert (loaded.genres, loaded.optimizer) == (("folk", "jazz", "soul"), {})
+    model = WaveNet(loaded.model)
+    model.load_state_dict(loaded.weights)
+    chunks = list(sampler.generate(model, [0, 2], 50, np.full((2, 50), 0.5), start="zeros"))
+    assert np.concatenate(chunks, axis=1).shape == (2, 50)
+    codes = torch.from_numpy(np.random.default_rng(1).integers(0, 16, (2, 200)))
+    parameters, adam = dict(model.named_parameters()), optimizers.Adam()
+    state, losses = adam.start(parameters), []
+    for _ in range(5):
+        value = loss(model, codes, torch.tensor([0, 1]))
+        gradients = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
+        found = {name: gradient for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+        with torch.no_grad():
+            adam.update(
+                parameters, {name: found.get(name, torch.zeros_like(p)) for name, p in parameters.items()}, state, 1e-3
+            )
+        losses.append(value.item())
+    assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.usefixtures("unshipped")
+def test_the_page_stands_alone(root: Path, left: Path) -> None:
+    (left / "<b>evil & co_9.wav").write_bytes(b"RIFF")
+    run(left)
+    text = (root / "reports/old/index.html").read_text()
+    assert "default-src &#39;none&#39;" in text
+    assert not re.search(r"<script|\son\w+=|https?://|@import|url\(", text)
+    assert "<b>evil" not in text
+    assert "&lt;b&gt;evil" in text
+    findings = json.loads((root / "reports/old/forensics.json").read_text())
+    assert {item["basis"] for item in findings["findings"]} <= {"read", "inferred", "estimate", "published"}
+    assert findings["claims"] == []
+
+
+@pytest.mark.usefixtures("unshipped")
+def test_bad_pieces_get_a_sentence_and_the_rest_is_imported(root: Path, left: Path) -> None:
+    (left / "soul_7.wav").write_bytes(b"not a wav")
+    (left / "model.ckpt-9.index").write_bytes(b"not an index" * 9)
+    data = left / "model.ckpt-7.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-5])
+    (left / "generation.txt").write_text("")
+    output = run(left)
+    for says in ("soul_7.wav", "model.ckpt-9.index is not a TensorFlow", "is cut short", "holds 0 time stamps"):
+        assert says in re.sub(r"\s+", " ", output)
+    place = layout.imported("old", root)
+    assert checkpoint.steps(place.checkpoints) == []
+    assert sorted(path.name for path in place.generation(7).glob("*.wav")) == ["folk.wav", "jazz.wav"]
+    assert not list((root / "work").rglob("*.tmp"))
+
+
+@pytest.mark.usefixtures("unshipped")
+def test_audio_made_here_is_not_overwritten(root: Path, left: Path) -> None:
+    run(left)
+    folder = layout.imported("old", root).generation(7)
+    (folder / "generation.json").write_text('{"step": 7, "clips": []}')
+    assert "is now in generated-step-7" in re.sub(r"\s+", " ", run(left))
+    assert (folder.parent / "generated-step-7" / "generation.json").is_file()
+    assert json.loads((folder / "generation.json").read_text())["imported"]
+
+
+def test_a_folder_with_nothing_gets_a_sentence(root: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "notes.txt").write_text("nothing here")
+    with pytest.raises(Problem, match="nothing that can be imported"):
+        run(empty)
+    with pytest.raises(Problem, match="is not a folder"):
+        run(tmp_path / "absent")
+    with pytest.raises(Problem, match="--name"):
+        run(empty, "../../etc")
+    assert not (root / "work").exists()
+
+
+@pytest.mark.usefixtures("unshipped")
+def test_the_2019_study(root: Path) -> None:
+    folder = SHARED / "study-2019"
+    if not folder.is_dir():
+        pytest.skip("the study's files are not beside this checkout")
+    run(folder, "study-2019")
+    report = json.loads((root / "reports/study-2019/forensics.json").read_text())
+    values = {item["key"]: item["values"] for item in report["findings"]}
+    assert (values["lines"]["step_lines"], values["lines"]["different_steps"]) == (15005, 15004)
+    assert (values["lines"]["restart_lines"], values["lines"]["missing"], values["lines"]["repeated"]) == (
+        84,
+        [1791],
+        [15001],
+    )
+    assert values["generation"]["total_s"] == pytest.approx(36_275.5, abs=0.05)
+    assert values["generation"]["mean_s"] == pytest.approx(1_813.8, abs=0.05)
+    assert values["generation"]["samples_per_s"] == pytest.approx(264.6, abs=0.05)
+    assert (values["checkpoints"]["variables"], values["checkpoints"]["embedding"]) == (506, [5, 32])
+    assert values["same_training"]["unchanged"] == ["wavenet/dilated_stack/layer49/dense"]
+    assert values["padding"]["period"] == 10
+    assert values["padding"]["share"] == pytest.approx(0.09, abs=0.012)
+    assert values["padding"]["example"]["step"] == 15000
+    flatness = {(row["genre"], row["step"]): row["spectral_flatness"] for row in report["tables"]["clips"]}
+    assert all(value == pytest.approx(0.997, abs=0.001) for (_, step), value in flatness.items() if step == 20)
+    assert all(0.04 < value < 0.33 for (_, step), value in flatness.items() if step == 15000)
+    assert len(flatness) == 10
+    place = layout.imported("study-2019", root)
+    assert place.journal is not None
+    view = journal.read(place.journal)
+    assert (len(view.steps), view.replayed, len(view.attempts)) == (15004, 1, 90)
+    assert json.loads(place.generation_times(15000).read_text())["clips"][0]["inferred"] is True

@@ -1,0 +1,147 @@
+"""How attempts end, and who writes it down."""
+
+from pathlib import Path
+
+import pytest
+
+from src.base import provenance
+from src.record import endings, history, journal
+from src.record.endings import GIVE_UP, Ending
+from src.record.journal import Journal
+
+
+@pytest.mark.parametrize(
+    ("code", "out_of_memory", "expected"),
+    [
+        (1, False, Ending("crashed", "exit status 1")),
+        (GIVE_UP, False, Ending("gave up", "exit status 78")),
+        (-9, False, Ending("killed", "SIGKILL")),
+        (-9, True, Ending("out of memory", "the system ended it with SIGKILL")),
+        (-15, True, Ending("killed", "SIGTERM")),
+        (-11, False, Ending("crashed", "SIGSEGV")),
+    ],
+)
+def test_an_exit_status_says_what_happened(code: int, out_of_memory: bool, expected: Ending) -> None:
+    assert endings.of_exit(code, out_of_memory=out_of_memory) == expected
+
+
+def begin(path: Path, number: int, start: int, steps: range, began_ms: int, **details: object) -> None:
+    book = Journal(path, number)
+    here = provenance.identity() | details
+    book.append("attempt", time_ms=began_ms, start_step=start, automatic=number > 1, **here)
+    for step in steps:
+        book.append("step", step=step, loss=1.0 / step, seconds=0.5, time_ms=began_ms + 1000 * (step - start))
+    book.close()
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ({}, "killed"),
+        ({"boot": "000000000000"}, "machine stopped"),
+        ({"machine": "000000000000"}, "moved"),
+        ({"machine": "000000000000", "boot": "000000000000"}, "moved"),
+    ],
+)
+def test_an_end_that_nobody_saw_is_concluded_and_says_so(
+    tmp_path: Path, details: dict[str, object], expected: str
+) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 6), 10_000, **details)
+    ending = endings.close_unseen(path)
+    assert ending is not None
+    assert ending.cause == expected
+    end = journal.read(path).attempts[1].end
+    assert end is not None
+    assert (end["time_ms"], end["step"], end["inferred"]) == (15_000, 5, True)  # when it was last known to live
+    assert endings.close_unseen(path) is None
+
+
+def test_a_torn_line_does_not_keep_the_end_from_being_written(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 6), 10_000)
+    path.write_bytes(path.read_bytes() + b'{"kind": "st')
+    endings.close(path, 1, Ending("killed", "SIGKILL"), 20_000)
+    assert journal.read(path).attempts[1].cause == "killed"
+    endings.close(path, 1, Ending("crashed"), 30_000)  # it has one already
+    endings.close(path, 7, Ending("crashed"), 30_000)  # it never began
+    assert list(journal.read(path).attempts) == [1]
+    assert journal.read(path).attempts[1].cause == "killed"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("The clip data/clips/rock/0123456789abcdef.flac is damaged. Run: python -m src.clips", "The clip …"),
+        ("[Errno 2] No such file: '/mnt/My Music/Some Artist - A Title.flac'", "[Errno 2] No such file: …"),
+        ("KeyError: 'A Title'", "KeyError: …"),
+        ("Clip 0123456789abcdef was not read; it's gone", "Clip … was not read; it's gone"),
+        ("SIGKILL", "SIGKILL"),
+        ("C:\\Music\\A Title.flac", "…"),
+        ("no memory | for this\nand more", "no memory ¦ for this…"),
+    ],
+)
+def test_names_and_digests_do_not_leave_this_machine(text: str, told: str) -> None:
+    assert endings.public(text) == told
+
+
+def test_the_figures_of_attempts(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 31), 10_000)
+    endings.close(path, 1, Ending("killed", "SIGKILL"), 40_500)
+    begin(path, 2, 20, range(21, 26), 50_000)  # dies before it does anything new
+    endings.close(path, 2, Ending("crashed", "exit status 1"), 55_500)
+    begin(path, 3, 20, range(21, 41), 60_000)
+    first, second, third = history.summaries(journal.read(path)).values()
+    assert (first.new_steps, first.replayed_steps, first.downtime_s, first.lost_s) == (30, 0, 0.0, 0.0)
+    assert (second.new_steps, second.replayed_steps, second.downtime_s, second.lost_s) == (0, 5, 9.5, None)
+    assert (third.new_steps, third.replayed_steps, third.downtime_s) == (10, 10, 4.5)
+    assert third.lost_s == 30.5  # step 30 ended at 40.0, step 31 began at 70.5
+    assert (first.status, second.status, third.status) == ("KILLED", "FAILED", "RUNNING")
+    assert third.ended == "still running"
+
+
+def test_a_clock_that_was_set_back_loses_no_time(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 31), 1_000_000)
+    begin(path, 2, 20, range(21, 41), 10_000)
+    second = history.summaries(journal.read(path))[2]
+    assert (second.downtime_s, second.lost_s) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "SIGKILL",
+        "RuntimeError: something with a rather long explanation",
+        "RuntimeError: " + "a long | explanation of\nseveral lines" * 30,
+    ],
+)
+def test_a_long_story_ends_with_the_newest_attempts(tmp_path: Path, detail: str) -> None:
+    path = tmp_path / journal.NAME
+    for number in range(1, 101):
+        begin(path, number, number - 1, range(number, number + 1), 10_000 * number)
+        endings.close(path, number, Ending("crashed", detail))
+    story = history.tell(journal.read(path))
+    rows = [line for line in story.splitlines() if line.startswith("|")][2:]
+    assert f"The last {len(rows)} of 100 attempts:" in story
+    assert [int(row.split("|")[1]) for row in rows] == list(range(101 - len(rows), 101))
+    assert {row.count("|") for row in rows} == {9}
+    assert 4_000 < len(story) < 5_000
+
+
+def test_one_that_died_before_its_first_line_is_an_attempt_too(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 6), 10_000)
+    endings.close(path, 1, Ending("killed", "SIGKILL"), 15_500)
+    endings.record_unborn(path, 1, 9_000, automatic=False)  # it could write its own: that stands
+    endings.record_unborn(path, 2, 20_000, automatic=True)
+    endings.close(path, 2, Ending("out of memory", "the system ended it with SIGKILL"), 21_000)
+    first, second = history.summaries(journal.read(path)).values()
+    assert (first.began_ms, first.new_steps) == (10_000, 5)
+    assert (second.began_ms, second.ended_ms, second.automatic, second.last_step) == (20_000, 21_000, True, None)
+    assert second.cause == "out of memory"
+
+
+def test_a_run_without_attempts_has_a_story_too() -> None:
+    assert history.tell(journal.View()) == "Nothing has begun yet."
