@@ -137,8 +137,14 @@ class Study(Section):
     seed: int = Field(ge=0, lt=2**63)
     genre_rules: dict[Annotated[str, Field(pattern=GENRE_NAME)], GenreRule] = Field(min_length=2, alias="genres")
     """Genre → rule, in order of precedence: the first genre whose rule matches a tag has the song."""
-    steps: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, strict=False)
+    steps: tuple[Annotated[int, Field(ge=1)], ...] = Field(strict=False)
     """Compared checkpoints."""
+
+    @model_validator(mode="after")
+    def _some_steps(self) -> Self:
+        if not self.steps:
+            raise ValueError("steps: name at least one checkpoint to compare")
+        return self
 
 
 class Params(BaseModel):

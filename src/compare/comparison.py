@@ -6,7 +6,7 @@ from pathlib import Path
 from src.compare import curves, sounds
 from src.compare.evaluation import Evaluation
 from src.record import journal
-from src.wavenet.network import WaveNetConfig
+from src.wavenet.shape import WaveNetConfig
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from src.compare.comparison import Clip, Comparison, Counts, Run
 from src.config import step_name
 from src.record import checkpoint, journal
 from src.record.layout import RunFiles
-from src.wavenet.network import WaveNetConfig
+from src.wavenet.shape import WaveNetConfig
 
 
 def gather(runs: Sequence[RunFiles], steps: Sequence[int], genres: Sequence[str] = ()) -> Comparison:

@@ -9,7 +9,7 @@ import torch
 
 from src.wavenet import mulaw
 from src.wavenet.cpu.lanes import padded
-from src.wavenet.network import WaveNetConfig
+from src.wavenet.shape import WaveNetConfig
 
 Array = npt.NDArray[np.float32] | npt.NDArray[np.uint16]
 
