@@ -41,6 +41,7 @@ check: .venv/made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 ui: .venv/made
 	@echo "MLflow opens in some 20 seconds at http://127.0.0.1:5000 (Ctrl-C ends it). Choose 'Model training' at its top left, then wavenet-study."

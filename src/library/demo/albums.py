@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import soundfile
 from mutagen.flac import FLAC
 from mutagen.id3 import ID3, TALB, TCON, TDRC, TIT2, TPE1, TRCK
 
+from src.audio.decode import ffmpeg_executable
 from src.base.errors import Problem
 from src.config import LibraryParams
 from src.library.demo.synth import Samples
@@ -166,7 +166,7 @@ def _encode_mp3(path: Path, song: Samples, rate_hz: int) -> None:
     raw = ["-f", "s16le", "-ar", str(rate_hz), "-ac", str(song.shape[1]), "-i", "pipe:0"]
     exact = ["-fflags", "+bitexact", "-flags:a", "+bitexact", "-map_metadata", "-1", "-id3v2_version", "0"]
     mp3 = ["-c:a", "libmp3lame", "-b:a", "128k", "-threads", "1"]
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-y", *raw, *mp3, *exact, str(path)]
+    command = [ffmpeg_executable(), "-nostdin", "-v", "error", "-y", *raw, *mp3, *exact, str(path)]
     # The temporary name of the folder may hold no suffix ffmpeg knows; the file's own .mp3 decides.
     done = subprocess.run(command, input=codes.tobytes(), capture_output=True, check=False)
     if done.returncode != 0:
