@@ -15,13 +15,12 @@ export DVC_NO_ANALYTICS := true
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
 
-# The environment: pinned in requirements.lock. Made anew when the lock changes.
+# The environment: requirements.lock names every package, so none is looked up. Made anew when the lock changes.
 .venv/made: requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or name yours: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up .venv (some minutes the first time) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps musicnn==0.1.0
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
 	@touch $@
 
 repro: .venv/made
@@ -51,6 +50,7 @@ ui: .venv/made
 lock:
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --requirement requirements.in
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-no-deps.in
 	@(echo "# Written by \`make lock\`: every package at the version the results were made with."; $(BIN)/pip freeze | sed 's/+cpu//') > requirements.lock
 	@touch .venv/made
 
