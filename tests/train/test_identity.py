@@ -3,7 +3,6 @@
 import pytest
 
 from src import config
-from src.base import code
 from src.config import Params
 from src.train import identity
 from tests.conftest import ROOT
@@ -28,9 +27,3 @@ def test_going_on_longer_or_keeping_more_does_not(change: dict[str, object]) -> 
 
 def test_other_clips_make_a_new_run() -> None:
     assert identity.fingerprint(PARAMS, "clips") != identity.fingerprint(PARAMS, "others")
-
-
-def test_comments_and_docstrings_do_not_count_but_code_does() -> None:
-    before = 'def f(x):\n    """Doc."""\n    return x + 1  # why\n'
-    assert code.meaning(before) == code.meaning("def f(x):\n    'Other.'\n\n    return (x + 1)\n")
-    assert code.meaning(before) != code.meaning("def f(x):\n    return x + 2\n")
