@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from src.base.errors import Problem
 from src.compare.evaluation import Figure
+from src.compare.words import interval, percent
 
 LARGEST_BYTES = 5_000_000
 
@@ -158,7 +159,7 @@ def _sentence(pair: tuple[int, int], figure: Figure) -> str:
     first, second = pair
     assert figure.lo is not None
     assert figure.hi is not None
-    share = f"{figure.value:.0%} of {figure.n} answers ({figure.lo:.0%} to {figure.hi:.0%})"
+    share = f"{figure.value:.0%} of {figure.n} answers ({interval(percent, figure.lo, figure.hi)})"
     if figure.lo > 0.5:
         return f"Step {second:,} was called more like music than step {first:,} in {share}."
     if figure.hi < 0.5:

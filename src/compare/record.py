@@ -105,7 +105,7 @@ def loss_rows(comparison: Comparison) -> list[str]:
 
 def bits_rows(comparison: Comparison) -> list[str]:
     """metrics/plots/bits.csv: step, genre, bits per sample; the Markov model's as rows of their own."""
-    rows = ["step,genre,bits"]
+    rows = [f"step,genre,{BITS}"]
     evaluation = comparison.run.evaluation
     if evaluation is None:
         return rows

@@ -15,7 +15,7 @@ from src.compare.clipviews import ClipView, Views
 from src.compare.comparison import Comparison, Run
 from src.compare.evaluation import Evaluation
 from src.compare.listening import Listening
-from src.compare.words import plural
+from src.compare.words import interval, percent, plural
 
 
 def rows(comparison: Comparison, views: Views) -> list[dict[str, Any]]:
@@ -107,9 +107,8 @@ def _confusions(evaluation: Evaluation, steps: Iterable[int]) -> list[dict[str, 
         accuracy = evaluation.accuracy.get(step)
         caption = f"step {step:,}"
         if accuracy and accuracy.value is not None:
-            caption += f": {accuracy.value:.0%} right"
-            if accuracy.lo is not None and accuracy.hi is not None:
-                caption += f" ({accuracy.lo:.0%} to {accuracy.hi:.0%})"
+            within = interval(percent, accuracy.lo, accuracy.hi)
+            caption += f": {percent(accuracy.value)} right" + (f" ({within})" if within else "")
             if evaluation.chance is not None:
                 caption += f", chance {evaluation.chance:.0%}"
         found.append(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -140,18 +139,13 @@ def image(levels_db: NDArray[np.float64], ceiling_db: float) -> bytes:
     scale = np.clip((levels_db[::-1] - ceiling_db) / RANGE_DB + 1, 0, 1)
     # 48 levels are as many as the eye tells apart here, and half the bytes of 256.
     indexed = Image.fromarray(np.round(scale * 47).astype(np.uint8), mode="P")
-    indexed.putpalette(np.round(_colours()).astype(np.uint8).tobytes())
+    indexed.putpalette(np.round(colours()).astype(np.uint8).tobytes())
     buffer = io.BytesIO()
     indexed.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def colour_map() -> ListedColormap:
-    """The palette for matplotlib."""
-    return ListedColormap((_colours() / 255).tolist(), name="night-to-paper")
-
-
-def _colours() -> NDArray[np.float64]:
+def colours() -> NDArray[np.float64]:
     """(48, 3) red, green, blue in 0..255."""
     places = np.linspace(0, len(_PALETTE) - 1, 48)
     return np.stack([np.interp(places, range(len(_PALETTE)), _PALETTE[:, i]) for i in range(3)], axis=1)

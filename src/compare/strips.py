@@ -6,9 +6,10 @@ In: an `Evaluation`. Out: positions in percent and texts for the template.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from src.compare.evaluation import BITS, Evaluation, Figure
-from src.compare.words import number
+from src.compare.words import interval, number
 from src.evaluate import catalogue
 
 FLOOR, CEILING = "white_noise", "real"
@@ -197,6 +198,4 @@ def _mark(figure: Figure | None, tone: str, low: float, high: float) -> list[Mar
 def _cell(name: str, figure: Figure | None) -> Cell:
     if figure is None or figure.value is None:
         return Cell("–", "")
-    if figure.lo is None or figure.hi is None:
-        return Cell(shown(name, figure.value), "")
-    return Cell(shown(name, figure.value), f"{shown(name, figure.lo)} to {shown(name, figure.hi)}")
+    return Cell(shown(name, figure.value), interval(partial(shown, name), figure.lo, figure.hi))

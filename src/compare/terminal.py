@@ -9,7 +9,7 @@ from rich.table import Table
 
 from src.compare.comparison import Comparison, Run
 from src.compare.evaluation import BITS
-from src.compare.words import number
+from src.compare.words import interval, number
 from src.evaluate import catalogue
 
 SHOWN = ("spectral_flatness", "onset_rate", "tonal_clarity", "frechet_logmel")
@@ -59,9 +59,8 @@ def _bits(run: Run, step: int, genre: str) -> str:
     figure = run.evaluation.of(step, genre, BITS) if run.evaluation else None
     if figure is None or figure.value is None:
         return "–"
-    if figure.lo is None or figure.hi is None:
-        return number(figure.value)
-    return f"{number(figure.value)} ({number(figure.lo, 2)}–{number(figure.hi, 2)})"
+    within = interval(number, figure.lo, figure.hi, between="–")
+    return f"{number(figure.value)} ({within})" if within else number(figure.value)
 
 
 def _loss(run: Run, step: int, _genre: str) -> str:
