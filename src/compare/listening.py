@@ -101,9 +101,9 @@ def load(path: Path) -> Sitting:
         raise Problem(f"{path} does not exist. Save it from the page's blind listening first.") from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise Problem(
-            f"{path} is not a file of listening answers: {place}: {first['msg']}. "
+            f"{path} is not a file of listening answers: {field}: {first['msg']}. "
             "Save one from the page's blind listening."
         ) from None
     except OSError as error:
