@@ -21,32 +21,26 @@ import typer
 from src import config
 from src.base import console, files
 from src.base.errors import Problem
-from src.compare import gathering, page, record, sentences, terminal
-from src.compare import listening as hearing
+from src.compare import gathering, listening, record, sentences, terminal
 from src.compare.comparison import Comparison
 from src.record import layout, tracking
 from src.record.layout import RunFiles
 
 app = console.command_app("Contrast checkpoints: a table in the terminal and a page with sound in reports/.")
 
-BETWEEN_STEPS = {"", "and", "vs", "versus", "with", "to", "against", "&", "-"}
-"""What may stand between two steps."""
-
 
 @app.command()
 def main(
     steps: Annotated[
         list[str] | None,
-        typer.Option(
-            "--steps", "--step", "-s", help="Steps to compare: --steps 20 15000. Default: those of params.yaml."
-        ),
+        typer.Option(help="Steps to compare: --steps 20 15000. Default: those of params.yaml."),
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="STEPS")] = None,
     run: Annotated[str | None, typer.Option(help="Compare within a run imported under work/runs/.")] = None,
     against: Annotated[str | None, typer.Option(help="Set a second run beside it.")] = None,
-    listening: Annotated[
+    answers: Annotated[
         list[Path] | None,
-        typer.Option(help="A file of answers saved from the page's blind listening; may be repeated."),
+        typer.Option("--listening", help="A file of answers saved from the page's blind listening; may be repeated."),
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
     metrics: Annotated[
@@ -55,43 +49,41 @@ def main(
     ] = None,
 ) -> None:
     """Compare two or more steps of a run, or the same steps of two runs."""
+    from src.compare import page  # draws with matplotlib, which --help need not wait for
+
     params = config.load(profile=profile)
-    asked = parse_steps([*(steps or []), *(more or [])])
-    places = [named_run(run), *([named_run(against)] if against else [])]
-    if against and places[0].name == places[1].name:
-        raise Problem(f"--against {against} is the run that is compared already. Name another one.")
-    chosen = asked or default_steps(params.compared_steps, places[0])
+    runs = [named_run(run), *([named_run(against)] if against else [])]
+    if against and runs[0].name == runs[1].name:
+        raise Problem(f"{against} is compared already. Name another run with --against.")
+    chosen = parse_steps([*(steps or []), *(more or [])]) or default_steps(params.compared_steps, runs[0])
     if len(chosen) < 2 and not against:
-        raise Problem(f"One step ({chosen[0]}) has nothing to be compared with. Name two or more: --steps 20 15000")
-    sittings = [hearing.load(path) for path in listening or []]
-    compared = gathering.gather(places, chosen, params.genres if places[0].name == "current" else ())
-    heard = hearing.tally(sittings, (clip.digest for clip in compared.run.clips)) if sittings else None
+        raise Problem(f"There is nothing to compare step {chosen[0]} with. Name two or more: --steps 20 15000")
+    sittings = [listening.load(path) for path in answers or []]
+    compared = gathering.gather(runs, chosen, params.genres if runs[0].name == "current" else ())
+    heard = listening.tally(sittings, (clip.digest for clip in compared.run.clips)) if sittings else None
     show(compared, heard)
-    folder = report_folder(places, chosen)
+    folder = report_folder(runs, chosen)
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    page.write(folder, compared, made=made, command=command_line(places, chosen), listening=heard)
-    own = places[0].name == "current" and not against and set(chosen) == set(params.compared_steps)
+    page.write(folder, compared, made=made, command=command_line(runs, chosen), listening=heard)
+    own = runs[0].name == "current" and not against and set(chosen) == set(params.compared_steps)
     if metrics or (metrics is None and own):
-        write_metrics(compared, places[0].metrics)
+        write_metrics(compared, runs[0].metrics)
     console.say(f"The page: {folder / 'index.html'}")
     log(compared, params, folder)
 
 
 def parse_steps(words: Sequence[str]) -> tuple[int, ...]:
-    """Steps in any spelling: 20 15000, 20,15000, 20..15000, 000020 step-15000, 20 vs 15000. Ascending, each once.
+    """The steps of the command line, ascending, each once: numbers (20) or folder names (step-20).
 
-    A comma parts two steps: 15,000 is the steps 15 and 0. Raises `Problem` for a word that is not a step.
+    They are separated by blanks or commas, so 15,000 is the steps 15 and 0. Raises `Problem` for any other word.
     """
-    found = []
-    for word in re.split(r"[\s,;:]+|(?<=[0-9])\.\.+(?=[0-9])", " ".join(words)):
-        text = word.strip("[]()'\"").casefold()
-        if text in BETWEEN_STEPS or text in ("step", "steps"):
-            continue
-        match = re.fullmatch(r"(?:steps?[-_=]?)?([0-9][0-9_]*)", text)
+    steps = set()
+    for word in re.findall(r"[^\s,]+", " ".join(words)):
+        match = re.fullmatch(r"(?:step-)?([0-9]+)", word)
         if match is None:
             raise Problem(f"{word!r} is not a step. Write steps as numbers: --steps 20 15000")
-        found.append(int(match[1].replace("_", "")))
-    return tuple(sorted(set(found)))
+        steps.add(int(match[1]))
+    return tuple(sorted(steps))
 
 
 def named_run(name: str | None) -> RunFiles:
@@ -99,18 +91,18 @@ def named_run(name: str | None) -> RunFiles:
     return layout.current() if name in (None, "current") else layout.imported(str(name))
 
 
-def default_steps(wanted: Sequence[int], places: RunFiles) -> tuple[int, ...]:
+def default_steps(wanted: Sequence[int], run: RunFiles) -> tuple[int, ...]:
     """The study's steps; of an imported run, those of them it has, or all of its own."""
-    if places.name == "current":
+    if run.name == "current":
         return tuple(wanted)
-    known = gathering.known_steps(places)
+    known = gathering.known_steps(run)
     return tuple(step for step in wanted if step in known) or tuple(known)
 
 
-def report_folder(places: Sequence[RunFiles], steps: Sequence[int]) -> Path:
+def report_folder(runs: Sequence[RunFiles], steps: Sequence[int]) -> Path:
     """reports/compare-20-15000, with the runs' names where they are not the study's own."""
-    names = [places[0].name] if places[0].name != "current" or len(places) > 1 else []
-    names += ["against", places[1].name] if len(places) > 1 else []
+    names = [runs[0].name] if runs[0].name != "current" or len(runs) > 1 else []
+    names += ["against", runs[1].name] if len(runs) > 1 else []
     return Path("reports") / "-".join(["compare", *names, *(str(step) for step in sorted(set(steps)))])
 
 
@@ -121,7 +113,7 @@ def write_metrics(compared: Comparison, folder: Path) -> None:
     files.write_text(folder / "plots" / "bits.csv", "\n".join(record.bits_rows(compared)) + "\n")
 
 
-def show(compared: Comparison, heard: hearing.Listening | None) -> None:
+def show(compared: Comparison, heard: listening.Listening | None) -> None:
     """Print the table, the sentences and what is not there."""
     console.show(terminal.table(compared))
     console.say("")
@@ -135,13 +127,13 @@ def show(compared: Comparison, heard: hearing.Listening | None) -> None:
                 console.warn(f"{clip.genre} at step {clip.step}: {clip.trouble}")
 
 
-def command_line(places: Sequence[RunFiles], steps: Sequence[int]) -> str:
+def command_line(runs: Sequence[RunFiles], steps: Sequence[int]) -> str:
     """The command that makes the page again; nothing of this machine, such as the path of a file, is in it."""
     words = ["python -m src.compare"]
-    if places[0].name != "current":
-        words.append(f"--run {places[0].name}")
-    if len(places) > 1:
-        words.append(f"--against {places[1].name}")
+    if runs[0].name != "current":
+        words.append(f"--run {runs[0].name}")
+    if len(runs) > 1:
+        words.append(f"--against {runs[1].name}")
     return " ".join([*words, "--steps", *map(str, steps)])
 
 

@@ -66,7 +66,7 @@ class ClipView:
 
 
 Key = tuple[int, int, str]
-"""The run's place, step, genre."""
+"""The run's index (0 or 1), step, genre."""
 
 Views = dict[Key, ClipView]
 """The first clip of each."""
@@ -76,24 +76,23 @@ def place_clips(folder: Path, comparison: Comparison) -> tuple[Views, list[str]]
     """Copy the audio, write the spectrograms; the views of all clips, and sentences on what had no room."""
     (folder / "audio").mkdir()
     (folder / "pictures").mkdir()
-    places = [
-        (place, step, genre)
-        for place, run in enumerate(comparison.runs)
+    keys = [
+        (index, step, genre)
+        for index, run in enumerate(comparison.runs)
         for step in sorted({*comparison.steps, *run.generated}, key=lambda step: step not in comparison.steps)
         for genre in comparison.genres
     ]
     room = LARGEST_BYTES - sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    peaks = [10 ** (clip.sound.peak_dbfs / 20) for run in comparison.runs for clip in run.clips if clip.sound]
-    ceiling = sounds.brightest(clip.sound for run in comparison.runs for clip in run.clips if clip.sound)
-    full = max(0.05, *peaks) if peaks else 1.0
+    drawn = [clip.sound for run in comparison.runs for clip in run.clips if clip.sound]
+    ceiling = sounds.brightest(drawn)
+    full = max([0.05, *(10 ** (sound.peak_dbfs / 20) for sound in drawn)]) if drawn else 1.0
     views: Views = {}
     copied: dict[Key, list[Source]] = {}
     omitted: set[int] = set()
-    for key in places:
-        place, step, genre = key
-        run = comparison.runs[place]
-        clip = run.clip(step, genre)
-        name = f"{place}-{step}-{comparison.genres.index(genre)}-{_slug(genre)}"
+    for key in keys:
+        index, step, genre = key
+        clip = comparison.runs[index].clip(step, genre)
+        name = f"{index}-{step}-{comparison.genres.index(genre)}-{_slug(genre)}"
         image = sounds.image(clip.sound.levels_db, ceiling) if clip.sound else b""
         listen = clip.mp3 or clip.wav
         size = len(image) + (listen.stat().st_size if listen else 0)
@@ -124,7 +123,7 @@ def place_clips(folder: Path, comparison: Comparison) -> tuple[Views, list[str]]
         left_out.append(
             f"{plural(len(omitted), 'further step')} with audio had no room here; name them to compare them."
         )
-    return {key: _with_sources(view, copied[key]) for key, view in views.items()}, left_out
+    return {key: replace(view, source=tuple(copied[key])) for key, view in views.items()}, left_out
 
 
 def _copy(path: Path, folder: Path, name: str) -> Source:
@@ -133,15 +132,10 @@ def _copy(path: Path, folder: Path, name: str) -> Source:
     return Source(f"audio/{name}.{kind}", "audio/mpeg" if kind == "mp3" else "audio/wav", kind)
 
 
-def _with_sources(view: ClipView, sources: list[Source]) -> ClipView:
-    return replace(view, source=tuple(sources))
-
-
 def _view(comparison: Comparison, key: Key, clip: Clip, image: str, full: float) -> ClipView:
-    place, step, genre = key
-    run = comparison.runs[place]
+    index, step, genre = key
+    run = comparison.runs[index]
     bits = run.evaluation.bits(step, genre) if run.evaluation else None
-    whose = f", {run.label}" if len(comparison.runs) > 1 else ""
     trouble = clip.trouble
     if clip.sound is None and not clip.wav and step not in run.generated:
         kept = (
@@ -152,9 +146,9 @@ def _view(comparison: Comparison, key: Key, clip: Clip, image: str, full: float)
         step=step,
         step_text=f"{step:,}",
         genre=genre,
-        label=f"{genre}, step {step:,}{whose}",
+        label=f"{genre}, step {step:,}{comparison.suffix(run)}",
         heading=f"step {step:,}",
-        row=f"row-{place}-{comparison.genres.index(genre)}",
+        row=f"row-{index}-{comparison.genres.index(genre)}",
         tone=comparison.steps.index(step) if step in comparison.steps else 0,
         trouble=trouble,
         image=image,

@@ -103,3 +103,7 @@ class Comparison:
     def run(self) -> Run:
         """The run the comparison is about; the second one, if any, stands beside it."""
         return self.runs[0]
+
+    def suffix(self, run: Run) -> str:
+        """What tells a run's values from the other run's: ", study-2019"; nothing if there is only one run."""
+        return f", {run.label}" if len(self.runs) > 1 else ""

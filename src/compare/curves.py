@@ -82,13 +82,13 @@ def running(steps: NDArray[np.int64], values: NDArray[np.float64], points: int =
     """
     count = len(values)
     widest = min(count, max(2 * (count // points), count // WINDOWS, min(21, max(1, count // 10))))
-    places = np.unique(np.linspace(0, count - 1, points).round().astype(int))
-    found = []
-    for place in places:
-        reach = min(widest // 2, max(5, int(place)))
-        found.append(np.percentile(values[max(0, place - reach) : place + reach + 1], [10, 50, 90]))
-    low, median, high = np.array(found).T
-    return Band(steps[places].astype(np.float64), low, median, high, widest)
+    centres = np.unique(np.linspace(0, count - 1, points).round().astype(int))
+    percentiles = []
+    for centre in centres:
+        reach = min(widest // 2, max(5, int(centre)))
+        percentiles.append(np.percentile(values[max(0, centre - reach) : centre + reach + 1], [10, 50, 90]))
+    low, median, high = np.array(percentiles).T
+    return Band(steps[centres].astype(np.float64), low, median, high, widest)
 
 
 def loss_curve(view: View) -> Band | None:
@@ -112,11 +112,11 @@ def loss_lately(view: View, step: int) -> Lately | None:
 
     A single step's loss says more about its batch than about the network. None if nothing was logged there.
     """
-    found = view.latest_losses(step)
-    if not found:
+    losses = view.latest_losses(step)
+    if not losses:
         return None
-    low, median, high = np.percentile(list(found.values()), [25, 50, 75])
-    return Lately(float(median), float(low), float(high), min(found), max(found), len(found))
+    low, median, high = np.percentile(list(losses.values()), [25, 50, 75])
+    return Lately(float(median), float(low), float(high), min(losses), max(losses), len(losses))
 
 
 def restarts(view: View) -> list[Restart]:
@@ -127,8 +127,8 @@ def restarts(view: View) -> list[Restart]:
     for step in view.steps.values():
         reached[step.attempt] = max(reached.get(step.attempt, 0), step.step)
     last_step, productive = 0, True
-    for place, (number, attempt) in enumerate(sorted(view.attempts.items())):
-        if place > 0:
+    for index, (number, attempt) in enumerate(sorted(view.attempts.items())):
+        if index > 0:
             loop = not productive and (attempt.time_ms - previous_ms) / 1000 <= LOOP_S
             inferred = bool(attempt.details.get("inferred", False))
             if loop and marks and marks[-1].automatic == attempt.automatic:

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
@@ -50,7 +51,7 @@ def spectrograms(comparison: Comparison) -> Drawing | None:
                         sound.levels_db,
                         origin="lower",
                         aspect="auto",
-                        cmap=sounds.colour_map(),
+                        cmap=ListedColormap(sounds.colours() / 255),
                         vmin=ceiling - sounds.RANGE_DB,
                         vmax=ceiling,
                         interpolation="nearest",

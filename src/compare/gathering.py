@@ -5,7 +5,8 @@ in `notes` or in the clip concerned, so that the rest can still be shown; only w
 step that no run has) is a `Problem`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ from src.base import files
 from src.base.errors import Problem
 from src.compare import evaluation, sounds
 from src.compare.comparison import Clip, Comparison, Counts, Run
+from src.compare.words import listed
 from src.config import step_name
 from src.record import checkpoint, journal
 from src.record.layout import RunFiles
 from src.wavenet.shape import WaveNetConfig
 
+SPEEDS = ("seconds", "samples_per_s")
+"""What is known of the time that a clip took; both stand in the times of a generation, but in no older one."""
+
 
 def gather(runs: Sequence[RunFiles], steps: Sequence[int], genres: Sequence[str] = ()) -> Comparison:
     """Read everything.
 
-    steps: at least one. genres: those to show besides the ones found (the study's, even if nothing was generated).
+    steps: at least one. genres: those to show besides those with clips (the study's, even if nothing was generated).
     Raises `Problem` if a step has neither checkpoint nor audio in the first run.
     """
     wanted = tuple(sorted(set(steps)))
@@ -30,7 +35,7 @@ def gather(runs: Sequence[RunFiles], steps: Sequence[int], genres: Sequence[str]
     unknown = [step for step in wanted if step not in known]
     if unknown:
         raise Problem(_no_such_step(unknown, known, runs[0]))
-    read = [read_run(files_of) for files_of in runs]
+    read = [read_run(paths) for paths in runs]
     notes = [note for run in read for note in run.notes]
     for run in read:
         for step in wanted:
@@ -38,73 +43,80 @@ def gather(runs: Sequence[RunFiles], steps: Sequence[int], genres: Sequence[str]
                 notes.append(f"The run {run.label} has nothing at step {step}.")
             elif step not in run.generated:
                 notes.append(_not_generated(step))
-    found = {clip.genre for run in read for clip in run.clips}
-    return Comparison(wanted, tuple(sorted(found | set(genres))), tuple(read), tuple(dict.fromkeys(notes)))
+    all_genres = {*genres, *(clip.genre for run in read for clip in run.clips)}
+    return Comparison(wanted, tuple(sorted(all_genres)), tuple(read), tuple(dict.fromkeys(notes)))
 
 
-def known_steps(places: RunFiles) -> list[int]:
+def known_steps(paths: RunFiles) -> list[int]:
     """Steps of a run that have a checkpoint or audio."""
-    return sorted({*checkpoint.steps(places.checkpoints), *_generated(places)})
+    return sorted({*checkpoint.steps(paths.checkpoints), *_generated(paths)})
 
 
-def read_run(places: RunFiles) -> Run:
+def read_run(paths: RunFiles) -> Run:
     """Read one run; what cannot be read is a sentence in its notes."""
     notes: list[str] = []
     view = journal.View()
-    if places.journal is None:
+    if paths.journal is None:
         notes.append(
-            f"The journal of {'this study' if places.name == 'current' else places.name} is not on this machine: "
+            f"The journal of {'this study' if paths.name == 'current' else paths.name} is not on this machine: "
             "losses, times and restarts of the training are not shown."
         )
     else:
-        try:
-            view = journal.read(places.journal)
-        except Problem as problem:
-            notes.append(str(problem))
+        with _noted(notes, "The journal cannot be read"):
+            view = journal.read(paths.journal)
     measured = None
     try:
-        again = "python -m src.evaluate" + ("" if places.name == "current" else f" --run {places.name}")
-        measured = evaluation.load(places.metrics / "evaluate.json", made_by=again)
+        again = "python -m src.evaluate" + ("" if paths.name == "current" else f" --run {paths.name}")
+        measured = evaluation.load(paths.metrics / "evaluate.json", made_by=again)
         notes.extend(measured.why)
     except Problem as problem:
         notes.append(f"Nothing was measured: {problem}")
-    generated = _generated(places)
+    generated = _generated(paths)
     clips: list[Clip] = []
     batch_seconds: dict[int, float] = {}
     device = ""
     for step in generated:
-        try:
-            times = _json(places.generation_times(step))
+        with _noted(notes, f"The generation of step {step} cannot be read"):
+            times = _json(paths.generation_times(step))
             batch_seconds |= {step: float(times["seconds"])} if "seconds" in times else {}
             device = str(times.get("device") or device)
-            clips.extend(_clips(places, step, times))
-        except (Problem, ValueError, TypeError, KeyError) as problem:
-            notes.append(_sentence(problem, f"The generation of step {step} cannot be read"))
-    songs, digest = _counts(places, notes)
-    fingerprint, network = _identity(places, view, notes)
+            clips.extend(_clips(paths, step, times))
+    counts, digest = _counts(paths, notes)
+    fingerprint, network = _identity(paths, view, notes)
     return Run(
-        name=places.name,
+        name=paths.name,
         fingerprint=fingerprint,
-        checkpoints=tuple(checkpoint.steps(places.checkpoints)),
+        checkpoints=tuple(checkpoint.steps(paths.checkpoints)),
         generated=generated,
         view=view,
         evaluation=measured,
         clips=tuple(clips),
-        counts=songs,
+        counts=counts,
         digest=digest,
         network=network,
         batch_seconds=batch_seconds,
         device=device,
-        median_losses=_median_losses(places, notes),
+        median_losses=_median_losses(paths, notes),
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
-def _clips(places: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
-    folder = places.generation(step)
+@contextmanager
+def _noted(notes: list[str], what: str) -> Iterator[None]:
+    """What cannot be read in the block becomes a note. what: the beginning of its sentence, if the error has none."""
+    try:
+        yield
+    except Problem as problem:
+        notes.append(str(problem))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        notes.append(f"{what} ({type(error).__name__}: {error}).")
+
+
+def _clips(paths: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
+    folder = paths.generation(step)
     content = files.read_json(folder / "generation.json", made_by=f"python -m src.generate --step {step}")
     timed = {(str(item["genre"]), int(item.get("clip", 1))): item for item in times.get("clips", []) if "genre" in item}
-    found = []
+    clips = []
     for item in content["clips"]:
         name, genre, number = str(item["file"]), str(item["genre"]), int(item.get("clip", 1))
         if "/" in name or name.startswith("."):
@@ -113,8 +125,8 @@ def _clips(places: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
         mp3 = wav.with_suffix(".mp3")
         primer = int(item.get("primer_frames", 0))
         sound, whole, trouble = _sound(wav, mp3, primer, item)
-        taken = timed.get((genre, number), {})
-        found.append(
+        took = {key: float(value) for key, value in timed.get((genre, number), {}).items() if key in SPEEDS}
+        clips.append(
             Clip(
                 step=step,
                 genre=genre,
@@ -124,12 +136,12 @@ def _clips(places: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
                 mp3=mp3 if sound and mp3.is_file() else None,
                 primer_s=primer / int(content.get("rate_hz", 16000)),
                 digest=str(item.get("sha256", "")),
-                seconds=float(taken["seconds"]) if "seconds" in taken else None,
-                samples_per_s=float(taken["samples_per_s"]) if "samples_per_s" in taken else None,
+                seconds=took.get("seconds"),
+                samples_per_s=took.get("samples_per_s"),
                 trouble=trouble,
             )
         )
-    return found
+    return clips
 
 
 def _sound(wav: Path, mp3: Path, primer: int, item: dict[str, Any]) -> tuple[sounds.Sound | None, bool, str]:
@@ -151,9 +163,9 @@ def _sound(wav: Path, mp3: Path, primer: int, item: dict[str, Any]) -> tuple[sou
     return sound, True, ""
 
 
-def _generated(places: RunFiles) -> tuple[int, ...]:
+def _generated(paths: RunFiles) -> tuple[int, ...]:
     return tuple(
-        step for step in checkpoint.steps(places.generations) if (places.generation(step) / "generation.json").is_file()
+        step for step in checkpoint.steps(paths.generations) if (paths.generation(step) / "generation.json").is_file()
     )
 
 
@@ -165,39 +177,36 @@ def _json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _identity(places: RunFiles, view: journal.View, notes: list[str]) -> tuple[str, WaveNetConfig | None]:
+def _identity(paths: RunFiles, view: journal.View, notes: list[str]) -> tuple[str, WaveNetConfig | None]:
     """Fingerprint and network: from a checkpoint, or from what an import wrote about the run (about.json)."""
-    for step in checkpoint.steps(places.checkpoints):
+    for step in checkpoint.steps(paths.checkpoints):
         try:
-            about = checkpoint.about(places.checkpoint(step))
+            about = checkpoint.about(paths.checkpoint(step))
         except Problem:
             continue  # whoever loads the checkpoint reports it; here another one tells the same
         return about.fingerprint, about.model
     fingerprint = next((str(attempt.details.get("fingerprint", "")) for attempt in view.attempts.values()), "")
     network = None
-    try:
-        written = _json(places.metrics.parent / "about.json") if places.name != "current" else {}
+    with _noted(notes, "What is known of the run cannot be read"):
+        written = _json(paths.metrics.parent / "about.json") if paths.name != "current" else {}
         notes.extend(str(note) for note in written.get("notes", []))
         if "steps" in written:
             notes.append(f"Steps are {written['steps']}.")
         if "network" in written:
             network = WaveNetConfig.model_validate(written["network"])
-    except (Problem, ValueError, TypeError) as problem:
-        notes.append(_sentence(problem, "What is known of the run cannot be read"))
     return fingerprint, network
 
 
-def _counts(places: RunFiles, notes: list[str]) -> tuple[tuple[Counts, ...], str]:
+def _counts(paths: RunFiles, notes: list[str]) -> tuple[tuple[Counts, ...], str]:
+    """Songs and clips of each genre, and the digest over the whole set."""
     songs: dict[str, int] = {}
     clips: dict[str, dict[str, int]] = {}
     digest = ""
-    try:
-        manifest, cut = _json(places.metrics / "manifest.json"), _json(places.metrics / "clips.json")
+    with _noted(notes, "The counts of songs cannot be read"):
+        manifest, cut = _json(paths.metrics / "manifest.json"), _json(paths.metrics / "clips.json")
         songs = {str(genre): int(count) for genre, count in manifest.get("genres", {}).items()}
         clips = {str(genre): dict(count) for genre, count in cut.get("genres", {}).items()}
         digest = str(cut.get("digest") or manifest.get("digest") or "")
-    except (Problem, ValueError, TypeError, AttributeError) as problem:
-        notes.append(_sentence(problem, "The counts of songs cannot be read"))
     return (
         tuple(
             Counts(genre, songs.get(genre), clips.get(genre, {}).get("train"), clips.get(genre, {}).get("validation"))
@@ -207,24 +216,18 @@ def _counts(places: RunFiles, notes: list[str]) -> tuple[tuple[Counts, ...], str
     )
 
 
-def _median_losses(places: RunFiles, notes: list[str]) -> dict[int, float]:
-    try:
-        found = _json(places.metrics / "train.json").get("median_loss_nats", {})
-        return {int(step): float(loss) for step, loss in found.items()}
-    except (Problem, ValueError, TypeError, AttributeError) as problem:
-        notes.append(_sentence(problem, "The recorded losses cannot be read"))
-        return {}
+def _median_losses(paths: RunFiles, notes: list[str]) -> dict[int, float]:
+    with _noted(notes, "The recorded losses cannot be read"):
+        losses = _json(paths.metrics / "train.json").get("median_loss_nats", {})
+        return {int(step): float(loss) for step, loss in losses.items()}
+    return {}
 
 
-def _no_such_step(unknown: list[int], known: list[int], places: RunFiles) -> str:
-    names = " and ".join(str(step) for step in unknown)
+def _no_such_step(unknown: list[int], known: list[int], paths: RunFiles) -> str:
+    text = f"There is no checkpoint of step {listed([str(step) for step in unknown])}"
     if not known:
-        return (
-            f"There is no checkpoint of step {names}: nothing was trained or imported in {places.checkpoints}. "
-            "Make the study's with: dvc repro"
-        )
-    nearest = ", ".join(str(step) for step in known)
-    return f"There is no checkpoint of step {names}. These steps can be compared: {nearest}."
+        return f"{text}: nothing was trained or imported in {paths.checkpoints}. Make the study's with: dvc repro"
+    return f"{text}. These steps can be compared: {', '.join(str(step) for step in known)}."
 
 
 def _not_generated(step: int) -> str:
@@ -232,7 +235,3 @@ def _not_generated(step: int) -> str:
         f"Step {step} has a checkpoint ({step_name(step)}), but nothing was generated with it. "
         f"Make its audio with: python -m src.generate --step {step}"
     )
-
-
-def _sentence(problem: Exception, what: str) -> str:
-    return str(problem) if isinstance(problem, Problem) else f"{what} ({type(problem).__name__}: {problem})."

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from src.base.errors import Problem
 from src.compare.evaluation import Figure
+from src.compare.words import interval, percent
 
 LARGEST_BYTES = 5_000_000
 
@@ -100,9 +101,9 @@ def load(path: Path) -> Sitting:
         raise Problem(f"{path} does not exist. Save it from the page's blind listening first.") from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise Problem(
-            f"{path} is not a file of listening answers: {place}: {first['msg']}. "
+            f"{path} is not a file of listening answers: {field}: {first['msg']}. "
             "Save one from the page's blind listening."
         ) from None
     except OSError as error:
@@ -158,7 +159,7 @@ def _sentence(pair: tuple[int, int], figure: Figure) -> str:
     first, second = pair
     assert figure.lo is not None
     assert figure.hi is not None
-    share = f"{figure.value:.0%} of {figure.n} answers ({figure.lo:.0%} to {figure.hi:.0%})"
+    share = f"{figure.value:.0%} of {figure.n} answers ({interval(percent, figure.lo, figure.hi)})"
     if figure.lo > 0.5:
         return f"Step {second:,} was called more like music than step {first:,} in {share}."
     if figure.hi < 0.5:

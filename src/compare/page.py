@@ -105,8 +105,10 @@ def _asset(name: str) -> str:
 def _tones(count: int) -> str:
     """Style rules for the colours of the steps."""
     colours = style.step_colours(count)
-    light = "".join(f".tone-{place}{{color:{colour}}}" for place, (colour, _) in enumerate(colours))
-    dark = "".join(f".tone-{place}{{color:{colour}}}" for place, (_, colour) in enumerate(colours))
+    light, dark = (
+        "".join(f".tone-{tone}{{color:{colour}}}" for tone, colour in enumerate(side))
+        for side in zip(*colours, strict=True)
+    )
     shades = "".join(
         f".shade-{shade}{{background:color-mix(in srgb,var(--accent) {shade * 10}%,var(--soft));"
         f"color:{'var(--on-accent)' if shade > 6 else 'inherit'}}}"

@@ -38,7 +38,10 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
         "restarts": [vars(mark) for mark in curves.restarts(run.view)],
         "music": {
             "digest": run.digest,
-            "genres": {count.genre: _without(vars(count), "genre") for count in run.counts},
+            "genres": {
+                count.genre: {"songs": count.songs, "training": count.training, "validation": count.validation}
+                for count in run.counts
+            },
         },
         "loss_nats_lately": {str(step): _lately(run, step) for step in comparison.steps},
         "loss_nats": loss.as_json() if loss else None,
@@ -72,14 +75,10 @@ def _lately(run: Run, step: int) -> dict[str, Any] | None:
     return None if median is None else {"median": median}
 
 
-def _without(values: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name != key}
-
-
 def metrics(comparison: Comparison) -> dict[str, Any]:
     """metrics/compare.json: bits per sample and loss of each compared step, the same for the same training."""
     run = comparison.run
-    found: dict[str, Any] = {}
+    by_step: dict[str, Any] = {}
     for step in comparison.steps:
         loss = run.median_loss(step)
         bits = {
@@ -87,11 +86,11 @@ def metrics(comparison: Comparison) -> dict[str, Any]:
             for genre in comparison.genres
             if run.evaluation and (value := run.evaluation.bits(step, genre)) is not None
         }
-        found[str(step)] = {
+        by_step[str(step)] = {
             **({} if loss is None else {"median_loss_nats": float(f"{loss:.6g}")}),
             **({BITS: bits, "mean_bits_per_sample": float(f"{sum(bits.values()) / len(bits):.6g}")} if bits else {}),
         }
-    return found
+    return by_step
 
 
 def loss_rows(comparison: Comparison) -> list[str]:
@@ -105,7 +104,7 @@ def loss_rows(comparison: Comparison) -> list[str]:
 
 def bits_rows(comparison: Comparison) -> list[str]:
     """metrics/plots/bits.csv: step, genre, bits per sample; the Markov model's as rows of their own."""
-    rows = ["step,genre,bits"]
+    rows = [f"step,genre,{BITS}"]
     evaluation = comparison.run.evaluation
     if evaluation is None:
         return rows

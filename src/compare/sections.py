@@ -15,25 +15,19 @@ from src.compare.clipviews import ClipView, Views
 from src.compare.comparison import Comparison, Run
 from src.compare.evaluation import Evaluation
 from src.compare.listening import Listening
-from src.compare.words import plural
+from src.compare.words import interval, percent, plural
 
 
 def rows(comparison: Comparison, views: Views) -> list[dict[str, Any]]:
-    found = []
+    """A row for each genre of each run, with a clip for each step."""
+    table = []
     for genre in comparison.genres:
-        for place, run in enumerate(comparison.runs):
-            clips = [views[place, step, genre] for step in comparison.steps]
+        for index, run in enumerate(comparison.runs):
+            clips = [views[index, step, genre] for step in comparison.steps]
             label = run.label if len(comparison.runs) > 1 else ""
-            found.append(
-                {
-                    "id": clips[0].row,
-                    "genre": genre,
-                    "run": label,
-                    "name": f"{genre}, {label}" if label else genre,
-                    "clips": clips,
-                }
-            )
-    return found
+            name = f"{genre}{comparison.suffix(run)}"
+            table.append({"id": clips[0].row, "genre": genre, "run": label, "name": name, "clips": clips})
+    return table
 
 
 def slider(comparison: Comparison, views: Views) -> dict[str, Any] | None:
@@ -74,15 +68,7 @@ def _without_looks(clip: ClipView) -> dict[str, Any]:
 def _json(content: Any) -> Markup:
     """JSON that can stand in a <script> element: no sign in it can end the element."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for sign, code in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        text = text.replace(sign, code)
-    return Markup(text)
+    return Markup(text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}))
 
 
 def measured(comparison: Comparison) -> list[dict[str, Any]]:
@@ -90,16 +76,16 @@ def measured(comparison: Comparison) -> list[dict[str, Any]]:
     return [
         {
             "run": run.label if len(comparison.runs) > 1 else "",
-            "groups": strips.groups(run.evaluation, comparison.steps, comparison.genres, prefix=f"strip-{place}"),
+            "groups": strips.groups(run.evaluation, comparison.steps, comparison.genres, prefix=f"strip-{index}"),
             "confusions": _confusions(run.evaluation, comparison.steps),
         }
-        for place, run in enumerate(comparison.runs)
+        for index, run in enumerate(comparison.runs)
         if run.evaluation is not None
     ]
 
 
 def _confusions(evaluation: Evaluation, steps: Iterable[int]) -> list[dict[str, Any]]:
-    found = []
+    tables = []
     for step in steps:
         if step not in evaluation.confusion:
             continue
@@ -107,12 +93,11 @@ def _confusions(evaluation: Evaluation, steps: Iterable[int]) -> list[dict[str, 
         accuracy = evaluation.accuracy.get(step)
         caption = f"step {step:,}"
         if accuracy and accuracy.value is not None:
-            caption += f": {accuracy.value:.0%} right"
-            if accuracy.lo is not None and accuracy.hi is not None:
-                caption += f" ({accuracy.lo:.0%} to {accuracy.hi:.0%})"
+            within = interval(percent, accuracy.lo, accuracy.hi)
+            caption += f": {percent(accuracy.value)} right" + (f" ({within})" if within else "")
             if evaluation.chance is not None:
                 caption += f", chance {evaluation.chance:.0%}"
-        found.append(
+        tables.append(
             {
                 "caption": caption,
                 "genres": genres,
@@ -125,7 +110,7 @@ def _confusions(evaluation: Evaluation, steps: Iterable[int]) -> list[dict[str, 
                 ],
             }
         )
-    return found
+    return tables
 
 
 def heard(listening: Listening | None, steps: Sequence[int]) -> dict[str, Any] | None:
@@ -155,11 +140,16 @@ def heard(listening: Listening | None, steps: Sequence[int]) -> dict[str, Any] |
 
 
 def facts(comparison: Comparison, made: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for run in comparison.runs:
-        before = f"{run.label}: " if len(comparison.runs) > 1 else ""
-        found += [(before + name, value) for name, value in _run_facts(run)]
-    return [*found, ("Page made", made[:10])]
+    """Names and values at the head of the page. made: when, as ISO 8601."""
+    several = len(comparison.runs) > 1
+    return [
+        *(
+            (f"{run.label}: {name}" if several else name, value)
+            for run in comparison.runs
+            for name, value in _run_facts(run)
+        ),
+        ("Page made", made[:10]),
+    ]
 
 
 def _run_facts(run: Run) -> Iterable[tuple[str, str]]:

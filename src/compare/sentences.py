@@ -28,13 +28,12 @@ def eyebrow(comparison: Comparison) -> str:
 
 def summary(comparison: Comparison) -> list[str]:
     """Sentences about likelihood, loss and speed; those of the evaluation follow them on the page."""
-    found = []
+    texts = []
     for run in comparison.runs:
         name = f"{run.label[:1].upper()}{run.label[1:]}: " if len(comparison.runs) > 1 else ""
-        found += [
-            name + text for text in (*_likelihood(run, comparison), *_loss(run, comparison), *_speed(run, comparison))
-        ]
-    return found
+        about = (*_likelihood(run, comparison), *_loss(run, comparison), *_speed(run, comparison))
+        texts += [name + text for text in about]
+    return texts
 
 
 def _likelihood(run: Run, comparison: Comparison) -> list[str]:
@@ -66,14 +65,13 @@ def _likelihood(run: Run, comparison: Comparison) -> list[str]:
     if not judged:
         return [text]
     if len(below) == len(judged):
-        return [text, f"At step {last:,} it is below the first-order Markov model for every genre."]
-    if not below:
-        return [text, f"At step {last:,} it is not clearly below the first-order Markov model for any genre."]
-    return [
-        text,
-        f"At step {last:,} it is clearly below the first-order Markov model for {listed(below)} "
-        f"({len(below)} of {plural(len(judged), 'genre')}).",
-    ]
+        compared = "below the first-order Markov model for every genre"
+    elif not below:
+        compared = "not clearly below the first-order Markov model for any genre"
+    else:
+        which = f"{listed(below)} ({len(below)} of {plural(len(judged), 'genre')})"
+        compared = f"clearly below the first-order Markov model for {which}"
+    return [text, f"At step {last:,} it is {compared}."]
 
 
 def _loss(run: Run, comparison: Comparison) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -68,22 +67,21 @@ def read(path: Path, primer_frames: int = 0, frames: int | None = None) -> Sound
 
     Raises `Problem` for a file that is missing, not audio, shorter than it says, or empty behind its primer.
     """
+    again = "Make it again with: python -m src.generate"
     try:
         with soundfile.SoundFile(path) as file:
             rate_hz, expected = file.samplerate, frames or file.frames
             samples = file.read(dtype="float64", always_2d=True).mean(axis=1)
     except (soundfile.LibsndfileError, OSError) as error:
         reason = "does not exist" if not path.exists() else f"cannot be read as audio ({error})"
-        raise Problem(f"{path} {reason}. Make it again with: python -m src.generate") from None
+        raise Problem(f"{path} {reason}. {again}") from None
     if len(samples) < expected:
-        raise Problem(
-            f"{path} is cut short: {len(samples)} of {expected} samples. Make it again with: python -m src.generate"
-        )
+        raise Problem(f"{path} is cut short: {len(samples)} of {expected} samples. {again}")
     samples = samples[primer_frames:]
     if len(samples) == 0:
-        raise Problem(f"{path} is empty. Make it again with: python -m src.generate")
+        raise Problem(f"{path} is empty. {again}")
     if not np.isfinite(samples).all():
-        raise Problem(f"{path} holds values that are not numbers. Make it again with: python -m src.generate")
+        raise Problem(f"{path} holds values that are not numbers. {again}")
     return draw(samples, rate_hz)
 
 
@@ -140,21 +138,16 @@ def image(levels_db: NDArray[np.float64], ceiling_db: float) -> bytes:
     scale = np.clip((levels_db[::-1] - ceiling_db) / RANGE_DB + 1, 0, 1)
     # 48 levels are as many as the eye tells apart here, and half the bytes of 256.
     indexed = Image.fromarray(np.round(scale * 47).astype(np.uint8), mode="P")
-    indexed.putpalette(np.round(_colours()).astype(np.uint8).tobytes())
+    indexed.putpalette(np.round(colours()).astype(np.uint8).tobytes())
     buffer = io.BytesIO()
     indexed.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def colour_map() -> ListedColormap:
-    """The palette for matplotlib."""
-    return ListedColormap((_colours() / 255).tolist(), name="night-to-paper")
-
-
-def _colours() -> NDArray[np.float64]:
+def colours() -> NDArray[np.float64]:
     """(48, 3) red, green, blue in 0..255."""
-    places = np.linspace(0, len(_PALETTE) - 1, 48)
-    return np.stack([np.interp(places, range(len(_PALETTE)), _PALETTE[:, i]) for i in range(3)], axis=1)
+    positions = np.linspace(0, len(_PALETTE) - 1, 48)
+    return np.stack([np.interp(positions, range(len(_PALETTE)), _PALETTE[:, i]) for i in range(3)], axis=1)
 
 
 def outline(sound: Sound, full: float = 1.0, columns: int = 200) -> str:

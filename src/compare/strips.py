@@ -5,10 +5,11 @@ In: an `Evaluation`. Out: positions in percent and texts for the template.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
-from src.compare.evaluation import BITS, Evaluation, Figure
-from src.compare.words import number
+from src.compare.evaluation import Evaluation, Figure
+from src.compare.words import interval, number
 from src.evaluate import catalogue
 
 FLOOR, CEILING = "white_noise", "real"
@@ -32,8 +33,7 @@ REFERENCE_LABELS = {
 }
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """A value on a line; places in percent of its width."""
 
     tone: str
@@ -43,32 +43,28 @@ class Mark:
     hi: str | None
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A value in the table."""
 
     text: str
     spread: str
 
 
-@dataclass(frozen=True)
-class Lane:
+class Lane(NamedTuple):
     """A genre's line."""
 
     genre: str
     marks: tuple[Mark, ...]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A genre's row of the table."""
 
     genre: str
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True)
-class Strip:
+class Strip(NamedTuple):
     """One measure."""
 
     id: str
@@ -83,8 +79,7 @@ class Strip:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Measures that belong together."""
 
     name: str
@@ -96,17 +91,17 @@ def groups(evaluation: Evaluation, steps: Sequence[int], genres: Sequence[str], 
 
     prefix: beginning of the strips' addresses within the page.
     """
-    found = [replace(strip, id=f"{prefix}-{strip.id}") for strip in strips(evaluation, steps, genres)]
-    names = dict.fromkeys(strip.group for strip in found)
-    return [Group(name, tuple(strip for strip in found if strip.group == name)) for name in names]
+    listed = [strip._replace(id=f"{prefix}-{strip.id}") for strip in strips(evaluation, steps, genres)]
+    names = dict.fromkeys(strip.group for strip in listed)
+    return [Group(name, tuple(strip for strip in listed if strip.group == name)) for name in names]
 
 
 def strips(evaluation: Evaluation, steps: Sequence[int], genres: Sequence[str]) -> list[Strip]:
     """The same without grouping."""
     order = [entry.name for entry in catalogue.ENTRIES]
     names = sorted(evaluation.names(), key=lambda name: order.index(name) if name in order else len(order))
-    found = [_strip(evaluation, name, steps, genres) for name in names if name not in ("clips", "samples")]
-    return [strip for strip in found if strip is not None]
+    measured = (_strip(evaluation, name, steps, genres) for name in names if name not in ("clips", "samples"))
+    return [strip for strip in measured if strip is not None]
 
 
 def shown(name: str, value: float | None) -> str:
@@ -120,14 +115,17 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
     if not any(figure and figure.value is not None for by_step in here.values() for figure in by_step.values()):
         return None
     references = {
-        reference: {genre: _reference(evaluation, reference, genre, name) for genre in genres}
+        reference: {genre: evaluation.references.get(reference, {}).get(genre, {}).get(name) for genre in genres}
         for reference in (*BEFORE, *AFTER)
     }
-    kept = [
-        reference
-        for reference, by_genre in references.items()
-        if any(figure and figure.value is not None for figure in by_genre.values())
-    ]
+    before, after = (
+        [
+            reference
+            for reference in side
+            if any(figure and figure.value is not None for figure in references[reference].values())
+        ]
+        for side in (BEFORE, AFTER)
+    )
     drawn = [figure for by_step in here.values() for figure in by_step.values()]
     drawn += [figure for reference in (FLOOR, CEILING) for figure in references[reference].values()]
     values = [
@@ -143,13 +141,15 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
         marks = []
         for tone, reference in (("noise", FLOOR), ("real", CEILING)):
             marks += _mark(references[reference][genre], tone, low, high)
-        for place, step in enumerate(steps):
-            marks += _mark(here[genre][step], str(place), low, high)
+        for index, step in enumerate(steps):
+            marks += _mark(here[genre][step], str(index), low, high)
         if marks:
             lanes.append(Lane(genre, tuple(marks)))
-        columns = [references[reference][genre] for reference in kept if reference in BEFORE]
-        columns += [here[genre][step] for step in steps]
-        columns += [references[reference][genre] for reference in kept if reference in AFTER]
+        columns = [
+            *(references[reference][genre] for reference in before),
+            *here[genre].values(),
+            *(references[reference][genre] for reference in after),
+        ]
         rows.append(Row(genre, tuple(_cell(name, figure) for figure in columns)))
     return Strip(
         id=re.sub(r"[^a-z0-9]+", "-", name.lower()),
@@ -160,43 +160,27 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
         high=ends[1],
         lanes=tuple(lanes),
         columns=(
-            *(REFERENCE_LABELS[reference] for reference in kept if reference in BEFORE),
+            *(REFERENCE_LABELS[reference] for reference in before),
             *(f"step {step:,}" for step in steps),
-            *(REFERENCE_LABELS[reference] for reference in kept if reference in AFTER),
+            *(REFERENCE_LABELS[reference] for reference in after),
         ),
         rows=tuple(rows),
     )
-
-
-def _reference(evaluation: Evaluation, reference: str, genre: str, name: str) -> Figure | None:
-    figure = evaluation.references.get(reference, {}).get(genre, {}).get(name)
-    if figure is None and name == BITS and reference == FLOOR:
-        return None
-    return figure
 
 
 def _mark(figure: Figure | None, tone: str, low: float, high: float) -> list[Mark]:
     if figure is None or figure.value is None:
         return []
 
-    def place(value: float) -> str:
+    def position(value: float | None) -> str | None:
         # Marks keep clear of the edges, so that their shapes are not cut.
-        return f"{1.5 + 97 * (value - low) / (high - low):.2f}"
+        return None if value is None else f"{1.5 + 97 * (value - low) / (high - low):.2f}"
 
-    known = figure.lo is not None and figure.hi is not None
-    return [
-        Mark(
-            tone,
-            place(figure.value),
-            place(figure.lo) if known and figure.lo is not None else None,
-            place(figure.hi) if known and figure.hi is not None else None,
-        )
-    ]
+    lo, hi = position(figure.lo), position(figure.hi)
+    return [Mark(tone, position(figure.value) or "", *((lo, hi) if lo and hi else (None, None)))]
 
 
 def _cell(name: str, figure: Figure | None) -> Cell:
     if figure is None or figure.value is None:
         return Cell("–", "")
-    if figure.lo is None or figure.hi is None:
-        return Cell(shown(name, figure.value), "")
-    return Cell(shown(name, figure.value), f"{shown(name, figure.lo)} to {shown(name, figure.hi)}")
+    return Cell(shown(name, figure.value), interval(partial(shown, name), figure.lo, figure.hi))

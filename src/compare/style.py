@@ -6,13 +6,14 @@ a style sheet inside recolours it where the reader prefers a dark page. Other pr
 
 import io
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap, to_hex
@@ -69,52 +70,59 @@ class Drawing:
     """Whether the page shows it, so that a form for phones is needed."""
 
 
+def figure(narrow: bool, height_inches: float, layout: Any = "constrained") -> Figure:
+    """An empty figure as wide as the page's text, on a phone if `narrow`."""
+    return Figure(figsize=(NARROW_INCHES if narrow else WIDE_INCHES, height_inches), layout=layout)
+
+
+def note(axis: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **options: Any) -> None:
+    """A small text at a point of the data, moved by `offset` (points of 1/72 inch)."""
+    axis.annotate(text, at, xytext=offset, textcoords="offset points", **{"fontsize": 8, "color": MUTED, **options})
+
+
 def step_colours(count: int) -> list[tuple[str, str]]:
     """(light, dark) colour of each compared step, from the grey of noise to the accent."""
-    places = [0.0] if count == 1 else [index / (count - 1) for index in range(count)]
-    return [(to_hex(_STEPS_LIGHT(place)), to_hex(_STEPS_DARK(place))) for place in places]
+    shares = [index / max(1, count - 1) for index in range(count)]
+    return [(to_hex(_STEPS_LIGHT(share)), to_hex(_STEPS_DARK(share))) for share in shares]
 
 
-@contextmanager
-def drawing_style() -> Iterator[None]:
-    """matplotlib's settings for the length of the block."""
-    with matplotlib.rc_context(_settings()):
-        yield
+def drawing_style() -> AbstractContextManager[None]:
+    """matplotlib's settings for the length of a block."""
+    return matplotlib.rc_context(_SETTINGS)
 
 
-def _settings() -> dict[str, Any]:
-    return {
-        "font.family": ["DejaVu Sans"],
-        "font.size": 9,
-        "axes.titlesize": 9.5,
-        "axes.titlelocation": "left",
-        "axes.titlecolor": INK,
-        "axes.labelsize": 8.5,
-        "axes.labelcolor": MUTED,
-        "axes.edgecolor": MUTED,
-        "axes.linewidth": 0.7,
-        "axes.facecolor": "none",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.grid.axis": "y",
-        "axes.axisbelow": True,
-        "grid.color": LINE,
-        "grid.linewidth": 0.8,
-        "xtick.color": MUTED,
-        "ytick.color": MUTED,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-        "xtick.major.size": 3,
-        "ytick.major.size": 0,
-        "text.color": INK,
-        "legend.frameon": False,
-        "legend.fontsize": 8,
-        "lines.linewidth": 1.6,
-        "figure.facecolor": PAPER,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "figures",
-    }
+_SETTINGS: Any = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "axes.labelsize": 8.5,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+    "figure.facecolor": PAPER,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "figures",
+}
 
 
 def save(drawing: Drawing, folder: Path, dark: dict[str, str] | None = None) -> list[Path]:
@@ -146,7 +154,7 @@ def svg(figure: Figure, title: str, dark: dict[str, str]) -> str:
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     text = buffer.getvalue().decode()
     # Text keeps the reader's own font; DejaVu Sans, which it was measured with, is wider than those.
-    text = re.sub(r"(font: [^;\"']*?)'DejaVu Sans'[^;\"]*", lambda found: found[1] + "FONT", text)
+    text = re.sub(r"(font: [^;\"']*?)'DejaVu Sans'[^;\"]*", lambda match: match[1] + "FONT", text)
     text = re.sub(r"font-family: [^;\"]*", "font-family: FONT", text)
     text = text.replace("FONT", FONT)
     rules = "".join(

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from src.compare.comparison import Comparison, Run
 from src.compare.evaluation import BITS
-from src.compare.words import number
+from src.compare.words import interval, number
 from src.evaluate import catalogue
 
 SHOWN = ("spectral_flatness", "onset_rate", "tonal_clarity", "frechet_logmel")
@@ -29,24 +29,23 @@ def table(comparison: Comparison) -> Table:
         ("samples/s", lambda run, step, genre: number(run.clip(step, genre).samples_per_s, 4)),
         *((catalogue.BY_NAME[name].label.split(",")[0], _measure(name)) for name in SHOWN),
     ]
-    places = [(genre, run, step) for genre in comparison.genres for run in comparison.runs for step in comparison.steps]
-    rows = [[cell(run, step, genre) for _, cell in columns] for genre, run, step in places]
+    keys = [(genre, run, step) for genre in comparison.genres for run in comparison.runs for step in comparison.steps]
+    rows = [[cell(run, step, genre) for _, cell in columns] for genre, run, step in keys]
     shown = [index for index in range(len(columns)) if any(row[index] != "–" for row in rows)]
-    found = Table(title=None, header_style="bold", pad_edge=False, box=None, padding=(0, 1))
-    found.add_column("genre")
-    if len(comparison.runs) > 1:
-        found.add_column("run")
-    found.add_column("step", justify="right")
-    for index in shown:
-        found.add_column(columns[index][0], justify="right")
+    several = len(comparison.runs) > 1
+    printed = Table(title=None, header_style="bold", pad_edge=False, box=None, padding=(0, 1))
+    for name in ("genre", "run") if several else ("genre",):
+        printed.add_column(name)
+    for name in ("step", *(columns[index][0] for index in shown)):
+        printed.add_column(name, justify="right")
     last = None
-    for (genre, run, step), row in zip(places, rows, strict=True):
+    for (genre, run, step), row in zip(keys, rows, strict=True):
         if last not in (None, genre):
-            found.add_section()
-        names = [run.label] if len(comparison.runs) > 1 else []
-        found.add_row(genre if last != genre else "", *names, f"{step:,}", *(row[index] for index in shown))
+            printed.add_section()
+        names = [genre if last != genre else "", *([run.label] if several else [])]
+        printed.add_row(*names, f"{step:,}", *(row[index] for index in shown))
         last = genre
-    return found
+    return printed
 
 
 def _uniform(run: Run, step: int, genre: str) -> str:
@@ -59,9 +58,8 @@ def _bits(run: Run, step: int, genre: str) -> str:
     figure = run.evaluation.of(step, genre, BITS) if run.evaluation else None
     if figure is None or figure.value is None:
         return "–"
-    if figure.lo is None or figure.hi is None:
-        return number(figure.value)
-    return f"{number(figure.value)} ({number(figure.lo, 2)}–{number(figure.hi, 2)})"
+    within = interval(number, figure.lo, figure.hi, between="–")
+    return f"{number(figure.value)} ({within})" if within else number(figure.value)
 
 
 def _loss(run: Run, step: int, _genre: str) -> str:

@@ -1,6 +1,7 @@
 """Numbers and small sentences as a reader wants them."""
 
 import math
+from collections.abc import Callable
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -16,9 +17,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def interval(lo: float | None, hi: float | None) -> str:
-    """A 95 % interval, or nothing."""
-    return "" if lo is None or hi is None else f"{number(lo)} to {number(hi)}"
+def interval(show: Callable[[float], str], lo: float | None, hi: float | None, between: str = " to ") -> str:
+    """A 95 % interval, or nothing. show: prints the bounds and the value alike, so that the value stays inside."""
+    return "" if lo is None or hi is None else f"{show(lo)}{between}{show(hi)}"
+
+
+def percent(share: float) -> str:
+    """57%."""
+    return f"{share:.0%}"
 
 
 def thousands(value: float, _place: object = None) -> str:
