@@ -1,50 +1,45 @@
-"""One worker of `pool`: reads tasks from standard input, writes results to standard output.
+"""One worker of `pool`: receives tasks and sends results over the pipe that it inherits.
 
-Command (by the pool alone): `python -m src.base.pool_worker MODULE:FUNCTION`.
+Command (by the pool alone): `python -m src.base.pool_worker MODULE:FUNCTION DESCRIPTOR`.
 """
 
 import ctypes
 import importlib
-import os
-import pickle
 import resource
 import signal
 import sys
-from typing import Any, BinaryIO
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
 
 from src.base.errors import Problem
-from src.base.pool_outcome import HEAD_BYTES, MEMORY_BYTES, READY, Failed, Fatal
+from src.base.pool import READY, Failed
+
+MEMORY_BYTES = 3 << 30
+"""Most data memory of one worker, and of a decoder it runs."""
 
 
-def serve(function: Any, incoming: BinaryIO, outgoing: BinaryIO) -> None:
-    """Answer every task, in order, until standard input ends."""
-    _reply(outgoing, READY)
-    setting = _receive(incoming)
-    while (tasks := _receive(incoming)) is not None:
-        for task in tasks:
-            try:
-                result = function(setting, task)
-            except Problem as problem:
-                result = Fatal(str(problem))
-            except MemoryError:
-                result = Failed("needs too much memory to read")
-            except Exception as error:  # noqa: BLE001 — a hostile file must cost one row, not the scan
-                result = Failed(f"the reader failed on it ({type(error).__name__})")
-            _reply(outgoing, result)
+def serve(function: Callable[[Any, Any], Any], pipe: "Connection[Any, Any]") -> None:
+    """Answer every task, in order, until the pool closes the pipe."""
+    pipe.send(READY)
+    try:
+        setting = pipe.recv()
+        while True:
+            for task in pipe.recv():
+                pipe.send(_result(function, setting, task))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
 
 
-def _reply(outgoing: BinaryIO, value: Any) -> None:
-    body = pickle.dumps(value)
-    outgoing.write(len(body).to_bytes(HEAD_BYTES, "little") + body)
-    outgoing.flush()
-
-
-def _receive(incoming: BinaryIO) -> Any:
-    head = incoming.read(HEAD_BYTES)
-    if len(head) < HEAD_BYTES:
-        return None
-    # Written by the pool, over a pipe nobody else holds.
-    return pickle.loads(incoming.read(int.from_bytes(head, "little")))  # noqa: S301
+def _result(function: Callable[[Any, Any], Any], setting: Any, task: Any) -> Any:
+    try:
+        return function(setting, task)
+    except Problem as problem:
+        return problem  # not the file's fault (a full disk): the whole stage ends with it
+    except MemoryError:
+        return Failed("needs too much memory to read")
+    except Exception as error:  # noqa: BLE001 — a hostile file must cost one row, not the scan
+        return Failed(f"the reader failed on it ({type(error).__name__})")
 
 
 def _restrain() -> None:
@@ -60,14 +55,11 @@ def _restrain() -> None:
 
 
 def main() -> None:
-    """Serve with the function the command line names."""
+    """Serve with the function and the pipe that the command line names."""
     _restrain()
     module, _, name = sys.argv[1].partition(":")
-    # What a library prints must not mix with the results: standard output becomes standard error.
-    private = os.dup(1)
-    os.dup2(2, 1)
-    with os.fdopen(private, "wb") as outgoing:
-        serve(getattr(importlib.import_module(module), name), sys.stdin.buffer, outgoing)
+    with Connection(int(sys.argv[2])) as pipe:
+        serve(getattr(importlib.import_module(module), name), pipe)
 
 
 if __name__ == "__main__":

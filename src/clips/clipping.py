@@ -17,7 +17,7 @@ import soundfile
 
 from src.audio.decode import Undecodable, open_sound
 from src.base import code, console, files, pool
-from src.base.pool_outcome import Failed
+from src.base.pool import Failed
 from src.base.share import Share
 from src.clips import cut
 from src.clips.clipset import samples_digest

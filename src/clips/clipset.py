@@ -4,19 +4,17 @@ In: the folder that `src.clips` wrote. Out: `ClipSet`, which gives any crop of a
 copy. Nothing here knows where the clips come from.
 """
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from src.base import files
+from src.base import csv_table
 from src.base.errors import Problem
 
 TABLE = "clips.csv"
@@ -133,51 +131,33 @@ def samples_digest(samples: NDArray[np.int16]) -> str:
 
 def write_table(path: Path, clips: Iterable[ClipRow]) -> None:
     """Write clips.csv atomically, in the order given."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for clip in clips:
-        writer.writerow(
-            (
-                clip.clip,
-                clip.genre,
-                clip.split,
-                clip.frames,
-                f"{clip.peak_dbfs:.2f}",
-                f"{clip.loudness_lufs:.2f}",
-                clip.sha256,
-            )
-        )
-    files.write_text(path, text.getvalue())
+    csv_table.write(path, COLUMNS, ([_text(getattr(clip, name)) for name in COLUMNS] for clip in clips))
+
+
+def _text(value: str | int | float) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def read_table(path: Path) -> list[ClipRow]:
-    """Read clips.csv, sorted by genre and id; a missing or damaged one is a `Problem`."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            table = list(csv.DictReader(file, strict=True))
-        found = [_row(values) for values in table]
-    except FileNotFoundError:
-        raise Problem(f"{path} does not exist. Make it with: {MADE_BY}") from None
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise Problem(f"{path} is damaged ({error}). Make it again with: {MADE_BY}") from None
-    if not found:
+    """Read clips.csv, sorted by genre and id; a missing, empty or damaged one is a `Problem`."""
+    clips = csv_table.read(path, COLUMNS, _row, made_by=MADE_BY)
+    if not clips:
         raise Problem(f"{path} lists no clip. Make it again with: {MADE_BY}")
-    return sorted(found, key=lambda clip: (clip.genre, clip.clip))
+    return sorted(clips, key=lambda clip: (clip.genre, clip.clip))
 
 
-def _row(values: dict[str, Any]) -> ClipRow:
+def _row(texts: dict[str, str]) -> ClipRow:
     row = ClipRow(
-        values["clip"],
-        values["genre"],
-        values["split"],
-        int(values["frames"]),
-        float(values["peak_dbfs"]),
-        float(values["loudness_lufs"]),
-        values["sha256"],
+        texts["clip"],
+        texts["genre"],
+        texts["split"],
+        int(texts["frames"]),
+        float(texts["peak_dbfs"]),
+        float(texts["loudness_lufs"]),
+        texts["sha256"],
     )
     if row.split not in ("train", "validation") or row.frames < 1 or not row.clip.startswith(f"{row.genre}/"):
-        raise ValueError("a row does not describe a clip")
+        raise ValueError("the row does not describe a clip")
     return row
 
 

@@ -3,8 +3,6 @@
 In and out: data/manifest.csv (docs/formats.md). It is the one place where names, tags and hashes of single songs stand.
 """
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterable
@@ -12,8 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from src.base import files
-from src.base.errors import Problem
+from src.base import csv_table
 
 MADE_BY = "python -m src.manifest"
 
@@ -55,47 +52,32 @@ def shown(path: bytes) -> str:
 
 def path_of(text: str) -> Path:
     """The path that `shown` wrote."""
-    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), text.encode("utf-8"))
+    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda escape: bytes([int(escape[1], 16)]), text.encode("utf-8"))
     return Path(os.fsdecode(raw))
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
     """Write the manifest atomically, in the order given."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(["" if (value := getattr(row, name)) is None else _text(value) for name in COLUMNS])
-    files.write_text(path, text.getvalue())
+    csv_table.write(path, COLUMNS, ([_text(getattr(row, name)) for name in COLUMNS] for row in rows))
 
 
-def _text(value: Any) -> str:
+def _text(value: str | int | float | None) -> str:
+    if value is None:
+        return ""
     return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 
 def read(path: Path) -> list[Row]:
     """Read a manifest; a missing or damaged one is a `Problem`."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            table = list(csv.reader(file))
-    except FileNotFoundError:
-        raise Problem(f"{path} does not exist. Make it with: {MADE_BY}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Problem(f"{path} is damaged ({error}). Make it again with: {MADE_BY}") from None
-    if not table or tuple(table[0]) != COLUMNS:
-        raise Problem(f"{path} does not have the columns of a manifest. Make it again with: {MADE_BY}")
-    return [_row(path, number, values) for number, values in enumerate(table[1:], start=2)]
+    return csv_table.read(path, COLUMNS, _row, made_by=MADE_BY)
 
 
-def _row(path: Path, number: int, values: list[str]) -> Row:
-    try:
-        named: dict[str, Any] = {name: value or None for name, value in zip(COLUMNS, values, strict=True)}
-        for name in _INTEGERS:
-            named[name] = int(named[name]) if named[name] else None
-        named["duration_s"] = float(named["duration_s"]) if named["duration_s"] else None
-    except ValueError as error:
-        raise Problem(f"{path}, line {number}: {error}. Make it again with: {MADE_BY}") from None
-    named["reason"] = named["reason"] or ""
-    if named["path"] is None or named["status"] not in ("kept", "skipped"):
-        raise Problem(f"{path}, line {number}: the status is neither kept nor skipped. Make it again with: {MADE_BY}")
-    return Row(**named)
+def _row(texts: dict[str, str]) -> Row:
+    if not texts["path"] or texts["status"] not in ("kept", "skipped"):
+        raise ValueError("the path is empty, or the status is neither kept nor skipped")
+    values: dict[str, Any] = {name: text or None for name, text in texts.items()}
+    values["reason"] = texts["reason"]
+    for name in _INTEGERS:
+        values[name] = int(texts[name]) if texts[name] else None
+    values["duration_s"] = float(texts["duration_s"]) if texts["duration_s"] else None
+    return Row(**values)

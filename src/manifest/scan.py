@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from src.base import console, pool
-from src.base.pool_outcome import Failed
+from src.base.pool import Failed
 from src.base.share import Share
 from src.base.walk import Seen, walk
 from src.manifest import decide, duplicates, options, tasks

@@ -10,7 +10,7 @@ import pytest
 
 from src.base import pool
 from src.base.errors import Problem
-from src.base.pool_outcome import Failed
+from src.base.pool import Failed
 
 
 def act(setting: Any, task: Any) -> Any:
