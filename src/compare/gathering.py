@@ -14,7 +14,7 @@ from src.base.errors import Problem
 from src.compare import evaluation, sounds
 from src.compare.comparison import Clip, Comparison, Counts, Run
 from src.config import step_name
-from src.record import checkpoint, journal
+from src.record import checkpoint, journal, layout
 from src.record.layout import RunFiles
 from src.wavenet.shape import WaveNetConfig
 
@@ -176,13 +176,11 @@ def _identity(places: RunFiles, view: journal.View, notes: list[str]) -> tuple[s
     fingerprint = next((str(attempt.details.get("fingerprint", "")) for attempt in view.attempts.values()), "")
     network = None
     try:
-        written = _json(places.metrics.parent / "about.json") if places.name != "current" else {}
-        notes.extend(str(note) for note in written.get("notes", []))
-        if "steps" in written:
-            notes.append(f"Steps are {written['steps']}.")
-        if "network" in written:
-            network = WaveNetConfig.model_validate(written["network"])
-    except (Problem, ValueError, TypeError) as problem:
+        written = layout.about_import(places)
+        if written is not None:
+            notes += [*written.notes, f"Steps are {written.steps}."]
+            network = written.network
+    except Problem as problem:
         notes.append(_sentence(problem, "What is known of the run cannot be read"))
     return fingerprint, network
 
