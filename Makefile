@@ -3,6 +3,7 @@
 # make chaos   break a training in every way we know and see it survive
 #              (KILLS=100 SCALE=demo ONLY=kills, KILLS=1000 SCALE=long ONLY=kills, THOROUGH=1: long forms)
 # make ui      open the MLflow pages of all runs
+# make notebooks   execute the notebooks again (STUDY_2019=/path: where the 2019 study's files are)
 
 SHELL := /bin/bash
 PYTHON ?= python3.11
@@ -10,7 +11,7 @@ BIN := .venv/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := true
 
-.PHONY: repro test check chaos ui lock clean help
+.PHONY: repro test check chaos ui notebooks lock clean help
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -45,6 +46,9 @@ check: .venv/made
 ui: .venv/made
 	@echo "MLflow opens in some 20 seconds at http://127.0.0.1:5000 (Ctrl-C ends it). Choose 'Model training' at its top left, then wavenet-study."
 	@$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
+
+notebooks: .venv/made
+	$(BIN)/python notebooks/execute.py
 
 # After a change of requirements.in: make the environment from it and write down what came out.
 lock:

@@ -7,10 +7,13 @@ CRC-32C. No size is believed before it is checked against the file.
 
 from collections.abc import Iterator
 
-from src.base.crc32c import crc32c, unmasked
+import cramjam
+import google_crc32c
+
 from src.base.errors import Problem
 
 MAGIC = 0xDB4775248B80FB57
+MASK_DELTA = 0xA282EAD8
 FOOTER_BYTES = 48
 TRAILER_BYTES = 5
 MOST_EXPANSION = 64
@@ -72,7 +75,7 @@ def _block(content: bytes, handle: tuple[int, int], name: str) -> bytes:
             f"{name} is damaged: a block of {size} bytes at {offset} does not fit into its {len(content)} bytes."
         )
     stored = int.from_bytes(content[end + 1 : end + TRAILER_BYTES], "little")
-    if crc32c(content[offset : end + 1]) != unmasked(stored):
+    if google_crc32c.value(content[offset : end + 1]) != unmasked(stored):
         raise DamagedTableError(f"{name} is damaged: the checksum (CRC-32C) of its block at byte {offset} is wrong.")
     compression = content[end]
     if compression == 0:
@@ -101,40 +104,20 @@ def _block_entries(block: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
 
 
 def uncompress(data: bytes, name: str) -> bytes:
-    """Undo snappy (google/snappy, format_description.txt): literals and copies of what came before."""
-    length, at = varint(data, 0, name)
+    """Undo snappy, which allocates what the data claim to hold: a claim that cannot be true is refused before.
+
+    Raises `DamagedTableError` if the data are not exactly what they claim.
+    """
+    length, _ = varint(data, 0, name)
     if length > MOST_EXPANSION * len(data):
         raise DamagedTableError(f"{name} is damaged: {len(data)} snappy bytes claim to hold {length}.")
-    out = bytearray()
-    while at < len(data):
-        tag = data[at]
-        at += 1
-        if tag & 3 == 0:
-            size = tag >> 2
-            if size >= 60:
-                extra = size - 59
-                size = int.from_bytes(data[at : at + extra], "little")
-                at += extra
-            size += 1
-            if at + size > len(data):
-                break
-            out += data[at : at + size]
-            at += size
-        else:
-            if tag & 3 == 1:
-                size, extra = 4 + (tag >> 2 & 7), 1
-                back = (tag >> 5) << 8 | int.from_bytes(data[at : at + 1], "little")
-            else:
-                size, extra = 1 + (tag >> 2), 2 if tag & 3 == 2 else 4
-                back = int.from_bytes(data[at : at + extra], "little")
-            at += extra
-            if not 0 < back <= len(out) or at > len(data):
-                break
-            # A copy may reach into what it writes itself: then it repeats.
-            piece = bytes(out[-back:][:size])
-            out += (piece * (size // len(piece) + 1))[:size]
-        if len(out) > length:
-            break
-    if at != len(data) or len(out) != length:
-        raise DamagedTableError(f"{name} is damaged: a snappy block does not unfold to what it claims.")
-    return bytes(out)
+    try:
+        return bytes(cramjam.snappy.decompress_raw(data))
+    except cramjam.DecompressionError:
+        raise DamagedTableError(f"{name} is damaged: a snappy block does not unfold to what it claims.") from None
+
+
+def unmasked(stored: int) -> int:
+    """The checksum behind a stored, masked one (LevelDB's `crc32c::Mask`)."""
+    rotated = (stored - MASK_DELTA) & 0xFFFFFFFF
+    return ((rotated >> 17) | (rotated << 15)) & 0xFFFFFFFF

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from src.base.crc32c import crc32c, unmasked
 from src.base.errors import Problem
-from src.base.sorted_table import DamagedTableError, entries, varint
+from src.base.sorted_table import DamagedTableError, entries, unmasked, varint
 
 LARGEST_INDEX_BYTES = 64 * 2**20
 TYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 6: "int8", 9: "int64", 10: "bool", 19: "float16"}
@@ -120,7 +120,7 @@ def read_tensors(index: Index) -> dict[str, NDArray[np.generic]]:
         content = np.memmap(path, np.uint8, "r") if size else np.zeros(0, np.uint8)
         for variable in mine:
             data = np.array(content[variable.offset : variable.offset + variable.size_bytes])
-            if crc32c(data) != variable.crc:
+            if google_crc32c.value(data.tobytes()) != variable.crc:
                 raise Problem(f"{path.name} is damaged: the checksum (CRC-32C) of {variable.name} is wrong.")
             tensors[variable.name] = data.view(variable.type).reshape(variable.shape)
     return tensors

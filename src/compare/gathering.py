@@ -16,7 +16,7 @@ from src.compare import evaluation, sounds
 from src.compare.comparison import Clip, Comparison, Counts, Run
 from src.compare.words import listed
 from src.config import step_name
-from src.record import checkpoint, journal
+from src.record import checkpoint, journal, layout
 from src.record.layout import RunFiles
 from src.wavenet.shape import WaveNetConfig
 
@@ -188,12 +188,10 @@ def _identity(paths: RunFiles, view: journal.View, notes: list[str]) -> tuple[st
     fingerprint = next((str(attempt.details.get("fingerprint", "")) for attempt in view.attempts.values()), "")
     network = None
     with _noted(notes, "What is known of the run cannot be read"):
-        written = _json(paths.metrics.parent / "about.json") if paths.name != "current" else {}
-        notes.extend(str(note) for note in written.get("notes", []))
-        if "steps" in written:
-            notes.append(f"Steps are {written['steps']}.")
-        if "network" in written:
-            network = WaveNetConfig.model_validate(written["network"])
+        written = layout.about_import(paths)
+        if written is not None:
+            notes += [*written.notes, f"Steps are {written.steps}."]
+            network = written.network
     return fingerprint, network
 
 

@@ -1,8 +1,8 @@
 """From a training log to attempts: the lives of the training process, and when each step was done.
 
 In: `TrainingLog`. Out: attempts with the evidence for each, and a clock for their steps. What the log does not say is
-marked as inferred. The log prints a time only when a process has died; a step's time is the start of its attempt plus
-the seconds of the steps before it.
+marked as inferred. The log prints a time only when a process has died; a step's time is the stamp of its attempt plus
+the logged seconds up to its end: it cannot have ended earlier.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -170,53 +170,37 @@ class Clock:
     """For each attempt: its stamp if there is one, else inferred."""
     first_step_ms: tuple[int, ...]
     """For each attempt: when its first step began."""
-    overhead_s: float
-    """Seconds between the end of a step and the beginning of the next one (logging, checkpoints)."""
 
     def step_times(self, log: TrainingLog, attempt: Attempt) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Ends of an attempt's steps in milliseconds since 1970, in chunks: (place of the first, times)."""
-        elapsed = 0
+        elapsed = self.first_step_ms[attempt.number - 1]
         for start in range(attempt.first, attempt.first + attempt.count, CHUNK):
             end = min(start + CHUNK, attempt.first + attempt.count)
-            spent = np.cumsum(log.millis[start:end], dtype=np.int64) + elapsed
-            elapsed = int(spent[-1])
-            done = np.arange(start - attempt.first, end - attempt.first)
-            yield (
-                start,
-                self.first_step_ms[attempt.number - 1] + spent + (done * self.overhead_s * 1000).astype(np.int64),
-            )
+            times = np.cumsum(log.millis[start:end], dtype=np.int64) + elapsed
+            elapsed = int(times[-1])
+            yield start, times
 
 
-def clock(
-    log: TrainingLog, attempts: Sequence[Attempt], startup_s: float, overhead_s: float, fallback_end_ms: int
-) -> Clock:
+def clock(log: TrainingLog, attempts: Sequence[Attempt], fallback_end_ms: int) -> Clock:
     """Place every attempt in time.
 
     Forward from the stamp before an attempt; where the steps would end after the stamp behind it, or there is no
     stamp before it, backward from what follows. fallback_end_ms: end of the last step if there is no stamp at all.
     """
-    lengths = [
-        int(log.millis[a.first : a.first + a.count].sum(dtype=np.int64)) + round(1000 * overhead_s * a.count)
-        for a in attempts
-    ]
-    startup_ms = round(1000 * startup_s)
+    lengths = [int(log.millis[a.first : a.first + a.count].sum(dtype=np.int64)) for a in attempts]
     begin: list[int | None] = [attempt.began_ms for attempt in attempts]
-    first: list[int | None] = [None] * len(attempts)
+    first: list[int | None] = list(begin)
     for place, attempt in enumerate(attempts):
-        start = begin[place]
-        if start is None and place > 0 and first[place - 1] is not None:
+        if begin[place] is None and place > 0 and first[place - 1] is not None:
             # No line shows this start: it follows what came before without a pause.
-            start = begin[place] = (first[place - 1] or 0) + lengths[place - 1]
-        if start is not None:
-            pause = min(startup_ms, attempt.died_ms - start) if attempt.died_ms is not None else startup_ms
-            first[place] = start + max(pause, 0)
-            if attempt.died_ms is not None and attempt.count and (first[place] or 0) + lengths[place] > attempt.died_ms:
-                first[place] = attempt.died_ms - lengths[place]
+            begin[place] = first[place] = (first[place - 1] or 0) + lengths[place - 1]
+        start = first[place]
+        if start is not None and attempt.died_ms is not None and attempt.count:
+            first[place] = min(start, attempt.died_ms - lengths[place])
     following = next((value for value in begin if value is not None), fallback_end_ms)
     for place in reversed(range(len(attempts))):
         if first[place] is None:
             died = attempts[place].died_ms
-            first[place] = (died if died is not None else following) - lengths[place]
-            begin[place] = (first[place] or 0) - (startup_ms if place else 0)
+            begin[place] = first[place] = (died if died is not None else following) - lengths[place]
         following = begin[place] or 0
-    return Clock(tuple(value or 0 for value in begin), tuple(value or 0 for value in first), overhead_s)
+    return Clock(tuple(value or 0 for value in begin), tuple(value or 0 for value in first))

@@ -46,11 +46,6 @@ class Generation:
         """Seconds per generation."""
         return self.total_s / self.clips
 
-    @property
-    def naive_mean_s(self) -> float:
-        """Seconds per interval: what the 2019 page took for seconds per generation."""
-        return self.total_s / len(self.covered)
-
     def clip_seconds(self) -> list[tuple[float, bool]]:
         """Seconds of each generation in order, and whether they are a share of a longer interval."""
         return [

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -11,12 +11,11 @@ from typing import TypeVar
 from src.base import files, tensorflow_checkpoint
 from src.base.errors import Problem
 from src.base.tensorflow_checkpoint import Index
-from src.legacy import attempts, audio, configuration, generation_log, study_2019, training_log, unlogged
+from src.legacy import attempts, audio, configuration, generation_log, study_2019, training_log
 from src.legacy.attempts import Attempt, Clock
 from src.legacy.generation_log import Generation
 from src.legacy.source import Source
 from src.legacy.training_log import TrainingLog
-from src.legacy.unlogged import Unlogged
 from src.wavenet.shape import WaveNetConfig
 
 T = TypeVar("T")
@@ -28,9 +27,7 @@ class Training:
 
     log: TrainingLog
     attempts: list[Attempt]
-    unlogged: Unlogged | None
     clock: Clock
-    cadence: int
 
 
 @dataclass(frozen=True)
@@ -126,12 +123,9 @@ def _reader(path: Path) -> Callable[[], Index]:
 
 def _training(log: TrainingLog, known: bool, path: Path, notes: list[str]) -> Training:
     found = attempts.find(log, study_2019.MANUAL_RESTARTS if known else ())
-    hidden = unlogged.estimate(log, found)
-    fallback_ms = int(path.stat().st_mtime * 1000)
-    startup_s, overhead_s = (hidden.startup_s, hidden.overhead_s) if hidden else (0.0, 0.0)
     if all(attempt.began_ms is None and attempt.died_ms is None for attempt in found):
         notes.append(f"{path.name} has no readable time stamp: its steps are placed before the file's own date.")
-    times = attempts.clock(log, found, startup_s, overhead_s, fallback_ms)
+    times = attempts.clock(log, found, fallback_end_ms=int(path.stat().st_mtime * 1000))
     if log.cut_line:
         notes.append(f"{path.name}: the last line is cut off in its middle; it was passed over.")
     if log.other_lines - log.cut_line > 0:
@@ -151,7 +145,7 @@ def _training(log: TrainingLog, known: bool, path: Path, notes: list[str]) -> Tr
     not_finite = int((log.loss_milli == training_log.NOT_FINITE).sum())
     if not_finite:
         notes.append(f"{path.name}: {not_finite} steps have no finite loss; the journal leaves them out.")
-    return Training(log, found, hidden, times, attempts.checkpoint_cadence(log))
+    return Training(log, found, times)
 
 
 def _wavs(source: Source, network: WaveNetConfig | None, notes: list[str]) -> tuple[tuple[Wav, ...], tuple[str, ...]]:
@@ -190,8 +184,3 @@ def _order(
     if known and generation.clips == len(study_2019.GENERATION_ORDER):
         return study_2019.GENERATION_ORDER, "the study's published Makefile"
     return (), ""
-
-
-def without(found: Findings, note: str) -> Findings:
-    """The same findings with one more note."""
-    return replace(found, notes=(*found.notes, note))

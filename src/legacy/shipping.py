@@ -1,15 +1,13 @@
 """An imported run in MLflow, with its original time stamps. In: the run's files. Out: a sentence on what was sent."""
 
-from pathlib import Path
-
 from src.legacy.reading import Findings
 from src.record.layout import RunFiles
 from src.record.shipping import Shipper
 from src.record.tracking import Point, Store
 
 
-def ship(place: RunFiles, found: Findings, fingerprint: str, report: Path) -> str:
-    """Send the journal, the generations and the report; sending again changes nothing.
+def ship(place: RunFiles, found: Findings, fingerprint: str) -> str:
+    """Send the journal and the generations; sending again changes nothing.
 
     Raises `TrackingError` if MLflow does not take it; the same call goes on from there.
     """
@@ -28,9 +26,8 @@ def ship(place: RunFiles, found: Findings, fingerprint: str, report: Path) -> st
         sent = Shipper(store, run_id, place.training).ship()
     generation_points, clips = _generations(store, run_id, place, found)
     store.points(run_id, generation_points)
-    store.files(run_id, report, "forensics")
     store.status(run_id, "FINISHED", _end_ms(found))
-    return f"MLflow: the run {place.name} got {sent:,} new steps; it has {clips} clips and the report."
+    return f"MLflow: the run {place.name} got {sent:,} new steps; it has {clips} clips."
 
 
 def _generations(store: Store, run_id: str, place: RunFiles, found: Findings) -> tuple[list[Point], int]:

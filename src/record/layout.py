@@ -2,13 +2,38 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from src.base.errors import Problem
 from src.config import step_folder, step_name
 from src.record import checkpoint, journal
+from src.wavenet.shape import WaveNetConfig
 
 TRAINING = Path("work/train")
 IMPORTED = Path("work/runs")
+ABOUT = "about.json"
+
+
+class ImportedRun(BaseModel):
+    """What an imported run's about.json says: what was imported, and what in it is inferred."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    run: str
+    fingerprint: str
+    imported: Literal[True] = True
+    known_study: bool
+    """Whether it is the 2019 study itself."""
+    steps: str
+    """What the numbers of its steps count, as the end of a sentence that begins with "Steps are"."""
+    inferred_fields: dict[str, str]
+    """Kind of record → the fields that no file says, and what they follow from."""
+    network: WaveNetConfig | None
+    genres: tuple[str, ...]
+    notes: tuple[str, ...]
+    """Sentences on what could not be read."""
 
 
 @dataclass(frozen=True)
@@ -84,3 +109,15 @@ def imported(name: str, root: Path = Path()) -> RunFiles:
         metrics=folder / "metrics",
         training=folder,
     )
+
+
+def about_import(place: RunFiles) -> ImportedRun | None:
+    """What an import wrote about the run; None for a run of this machine. Raises `Problem` if it cannot be read."""
+    path = place.metrics.parent / ABOUT
+    if place.name == "current" or not path.is_file():
+        return None
+    try:
+        return ImportedRun.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        says = f"{error.error_count()} fields are wrong" if isinstance(error, ValidationError) else str(error)
+        raise Problem(f"{path} cannot be read ({says}); write it again with: python -m src.legacy DIR") from None

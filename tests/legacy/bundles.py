@@ -4,11 +4,12 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+import cramjam
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from src.base.crc32c import MASK_DELTA, crc32c
-from src.base.sorted_table import MAGIC
+from src.base.sorted_table import MAGIC, MASK_DELTA
 
 TYPES = {"float32": 1, "int64": 9}
 
@@ -24,7 +25,7 @@ def varint(value: int) -> bytes:
 
 def masked(data: bytes) -> int:
     """The masked CRC-32C that TensorFlow stores."""
-    value = crc32c(data)
+    value = int(google_crc32c.value(data))
     return (((value >> 15) | (value << 17)) + MASK_DELTA) & 0xFFFFFFFF
 
 
@@ -47,32 +48,6 @@ def entry(type_number: int, shape: tuple[int, ...], shard: int, offset: int, siz
     return numbers + varint(6 << 3 | 5) + struct.pack("<I", crc)
 
 
-def snappy(data: bytes) -> bytes:
-    """Snappy with literals and, where four bytes repeat, copies."""
-    out, at, pending = bytearray(varint(len(data))), 0, bytearray()
-
-    def flush() -> None:
-        for start in range(0, len(pending), 60):
-            piece = pending[start : start + 60]
-            out.extend(bytes([(len(piece) - 1) << 2]) + piece)
-        pending.clear()
-
-    while at < len(data):
-        back = data.rfind(data[at : at + 4], max(0, at - 2000), at + 3) if at + 4 <= len(data) else -1
-        if 0 <= back < at:
-            flush()
-            length = 4
-            while length < 64 and at + length < len(data) and data[back + length] == data[at + length]:
-                length += 1
-            out += bytes([(length - 1) << 2 | 2]) + struct.pack("<H", at - back)
-            at += length
-        else:
-            pending.append(data[at])
-            at += 1
-    flush()
-    return bytes(out)
-
-
 def table(entries: Mapping[bytes, bytes], *, compression: int = 0, per_block: int = 5) -> bytes:
     """A sorted table with prefix-compressed keys."""
     out = bytearray()
@@ -86,7 +61,7 @@ def table(entries: Mapping[bytes, bytes], *, compression: int = 0, per_block: in
             before = key
         body += struct.pack("<II", 0, 1)
         kind = compression if compress else 0
-        stored = snappy(bytes(body)) if kind == 1 else bytes(body)
+        stored = bytes(cramjam.snappy.compress_raw(bytes(body))) if kind == 1 else bytes(body)
         handle = varint(len(out)) + varint(len(stored))
         out.extend(stored + bytes([kind]) + struct.pack("<I", masked(stored + bytes([kind]))))
         return handle

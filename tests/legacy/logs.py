@@ -1,10 +1,14 @@
 """Writes training logs as a crashing trainer would have left them: the truth is known, the log shows less."""
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
+STUDY = Path(os.environ.get("STUDY_2019", Path(__file__).parents[2].parent / "shared" / "study-2019"))
+"""The study's own files, if they are on this machine."""
 BEGIN = datetime(2019, 11, 27, 5, 0, tzinfo=UTC)
 CADENCE = 10
 

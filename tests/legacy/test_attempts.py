@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.legacy import attempts, jumps, padding, phases, study_2019, training_log, unlogged
+from src.legacy import attempts, study_2019, training_log
 from src.legacy.training_log import TrainingLog
 from tests.legacy import logs
 
 DATA = Path(__file__).parents[1] / "data" / "legacy"
-SHARED = Path(__file__).parents[2].parent / "shared" / "study-2019"
 
 
 def _log(tmp_path: Path, text: str) -> TrainingLog:
@@ -22,9 +21,9 @@ def _log(tmp_path: Path, text: str) -> TrainingLog:
 
 @pytest.fixture(scope="module")
 def study() -> TrainingLog:
-    if not (SHARED / "training.txt").is_file():
+    if not (logs.STUDY / "training.txt").is_file():
         pytest.skip("the study's log is not beside this checkout")
-    return training_log.read(SHARED / "training.txt")
+    return training_log.read(logs.STUDY / "training.txt")
 
 
 def test_each_restart_line_ends_one_life_and_begins_another(tmp_path: Path) -> None:
@@ -57,24 +56,10 @@ def test_a_step_that_comes_again_is_another_life(tmp_path: Path) -> None:
     ]
 
 
-def test_what_died_unwritten_is_found_from_the_stamps(tmp_path: Path) -> None:
-    made = logs.crashing(60)
-    log = _log(tmp_path, made.text)
-    hidden = unlogged.estimate(log, attempts.find(log))
-    assert hidden is not None
-    assert hidden.rayleigh_p is not None
-    assert hidden.rayleigh_p < 1e-10
-    assert hidden.startup_s == pytest.approx(20, abs=2)
-    # The first attempt has no stamp before it: what it lost cannot be known.
-    assert hidden.lost_steps == pytest.approx(made.lost_steps, abs=15)
-
-
 def test_the_clock_puts_every_step_between_its_stamps(tmp_path: Path) -> None:
     log = _log(tmp_path, logs.crashing(20).text)
     found = attempts.find(log)
-    hidden = unlogged.estimate(log, found)
-    assert hidden is not None
-    clock = attempts.clock(log, found, hidden.startup_s, hidden.overhead_s, 0)
+    clock = attempts.clock(log, found, 0)
     for life in found:
         for start, times in clock.step_times(log, life):
             assert start == life.first
@@ -88,8 +73,7 @@ def test_stamps_that_go_backwards_do_no_harm(tmp_path: Path) -> None:
     steps = "".join(logs.line(step, 4, 30) for step in range(1, 11))
     log = _log(tmp_path, steps + first + steps.replace("step 1", "step 11") + second + steps)
     found = attempts.find(log)
-    attempts.clock(log, found, 10, 0, 0)
-    assert unlogged.estimate(log, found) is None
+    attempts.clock(log, found, 0)
 
 
 def test_the_2019_attempts(study: TrainingLog) -> None:
@@ -101,51 +85,3 @@ def test_the_2019_attempts(study: TrainingLog) -> None:
     assert len(attempts.loops(study)) == 46
     manual = {int(study.steps[life.first]) - 1 for life in found if life.count and not life.automatic}
     assert set(study_2019.MANUAL_RESTARTS) <= manual
-
-
-def test_the_2019_downtime_and_contradiction(study: TrainingLog) -> None:
-    found = attempts.find(study, study_2019.MANUAL_RESTARTS)
-    hidden = unlogged.estimate(study, found)
-    assert hidden is not None
-    assert max(item.idle_s for item in hidden.attempts) / 3600 == pytest.approx(28.9, abs=0.2)
-    lives = {life.number: life for life in found}
-    assert [int(study.steps[lives[number].first]) for number in hidden.contradictions] == [15001]
-
-
-def test_the_2019_speed_has_three_phases(study: TrainingLog) -> None:
-    found = phases.find(study.seconds)
-    assert [int(study.steps[phase.first]) for phase in found] == [0, 341, 871]
-    assert [round(phase.median_s) for phase in found] == [182, 221, 30]
-
-
-def test_one_speed_is_one_phase() -> None:
-    assert len(phases.find(30 + np.random.default_rng(1).standard_normal(3000))) == 1
-
-
-def test_padding_shows_by_its_period(tmp_path: Path) -> None:
-    made = logs.crashing(40)
-    log = _log(tmp_path, made.text)
-    found = padding.find(log.losses, attempts.find(log))
-    assert found is not None
-    assert (found.convincing, found.period) == (True, 10)
-    assert len(found.places) == pytest.approx(made.padded, rel=0.05)
-
-
-def test_noise_has_no_period() -> None:
-    losses = 4 + 0.4 * np.random.default_rng(3).standard_normal(5000)
-    life = attempts.Attempt(1, 0, 5000, "beginning", None, None, False)
-    found = padding.find(losses, [life])
-    assert found is None or not found.convincing
-
-
-@pytest.mark.parametrize(("jump", "seen"), [(0.0, False), (0.6, True)])
-def test_a_jump_at_restarts_is_told_from_none(tmp_path: Path, jump: float, seen: bool) -> None:
-    log = _log(tmp_path, logs.crashing(50, jump=jump).text)
-    found = attempts.find(log)
-    padded = padding.find(log.losses, found)
-    assert padded is not None
-    starts = [life.first for life in found if life.first and life.count]
-    result = jumps.compare(log.losses, starts, padded.places, 1)
-    assert result is not None
-    assert (result.p < 0.01) is seen
-    assert 0 < result.detectable < 0.5

@@ -21,7 +21,6 @@ def test_the_2019_times() -> None:
     assert found.covered[0] == 2
     assert found.total_s == pytest.approx(36_275.488)
     assert found.mean_s == pytest.approx(1_813.8, abs=0.05)
-    assert found.naive_mean_s == pytest.approx(1_909.2, abs=0.1)
     shares = found.clip_seconds()
     assert [shared for _, shared in shares] == [True, True] + [False] * 18
     assert sum(seconds for seconds, _ in shares) == pytest.approx(found.total_s)

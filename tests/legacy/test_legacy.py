@@ -1,4 +1,4 @@
-"""The import as a command: a folder in, our formats and a page out; again, and nothing changes."""
+"""The import as a command: a folder in, our formats out; again, and nothing changes."""
 
 import json
 import re
@@ -21,7 +21,6 @@ from src.wavenet.network import WaveNet, loss
 from tests.legacy import logs
 
 DATA = Path(__file__).parents[1] / "data" / "legacy"
-SHARED = Path(__file__).parents[2].parent / "shared"
 FIELD = 32
 
 
@@ -96,7 +95,7 @@ def test_a_folder_becomes_a_run_of_ours(root: Path, left: Path) -> None:
 
 def test_importing_again_changes_nothing(root: Path, left: Path) -> None:
     def state() -> dict[str, bytes]:
-        kept = [*(root / "work").rglob("*"), *(root / "reports").rglob("*")]
+        kept = (root / "work").rglob("*")
         return {str(path): path.read_bytes() for path in kept if path.is_file() and path.name != "lock"}
 
     def metrics() -> tuple[int, int]:
@@ -138,17 +137,31 @@ def test_an_imported_checkpoint_generates_and_trains_on(root: Path, left: Path) 
 
 
 @pytest.mark.usefixtures("unshipped")
-def test_the_page_stands_alone(root: Path, left: Path) -> None:
-    (left / "<b>evil & co_9.wav").write_bytes(b"RIFF")
+def test_the_table_and_about_json_say_what_was_imported(root: Path, left: Path) -> None:
+    (left / "evil & co.wav").write_bytes(b"RIFF")
+    output = run(left)
+    for says in (
+        "6 clips in 6.0 s, 1.0 s each",
+        "86 variables, 2,792 parameters, with weights",
+        "3 of 3 genres at steps",
+    ):
+        assert says in output
+    written = layout.about_import(layout.imported("old", root))
+    assert written is not None
+    assert (written.run, written.known_study, written.genres) == ("old", False, ("folk", "jazz", "soul"))
+    assert written.network is not None
+    assert written.network.receptive_field == FIELD
+    assert any("evil & co.wav" in note for note in written.notes)
+    assert layout.about_import(layout.current(root)) is None
+
+
+@pytest.mark.usefixtures("unshipped")
+@pytest.mark.parametrize("damage", ["{", "[]", '{"run": 1}', b"\xff"])
+def test_a_damaged_about_json_gets_a_sentence(root: Path, left: Path, damage: str | bytes) -> None:
     run(left)
-    text = (root / "reports/old/index.html").read_text()
-    assert "default-src &#39;none&#39;" in text
-    assert not re.search(r"<script|\son\w+=|https?://|@import|url\(", text)
-    assert "<b>evil" not in text
-    assert "&lt;b&gt;evil" in text
-    findings = json.loads((root / "reports/old/forensics.json").read_text())
-    assert {item["basis"] for item in findings["findings"]} <= {"read", "inferred", "estimate", "published"}
-    assert findings["claims"] == []
+    (root / "work/runs/old/about.json").write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    with pytest.raises(Problem, match=r"about\.json cannot be read .*src\.legacy DIR"):
+        layout.about_import(layout.imported("old", root))
 
 
 @pytest.mark.usefixtures("unshipped")
@@ -192,32 +205,20 @@ def test_a_folder_with_nothing_gets_a_sentence(root: Path, tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("unshipped")
 def test_the_2019_study(root: Path) -> None:
-    folder = SHARED / "study-2019"
-    if not folder.is_dir():
+    if not logs.STUDY.is_dir():
         pytest.skip("the study's files are not beside this checkout")
-    run(folder, "study-2019")
-    report = json.loads((root / "reports/study-2019/forensics.json").read_text())
-    values = {item["key"]: item["values"] for item in report["findings"]}
-    assert (values["lines"]["step_lines"], values["lines"]["different_steps"]) == (15005, 15004)
-    assert (values["lines"]["restart_lines"], values["lines"]["missing"], values["lines"]["repeated"]) == (
-        84,
-        [1791],
-        [15001],
-    )
-    assert values["generation"]["total_s"] == pytest.approx(36_275.5, abs=0.05)
-    assert values["generation"]["mean_s"] == pytest.approx(1_813.8, abs=0.05)
-    assert values["generation"]["samples_per_s"] == pytest.approx(264.6, abs=0.05)
-    assert (values["checkpoints"]["variables"], values["checkpoints"]["embedding"]) == (506, [5, 32])
-    assert values["same_training"]["unchanged"] == ["wavenet/dilated_stack/layer49/dense"]
-    assert values["padding"]["period"] == 10
-    assert values["padding"]["share"] == pytest.approx(0.09, abs=0.012)
-    assert values["padding"]["example"]["step"] == 15000
-    flatness = {(row["genre"], row["step"]): row["spectral_flatness"] for row in report["tables"]["clips"]}
-    assert all(value == pytest.approx(0.997, abs=0.001) for (_, step), value in flatness.items() if step == 20)
-    assert all(0.04 < value < 0.33 for (_, step), value in flatness.items() if step == 15000)
-    assert len(flatness) == 10
+    output = run(logs.STUDY, "study-2019")
+    for says in (
+        "15,005 of 15,004 steps, 0 to 15,004", "7.06 days", "84", "20 clips in 36,275.5 s, 1,813.8 s each",
+        "506 variables, 1,618,528 parameters, weights missing", "10 of 5 genres at steps 20, 15,000",
+    ):  # fmt: skip
+        assert says in output
     place = layout.imported("study-2019", root)
     assert place.journal is not None
     view = journal.read(place.journal)
     assert (len(view.steps), view.replayed, len(view.attempts)) == (15004, 1, 90)
     assert json.loads(place.generation_times(15000).read_text())["clips"][0]["inferred"] is True
+    # Every step ends between the stamps of its attempt.
+    for number, attempt in view.attempts.items():
+        times = [step.time_ms for step in view.steps.values() if step.attempt == number]
+        assert attempt.end is None or not times or max(times) <= attempt.end["time_ms"]

@@ -10,7 +10,6 @@ from src.legacy import training_log
 from tests.legacy import logs
 
 DATA = Path(__file__).parents[1] / "data" / "legacy"
-SHARED = Path(__file__).parents[2].parent / "shared" / "study-2019"
 GOOD = b"step 20 - loss = 4.963, (180.037 sec/step)\n"
 
 
@@ -21,7 +20,7 @@ def _read(tmp_path: Path, content: bytes) -> training_log.TrainingLog:
 
 
 def test_the_2019_log() -> None:
-    path = SHARED / "training.txt"
+    path = logs.STUDY / "training.txt"
     if not path.is_file():
         pytest.skip("the study's log is not beside this checkout")
     log = training_log.read(path)
