@@ -87,12 +87,14 @@ def checkpoint(
 def measure_savings(root: Path, params: Any, pairs: int) -> tuple[list[Saving], int]:
     """Train and save in turns in `root`; what was timed, and a checkpoint's size in bytes."""
     from benchmarks.bare import bare_training
+    from src.clips.clipset import ClipSet
     from src.train.keeper import Keeper
+    from src.train.run import Run
 
     folder = root / "work"
     folder.mkdir()
     book = Journal(folder / "journal.jsonl", 1)
-    keeper = Keeper(folder / "checkpoints", "bench", params, book)
+    keeper = Keeper(Run(params, ClipSet([]), "bench", folder), book)
     training, state = bare_training(params, root)
     number = 0
 

@@ -98,10 +98,11 @@ def write_state(profile: str) -> None:
     from src.base import provenance
     from src.record import checkpoint
     from src.record.checkpoint import Checkpoint
-    from src.train.__main__ import connect, open_run
+    from src.train.__main__ import connect
+    from src.train.run import Run
     from src.wavenet import network, optimizers
 
-    run = open_run(config.load(profile=profile))
+    run = Run.open(config.load(profile=profile))
     settings, last = run.params.profile.train, recorded_steps(run.params)
     if last == 0:
         raise Problem("train.checkpoint_every is more than train.steps: there is no checkpoint to go on from.")

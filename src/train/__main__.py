@@ -12,7 +12,6 @@ import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,54 +20,17 @@ import typer
 from src import config
 from src.base import console, files, provenance
 from src.base.errors import Problem
-from src.clips.clipset import ClipSet
-from src.config import Params, step_name
-from src.record import checkpoint, endings, journal, layout, shipping, tracking
-from src.record.background import FINAL_SHIP_S, HASTY_SHIP_S, BackgroundShipping
+from src.config import step_name
+from src.record import endings, journal, layout, shipping, tracking
 from src.record.endings import GIVE_UP
 from src.record.shipping import Shipper
-from src.train import identity
+from src.train.run import Run
 from src.train.supervisor import end_with, started_by_torchrun, supervise
 
 app = console.command_app("Train the WaveNet on the clips, through every interruption.")
 
-CLIPS = Path("data/clips")
 CHECKPOINTS = Path("checkpoints")
 SUMMARY = Path("metrics/train.json")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run: its parameters, its clips, its identity and where it lives."""
-
-    params: Params
-    clips: ClipSet
-    fingerprint: str
-    folder: Path
-
-    @property
-    def journal(self) -> Path:
-        """The run's journal."""
-        return self.folder / journal.NAME
-
-    @property
-    def checkpoints(self) -> Path:
-        """All checkpoints of the run, the compared ones among them."""
-        return self.folder / "checkpoints"
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last attempt ended well and left the compared checkpoints and the last one, whole."""
-        attempts = journal.read(self.journal).attempts
-        return (
-            bool(attempts)
-            and attempts[max(attempts)].cause == "finished"
-            and all(
-                checkpoint.damage(self.checkpoints / step_name(step), self.fingerprint, self.params.profile.model)
-                is None
-                for step in self.params.kept_steps
-            )
-        )
 
 
 @app.command()
@@ -83,10 +45,15 @@ def main(
     if child_of is not None:
         train_as_child(profile, child_of, fingerprint, attempt, automatic)
         return
-    run = open_run(config.load(profile=profile))
+    run = Run.open(config.load(profile=profile))
     if started_by_torchrun():
         train_under_torchrun(run)
-        return
+    else:
+        train_supervised(run)
+
+
+def train_supervised(run: Run) -> None:
+    """The whole training: in one child process after another, until the last step is done."""
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:
         prepare(run)
         if run.finished:
@@ -113,13 +80,13 @@ def train_as_child(profile: str | None, parent: int, fingerprint: str, attempt: 
     from src.train.workers import Workers
 
     try:
-        run = open_run(config.load(profile=profile))
+        run = Run.open(config.load(profile=profile))
         if run.fingerprint != fingerprint:
             raise Problem(
                 f"The parameters, the clips or the code changed while run {fingerprint} was training; they now mean "
                 f"run {run.fingerprint}. Put them back, or start the new run with the same command."
             )
-        train(run.params, run.clips, run.fingerprint, run.folder, attempt, automatic, Workers(0, 1))
+        train(run, attempt, automatic, Workers(0, 1))
     except Problem as problem:
         console.error(problem)
         raise SystemExit(GIVE_UP) from problem
@@ -138,7 +105,7 @@ def train_under_torchrun(run: Run) -> None:
     group.agree(0)  # nobody reads a journal that is being repaired
     group = group.led_by_the_furthest(journal.read(run.journal).last_step)
     if not group.leads:
-        train(run.params, run.clips, run.fingerprint, run.folder, 1, False, group)
+        train(run, 1, False, group)
         group.part()
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}"):
@@ -148,7 +115,7 @@ def train_under_torchrun(run: Run) -> None:
         # torchrun does not count a restart because machines came or went; but it is the same torchrun.
         restarted = number > 1 and attempts[number - 1].details.get("launcher") == provenance.launcher()
         with shipping_beside(run):
-            train(run.params, run.clips, run.fingerprint, run.folder, number, restarted, group)
+            train(run, number, restarted, group)
             group.part()
         publish(run)
 
@@ -166,23 +133,16 @@ def prepare(run: Run) -> None:
 @contextmanager
 def shipping_beside(run: Run) -> Iterator[None]:
     """Send the journal to MLflow while the block runs, and the rest of it afterwards."""
-    sender = BackgroundShipping(lambda: connect(run))
+    sender = shipping.BackgroundShipping(lambda: connect(run))
     sender.start()
-    patience_s = FINAL_SHIP_S
+    patience_s = shipping.FINAL_SHIP_S
     try:
         yield
     except SystemExit:
-        patience_s = HASTY_SHIP_S
+        patience_s = shipping.HASTY_SHIP_S
         raise
     finally:
         sender.finish(patience_s)
-
-
-def open_run(params: Params) -> Run:
-    """The run that these parameters and the clips on the disk make. Raises `Problem` if there are no clips."""
-    clips = ClipSet.open(CLIPS)
-    fingerprint = identity.fingerprint(params, clips.digest)
-    return Run(params, clips, fingerprint, layout.training_folder(Path(), fingerprint))
 
 
 def connect(run: Run) -> Shipper:

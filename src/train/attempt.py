@@ -1,32 +1,32 @@
-"""One attempt at a training: from the newest good checkpoint to the last step, or until it is stopped.
+"""One attempt at a training: from the newest whole checkpoint to the last step, or until it is stopped.
 
-In: parameters, clips and the run's folder. Out: journal lines and checkpoints in that folder. Every step depends on
-the step before it, the seed and the step's number alone, so an attempt continues exactly what another one began.
+In: a run. Out: journal lines and checkpoints in its folder. Every step depends on the step before it, the seed and the
+step's number alone, so an attempt continues exactly what another one began.
 """
 
 import math
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from src.base import console, files, provenance
 from src.base.errors import Problem
-from src.clips.clipset import ClipSet
-from src.config import Params, TrainParams
 from src.record import journal, shipping, tracking
 from src.record.endings import Cause
 from src.record.journal import Journal
-from src.train.keeper import Keeper
-from src.train.resume import resume
+from src.train.keeper import Keeper, resume
+from src.train.run import Run
 from src.train.step import Training
-from src.train.stop import Stop, StopAskedError
 from src.train.validation import ScheduledValidation
 from src.train.workers import Workers
 from src.wavenet.cpu.pieces import AbandonedError
 from src.wavenet.training import NotFiniteError
+
+SAME_REQUEST_S = 1.0
+"""Signals closer together than this are one request to stop."""
 
 SYNC_EVERY_S = 1.0
 """The journal is forced to the disk this often: what a power failure can cost."""
@@ -39,38 +39,42 @@ class OutOfMemoryError(Exception):
     """There was not enough memory. Whether there will be later is not for this process to say."""
 
 
-def train(
-    params: Params, clips: ClipSet, fingerprint: str, folder: Path, attempt: int, automatic: bool, workers: Workers
-) -> None:
+class StopAskedError(Exception):
+    """A signal asked the training to stop, and the step under way is done."""
+
+
+def train(run: Run, attempt: int, automatic: bool, workers: Workers) -> None:
     """Run one attempt.
 
-    folder: work/train/<fingerprint>. attempt: its number, from 1. automatic: not started by a person.
-    Raises SystemExit when a signal asked for the end (what is done is saved then), and `Problem` when going on makes no
-    sense: loss not finite, disk full, a clip damaged. Anything else that is raised is worth another attempt.
+    attempt: its number, from 1. automatic: not started by a person.
+    Raises SystemExit when a signal asked the training to stop (what is done is saved then), and `Problem` when going on
+    makes no sense: loss not finite, disk full, a clip damaged. Anything else that is raised is worth another attempt.
     """
+    params = run.params
     settings = params.profile.train
-    path = folder / journal.NAME
-    recorded = journal.read(path) if workers.leads else journal.View()
-    start, state = resume(params, fingerprint, folder, recorded.last_step, workers)
-    book = Journal(path if workers.leads else None, attempt)
-    about = _about(recorded, start, automatic, fingerprint, settings, workers)
-    book.append("attempt", time_ms=tracking.now_ms(), **about)
+    recorded = journal.read(run.journal) if workers.leads else journal.View()
+    start, state = resume(run, recorded.last_step, workers)
+    book = Journal(run.journal if workers.leads else None, attempt)
+    book.append("attempt", time_ms=tracking.now_ms(), **_about(run, recorded, start, automatic, workers))
     done = start
     with Stop() as stop:
         try:
-            keeper = Keeper(folder / "checkpoints", fingerprint, params, book, start) if workers.leads else None
+            keeper = Keeper(run, book, start) if workers.leads else None
             with _memory_may_run_out():
                 training = Training(
                     params,
-                    clips,
+                    run.clips,
                     state,
                     workers.rows(settings.batch_size),
                     reduce=workers.average if workers.size > 1 else None,
                 )
                 score = None
                 if workers.leads:
-                    score = ScheduledValidation(params, clips, state.model, book, recorded, stop, workers.size)
-                line = _Line(folder, attempt, keeper)
+                    # Several processes have agreed on the next step already and do it: they leave no score out.
+                    score = ScheduledValidation(
+                        run, state.model, book, recorded, lambda: workers.size == 1 and bool(stop.asked)
+                    )
+                line = _Line(run.folder, attempt, keeper)
                 if workers.size == 1:
                     stop.abandon = training.abandon
                 if score is not None:
@@ -128,10 +132,41 @@ def train(
             book.close()
 
 
+class Stop:
+    """Whether a signal asked the training to stop. Its handlers are there while its `with` block runs."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        """The signal; 0 for none."""
+        self.agreed = 0
+        """The signal that all processes stop for, whichever of them got it."""
+        self.abandon: Callable[[], None] | None = None
+        """Gives the step under way up: a large network's takes long. None while other processes have a part in it."""
+        self._asked_at = 0.0
+        self._handlers = ExitStack()
+
+    def __enter__(self) -> "Stop":
+        self._handlers.enter_context(console.signals_handled(self._ask))
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._handlers.close()
+
+    def _ask(self, signum: int, _frame: object) -> None:
+        # One request may come twice: from the system, to all processes of a service, and passed on by the supervisor.
+        if self.asked and time.monotonic() - self._asked_at > SAME_REQUEST_S:
+            raise SystemExit(128 + signum)
+        if not self.asked:
+            self.asked, self._asked_at = signum, time.monotonic()
+        if self.abandon is not None:
+            self.abandon()
+
+
 def _about(
-    recorded: journal.View, start: int, automatic: bool, fingerprint: str, settings: TrainParams, workers: Workers
+    run: Run, recorded: journal.View, start: int, automatic: bool, workers: Workers
 ) -> dict[str, int | bool | str]:
     """What the journal says of an attempt at its start."""
+    settings = run.params.profile.train
     known = provenance.describe()
     before = [attempt.details for attempt in recorded.attempts.values()][-1:]
     moved = bool(before and before[0].get("machine") and before[0]["machine"] != known["machine"])
@@ -152,7 +187,7 @@ def _about(
         "processes": workers.size,
         "hosts": int(os.environ.get("GROUP_WORLD_SIZE", "1")),
         "launcher": provenance.launcher(),
-        "fingerprint": fingerprint,
+        "fingerprint": run.fingerprint,
         **known,
     }
 

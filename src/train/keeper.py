@@ -1,51 +1,93 @@
-"""Which checkpoints are written and kept, and their writing beside the training.
+"""A run's checkpoints: which one a training goes on from, which are written and kept, and their writing beside it.
 
-In: weights and optimizer state at a step. Out: checkpoint folders. Tensors are copied at once, hashed and written by
-one thread while the next steps are computed.
+In: a run's folder, weights and optimizer state at a step. Out: the state to go on from; checkpoint folders. Tensors are
+copied at once, hashed and written by one thread while the next steps are computed.
 """
 
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import torch
 
-from src.base import files
+from src.base import console, files
 from src.base.files import DiskFullError
-from src.config import Params, step_name
+from src.config import step_name
 from src.record import checkpoint
 from src.record.checkpoint import Checkpoint
 from src.record.journal import Journal
+from src.train.run import Run
+from src.train.step import State, first_state
+from src.train.workers import Workers
 
 SPARE = 5
 """With room for fewer checkpoints than this, only the newest is kept besides the compared ones."""
 
 
+def resume(run: Run, last_recorded: int, workers: Workers) -> tuple[int, State]:
+    """Step and state that the training goes on from, the same in every process.
+
+    It is the newest whole checkpoint up to the journal's last step, or the beginning if there is none.
+
+    last_recorded: last step in the leader's journal; 0 in other processes.
+    """
+    state = first_state(run.params)
+    model, moments = state.model, state.moments
+    step = 0
+    if workers.leads:
+        newest = _newest(run, last_recorded)
+        if newest is not None:
+            step = newest.step
+            model.load_state_dict(newest.weights)
+            moments.update(newest.optimizer)  # an imported checkpoint has no moments: they start as new
+        if last_recorded:
+            origin = f"the checkpoint of step {step}" if step else "the beginning: there is no checkpoint yet"
+            console.say(f"Going on from {origin}.")
+    shared = torch.tensor(step)
+    workers.follow_leader([shared, *model.state_dict().values(), *(moments[name] for name in sorted(moments))])
+    return int(shared), state
+
+
+def _newest(run: Run, last_recorded: int) -> Checkpoint | None:
+    """The newest whole checkpoint before which no kept one is missing; warns of each one that is passed over."""
+    # A kept checkpoint that is missing or damaged is made again, by going back before it. It is not deleted before its
+    # new bytes are there: it may only be out of reach for a moment.
+    at_most = last_recorded
+    for kept in sorted(run.params.kept_steps):
+        damage = run.checkpoint_damage(kept)
+        if damage is not None:
+            at_most = min(at_most, kept - 1)
+        if isinstance(damage, checkpoint.DamagedCheckpointError):
+            console.warn(f"{damage} It is made again.")
+        elif damage is not None and kept < last_recorded:
+            console.warn(f"step {kept} is to be kept and has no checkpoint: the training goes back and makes it.")
+    newest, passed = checkpoint.newest(
+        run.checkpoints, at_most=at_most, fingerprint=run.fingerprint, model=run.params.profile.model
+    )
+    for sentence in passed:
+        console.warn(f"{sentence} Going back to the one before it.")
+    return newest
+
+
 class Keeper:
     """Writes and deletes the checkpoints of one run."""
 
-    def __init__(self, folder: Path, fingerprint: str, params: Params, book: Journal, newest: int = 0) -> None:
+    def __init__(self, run: Run, book: Journal, newest: int = 0) -> None:
         """newest: step of the checkpoint that the training goes on from."""
-        settings = params.profile.train
-        self._folder = folder
-        self._fingerprint = fingerprint
-        self._params = params
+        self._run = run
         self._book = book
-        self._every, self._keep_last = settings.checkpoint_every, settings.keep_last
-        self._kept = params.kept_steps
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
         self.newest = newest
         """Step of the newest checkpoint that is safe on the disk; 0 before there is one."""
-        with files.disk_full_is_a_problem(str(folder)):
-            folder.mkdir(parents=True, exist_ok=True)
-        for rest in files.leftovers(folder / "step-*"):
+        with files.disk_full_is_a_problem(str(run.checkpoints)):
+            run.checkpoints.mkdir(parents=True, exist_ok=True)
+        for rest in files.leftovers(run.checkpoints / "step-*"):
             files.remove(rest)
 
     def wants(self, step: int) -> bool:
         """Whether this step's checkpoint is written."""
-        return step in self._kept or step % self._every == 0
+        return step in self._run.params.kept_steps or step % self._run.params.profile.train.checkpoint_every == 0
 
     def save(self, step: int, weights: Mapping[str, torch.Tensor], optimizer: Mapping[str, torch.Tensor]) -> None:
         """Copy the state and write it beside the training. Raises what the write before this one met."""
@@ -53,9 +95,9 @@ class Keeper:
         self._book.sync()  # a checkpoint never knows a step that the journal could lose
         current = Checkpoint(
             step,
-            self._fingerprint,
-            self._params.genres,
-            self._params.profile.model,
+            self._run.fingerprint,
+            self._run.params.genres,
+            self._run.params.profile.model,
             {name: tensor.detach().clone() for name, tensor in weights.items()},
             {name: tensor.detach().clone() for name, tensor in optimizer.items()},
         )
@@ -68,24 +110,24 @@ class Keeper:
             writing.result()
 
     def _write(self, current: Checkpoint) -> None:
-        place = self._folder / step_name(current.step)
-        if place.exists():
-            if checkpoint.damage(place, current.fingerprint, current.model) is None:
+        folder = self._run.checkpoints / step_name(current.step)
+        if folder.exists():
+            if self._run.checkpoint_damage(current.step) is None:
                 self.newest = current.step
                 return  # from before the training went back: the same step has the same bytes
-            if not place.is_dir():
-                files.retire(place)  # a folder stays until the new one is whole and takes its place
+            if not folder.is_dir():
+                files.retire(folder)  # a folder stays until the new one is whole and takes its place
         try:
-            checkpoint.save(place, current)
+            checkpoint.save(folder, current)
         except DiskFullError:
             # What disk allows: the older ones go first, the newest good one never.
             if not self.prune(current.step - 1, 1):
                 raise
-            checkpoint.save(place, current)
+            checkpoint.save(folder, current)
         self.newest = current.step
-        size = sum(path.stat().st_size for path in place.iterdir())
-        tight = shutil.disk_usage(self._folder).free < SPARE * size
-        self.prune(current.step, 1 if tight else self._keep_last)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        tight = shutil.disk_usage(self._run.checkpoints).free < SPARE * size
+        self.prune(current.step, 1 if tight else self._run.params.profile.train.keep_last)
 
     def prune(self, newest: int, keep_last: int) -> int:
         """Delete checkpoints up to step `newest` that are neither kept for good nor among the last; how many went.
@@ -93,14 +135,11 @@ class Keeper:
         Nothing is deleted before a good one among the last was found on the disk. Later steps, from before the
         training went back, are written again when it comes to them.
         """
-        present = [step for step in checkpoint.steps(self._folder) if step <= newest]
+        present = [step for step in checkpoint.steps(self._run.checkpoints) if step <= newest]
         cut = max(0, len(present) - keep_last)
-        old = [step for step in present[:cut] if step not in self._kept]
-        if not old or all(
-            checkpoint.damage(self._folder / step_name(step), self._fingerprint, self._params.profile.model)
-            for step in reversed(present[cut:])
-        ):
+        old = [step for step in present[:cut] if step not in self._run.params.kept_steps]
+        if not old or all(self._run.checkpoint_damage(step) for step in reversed(present[cut:])):
             return 0
         for step in old:
-            files.retire(self._folder / step_name(step))
+            files.retire(self._run.checkpoints / step_name(step))
         return len(old)

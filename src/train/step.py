@@ -2,7 +2,7 @@
 
 In: parameters, clips, the state to go on from. Out: the loss of each step; weights and optimizer state change in place.
 Whatever decides a number of the training is reached from here: the run's fingerprint covers every module that this one
-imports, directly or not (`train/identity.py`).
+imports, directly or not (`train/run.py`).
 """
 
 import math

@@ -11,7 +11,7 @@ import yaml
 from src.base import code
 from tests.conftest import ROOT
 
-FINGERPRINT = "from src import config; from src.train import identity; print(identity.fingerprint(config.load(), 'x'))"
+FINGERPRINT = "from src import config; from src.train import run; print(run.fingerprint(config.load(), 'x'))"
 DIGESTS = (
     "from src.base import code; print(*(code.digest(n) for n in "
     "('src.library.demo.compose', 'src.manifest.facts', 'src.clips.cut')))"

@@ -8,11 +8,13 @@ import pytest
 from src import config
 from src.base.errors import Problem
 from src.base.files import DiskFullError
+from src.clips.clipset import ClipSet
 from src.config import Params, step_name
 from src.record import checkpoint
 from src.record.checkpoint import Checkpoint
 from src.record.journal import Journal
 from src.train.keeper import Keeper
+from src.train.run import Run
 from src.wavenet import optimizers
 from src.wavenet.network import initialise
 from tests.conftest import StudyFolder
@@ -28,7 +30,7 @@ def params(study: StudyFolder) -> Params:
 
 @pytest.fixture
 def keeper(params: Params, tmp_path: Path) -> Keeper:
-    return Keeper(tmp_path / "kept", RUN, params, Journal(tmp_path / "journal.jsonl", 1))
+    return Keeper(Run(params, ClipSet([]), RUN, tmp_path / "kept"), Journal(tmp_path / "journal.jsonl", 1))
 
 
 def save(keeper: Keeper, params: Params, *steps: int) -> list[int]:
@@ -38,11 +40,11 @@ def save(keeper: Keeper, params: Params, *steps: int) -> list[int]:
     for step in steps:
         keeper.save(step, model.state_dict(), state)
         keeper.finish()
-    return checkpoint.steps(keeper._folder)
+    return checkpoint.steps(keeper._run.checkpoints)
 
 
 def spoil(keeper: Keeper, step: int) -> None:
-    (keeper._folder / step_name(step) / checkpoint.WEIGHTS).write_bytes(b"")
+    (keeper._run.checkpoints / step_name(step) / checkpoint.WEIGHTS).write_bytes(b"")
 
 
 def test_the_compared_ones_and_the_last_few_stay(keeper: Keeper, params: Params) -> None:
@@ -55,9 +57,9 @@ def test_damaged_later_ones_do_not_push_out_the_one_that_was_gone_back_to(keeper
     spoil(keeper, 20)
     # The training went back to 15 and was asked to stop at 17.
     assert 17 in save(keeper, params, 17)
-    assert checkpoint.damage(keeper._folder / step_name(17), RUN) is None
+    assert checkpoint.damage(keeper._run.checkpoints / step_name(17), RUN) is None
     assert save(keeper, params, 20) == [17, 20]  # made again
-    assert checkpoint.damage(keeper._folder / step_name(20), RUN) is None
+    assert checkpoint.damage(keeper._run.checkpoints / step_name(20), RUN) is None
 
 
 def test_nothing_is_deleted_while_no_good_one_would_remain(keeper: Keeper, params: Params) -> None:
@@ -65,7 +67,7 @@ def test_nothing_is_deleted_while_no_good_one_would_remain(keeper: Keeper, param
     for step in (4, 5):
         spoil(keeper, step)
     assert keeper.prune(5, 1) == 0
-    assert checkpoint.steps(keeper._folder) == [4, 5]
+    assert checkpoint.steps(keeper._run.checkpoints) == [4, 5]
 
 
 def test_a_full_disk_costs_the_older_ones_first(
@@ -84,18 +86,18 @@ def test_a_full_disk_costs_the_older_ones_first(
     spoil(keeper, 20)
     with pytest.raises(Problem, match="The disk is full"):
         save(keeper, params, 25)
-    assert 15 in checkpoint.steps(keeper._folder)  # the newest good one
+    assert 15 in checkpoint.steps(keeper._run.checkpoints)  # the newest good one
 
 
 def test_little_room_leaves_only_the_newest(keeper: Keeper, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     save(keeper, params, 5, 15)
-    usage = shutil.disk_usage(keeper._folder)
+    usage = shutil.disk_usage(keeper._run.checkpoints)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     assert save(keeper, params, 20) == [20]
 
 
 def test_what_a_killed_attempt_left_is_cleared(keeper: Keeper, params: Params, tmp_path: Path) -> None:
     save(keeper, params, 5)
-    (keeper._folder / ".step-10.99.tmp").mkdir()
-    Keeper(keeper._folder, RUN, params, Journal(tmp_path / "journal.jsonl", 2))
-    assert [path.name for path in keeper._folder.iterdir()] == ["step-5"]
+    (keeper._run.checkpoints / ".step-10.99.tmp").mkdir()
+    Keeper(keeper._run, Journal(tmp_path / "journal.jsonl", 2))
+    assert [path.name for path in keeper._run.checkpoints.iterdir()] == ["step-5"]
