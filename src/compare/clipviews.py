@@ -5,12 +5,12 @@ In: a `Comparison` and the folder. Out: files in audio/ and pictures/, and a `Cl
 
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from src.compare import sounds
-from src.compare.comparison import Clip, Comparison
+from src.compare.comparison import Comparison
 from src.compare.words import number, plural
 
 LARGEST_BYTES = 13_500_000
@@ -45,7 +45,6 @@ class ClipView:
     offset_s: float = 0.0
     rms_dbfs: float = 0.0
     bits: str = ""
-    seconds: str = ""
     digest: str = ""
 
     def as_data(self) -> dict[str, Any]:
@@ -86,8 +85,8 @@ def place_clips(folder: Path, comparison: Comparison) -> tuple[Views, list[str]]
     drawn = [clip.sound for run in comparison.runs for clip in run.clips if clip.sound]
     ceiling = sounds.brightest(drawn)
     full = max([0.05, *(10 ** (sound.peak_dbfs / 20) for sound in drawn)]) if drawn else 1.0
-    views: Views = {}
-    copied: dict[Key, list[Source]] = {}
+    pictures: dict[Key, str] = {}
+    sources: dict[Key, list[Source]] = {}
     omitted: set[int] = set()
     for key in keys:
         index, step, genre = key
@@ -100,30 +99,27 @@ def place_clips(folder: Path, comparison: Comparison) -> tuple[Views, list[str]]
             omitted |= {step} if listen else set()
             continue
         room -= size
+        pictures[key] = f"pictures/{name}.png" if image else ""
         if image:
-            (folder / "pictures" / f"{name}.png").write_bytes(image)
-        copied[key] = [_copy(listen, folder, name)] if listen else []
-        views[key] = _view(comparison, key, clip, f"pictures/{name}.png" if image else "", full)
-    wavs = {
-        key: wav
-        for key, view in views.items()
-        if view.step in comparison.steps
-        and (wav := comparison.runs[key[0]].clip(*key[1:]).wav) is not None
-        and copied[key]
-        and copied[key][0].name != "wav"
-    }
+            (folder / pictures[key]).write_bytes(image)
+        sources[key] = [_copy(listen, folder, name)] if listen else []
+    wavs = [
+        (key, clip.wav)
+        for key in sources
+        if key[1] in comparison.steps and (clip := comparison.runs[key[0]].clip(*key[1:])).wav and clip.mp3
+    ]
     left_out = []
-    if sum(wav.stat().st_size for wav in wavs.values()) <= room:
-        for key, wav in wavs.items():
-            name = Path(copied[key][0].path).stem
-            copied[key].append(_copy(wav, folder, name))
+    if sum(wav.stat().st_size for _, wav in wavs) <= room:
+        for key, wav in wavs:
+            sources[key].append(_copy(wav, folder, Path(sources[key][0].path).stem))
     elif wavs:
         left_out.append("The wav files were left out to keep the page small; the mp3 files are here.")
     if omitted:
         left_out.append(
             f"{plural(len(omitted), 'further step')} with audio had no room here; name them to compare them."
         )
-    return {key: replace(view, source=tuple(copied[key])) for key, view in views.items()}, left_out
+    views = {key: _view(comparison, key, pictures[key], tuple(sources[key]), full) for key in sources}
+    return views, left_out
 
 
 def _copy(path: Path, folder: Path, name: str) -> Source:
@@ -132,9 +128,10 @@ def _copy(path: Path, folder: Path, name: str) -> Source:
     return Source(f"audio/{name}.{kind}", "audio/mpeg" if kind == "mp3" else "audio/wav", kind)
 
 
-def _view(comparison: Comparison, key: Key, clip: Clip, image: str, full: float) -> ClipView:
+def _view(comparison: Comparison, key: Key, image: str, sources: tuple[Source, ...], full: float) -> ClipView:
     index, step, genre = key
     run = comparison.runs[index]
+    clip = run.clip(step, genre)
     bits = run.evaluation.bits(step, genre) if run.evaluation else None
     trouble = clip.trouble
     if clip.sound is None and not clip.wav and step not in run.generated:
@@ -151,13 +148,13 @@ def _view(comparison: Comparison, key: Key, clip: Clip, image: str, full: float)
         row=f"row-{index}-{comparison.genres.index(genre)}",
         tone=comparison.steps.index(step) if step in comparison.steps else 0,
         trouble=trouble,
+        source=sources,
         image=image,
         outline=sounds.outline(clip.sound, full) if clip.sound else "",
         duration_s=clip.sound.duration_s if clip.sound else 0.0,
         offset_s=clip.primer_s,
         rms_dbfs=clip.sound.rms_dbfs if clip.sound else 0.0,
         bits=number(bits) if bits is not None else "",
-        seconds=number(clip.seconds) if clip.seconds is not None else "",
         digest=clip.digest,
     )
 

@@ -11,7 +11,7 @@ from src.wavenet.shape import WaveNetConfig
 
 @dataclass(frozen=True)
 class Clip:
-    """One generated clip, or the place where one is missing."""
+    """One generated clip, or the note that one is missing."""
 
     step: int
     genre: str
@@ -104,6 +104,10 @@ class Comparison:
         """The run the comparison is about; the second one, if any, stands beside it."""
         return self.runs[0]
 
+    def name(self, run: Run) -> str:
+        """The run's label where there are two to tell apart, else nothing."""
+        return run.label if len(self.runs) > 1 else ""
+
     def suffix(self, run: Run) -> str:
-        """What tells a run's values from the other run's: ", study-2019"; nothing if there is only one run."""
+        """The same to stand behind a value: ", study-2019"."""
         return f", {run.label}" if len(self.runs) > 1 else ""

@@ -47,7 +47,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Restart:
-    """A place where training began again: one restart, or several in a row that got nowhere."""
+    """Training began again at a step: one restart, or several in a row that got nowhere."""
 
     step: int
     """Last step logged before it."""

@@ -15,9 +15,6 @@ from src.compare.comparison import Clip, Comparison, Counts, Run
 from src.compare.style import ACCENT, BAND, INK, Drawing
 from src.compare.words import number, plural
 
-NAMES = ("spectrograms", "bits", "context", "loss", "seconds", "generation", "genres")
-"""Every figure there can be."""
-
 
 def all_drawings(comparison: Comparison) -> dict[str, Drawing]:
     """Every figure there is something for, by name, in the order of the page."""
@@ -142,7 +139,8 @@ def genres(comparison: Comparison) -> Drawing | None:
         "genres",
         "Distribution of genres",
         " ".join(
-            [f"{plural(total, 'song')} kept."] * bool(total) + ["Pale: clips held out of training, by song."] * split
+            [f"{plural(total, 'song')} kept."] * bool(total)
+            + ["Pale: clips of the songs held out of training."] * split
         ),
         "; ".join(
             f"{count.genre}: {plural(count.songs or (count.training or 0) + (count.validation or 0), 'song')}"

@@ -4,6 +4,7 @@ In: a `Comparison`. Out: `Drawing`s, or None where there is nothing to draw.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from src.compare import sounds, style
 from src.compare.comparison import Comparison, Run
+from src.compare.evaluation import BITS, Evaluation
 from src.compare.style import INK, MUTED, RUN_COLOURS, Drawing
 from src.compare.words import number, plural, thousands, thousands_short
 
@@ -32,10 +34,9 @@ def spectrograms(comparison: Comparison) -> Drawing | None:
     ceiling = sounds.brightest(clip.sound for run in comparison.runs for clip in run.clips if clip.sound)
 
     def draw(narrow: bool) -> Figure:
-        width = style.NARROW_INCHES if narrow else style.WIDE_INCHES
         height = 0.5 if narrow else 0.92
         layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-        figure = Figure(figsize=(width, 0.45 + height * len(names)), layout=layout)
+        figure = style.figure(narrow, 0.45 + height * len(names), layout)
         axes = figure.subplots(len(names), len(comparison.steps), squeeze=False)
         for row, genre in enumerate(names):
             for axis, step in zip(axes[row], comparison.steps, strict=True):
@@ -86,78 +87,75 @@ def bits(comparison: Comparison) -> Drawing | None:
     names = [
         genre
         for genre in comparison.genres
-        if any(found.bits(step, genre) is not None for _, found, _ in measured for step in found.steps)
+        if any(evaluation.bits(step, genre) is not None for _, evaluation, _ in measured for step in evaluation.steps)
     ]
     if not names:
         return None
 
+    def panel(axis: Axes, genre: str) -> None:
+        for run, evaluation, (colour, _) in measured:
+            _bits_panel(axis, run, evaluation, genre, colour)
+
     def draw(narrow: bool) -> Figure:
-        figure, axes = _panels(len(names), narrow)
-        for axis, genre in zip(axes, names, strict=False):
-            for run, found, (colour, _) in measured:
-                _bits_panel(axis, run, found, genre, colour)
-            axis.set_title(genre)
-        _finish_panels(figure, axes, len(names), narrow)
-        return figure
+        return _panels(names, narrow, panel)[0]
 
     return Drawing(
         "bits",
-        "Bits per sample on songs it never heard",
+        "Bits per sample on held-out songs",
         "Fewer is better. The network should fall below the first-order Markov model, which knows only the sample "
         "before; 8 bits is guessing. Bars are 95 % intervals where there are enough songs for one.",
         "; ".join(
-            f"{genre}{', ' + run.label if len(comparison.runs) > 1 else ''}: "
-            + ", ".join(f"{number(found.bits(step, genre))} bits at step {step:,}" for step in found.steps)
-            + (f", Markov {number(found.markov[genre])}" if genre in found.markov else "")
+            f"{genre}{comparison.suffix(run)}: "
+            + ", ".join(f"{number(evaluation.bits(step, genre))} bits at step {step:,}" for step in evaluation.steps)
+            + (f", Markov {number(evaluation.markov[genre])}" if genre in evaluation.markov else "")
             for genre in names
-            for run, found, _ in measured
+            for run, evaluation, _ in measured
         ),
         draw,
     )
 
 
-def _bits_panel(axis: Axes, run: Run, found: Any, genre: str, colour: str) -> None:
-    steps = [step for step in found.steps if found.bits(step, genre) is not None]
-    values = [found.bits(step, genre) for step in steps]
-    for step in steps:
-        figure = found.of(step, genre, "bits_per_sample")
-        if figure.lo is not None and figure.hi is not None:
+def _bits_panel(axis: Axes, run: Run, evaluation: Evaluation, genre: str, colour: str) -> None:
+    values = {step: bits for step in evaluation.steps if (bits := evaluation.bits(step, genre)) is not None}
+    for step in values:
+        figure = evaluation.of(step, genre, BITS)
+        if figure and figure.lo is not None and figure.hi is not None:
             axis.plot([step, step], [figure.lo, figure.hi], color=colour, linewidth=3.5, alpha=0.35)
-    axis.plot(steps, values, color=colour, marker="o", markersize=4, label=f"network ({run.label})")
-    if genre in found.markov:
-        axis.axhline(found.markov[genre], color=MUTED, linestyle=(0, (4, 2)), linewidth=1.2, label="Markov")
-    axis.axhline(found.uniform, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.2, label="guessing")
+    label = f"network ({run.label})"
+    axis.plot(list(values), list(values.values()), color=colour, marker="o", markersize=4, label=label)
+    if genre in evaluation.markov:
+        axis.axhline(evaluation.markov[genre], color=MUTED, linestyle=(0, (4, 2)), linewidth=1.2, label="Markov")
+    axis.axhline(evaluation.uniform, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.2, label="guessing")
     axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     axis.xaxis.set_major_formatter(FuncFormatter(thousands))
 
 
 def context(comparison: Comparison) -> Drawing | None:
     """Bits per sample by how much real music came before, one panel a genre and one line a step."""
-    found = comparison.run.evaluation
-    steps = [step for step in comparison.steps if found is not None and found.context.get(step)]
-    if found is None or not steps:
+    evaluation = comparison.run.evaluation
+    steps = [step for step in comparison.steps if evaluation is not None and evaluation.context.get(step)]
+    if evaluation is None or not steps:
         return None
-    names = [genre for genre in comparison.genres if any(found.context[step].get(genre) for step in steps)]
+    names = [genre for genre in comparison.genres if any(evaluation.context[step].get(genre) for step in steps)]
     colours = dict(zip(comparison.steps, style.step_colours(len(comparison.steps)), strict=True))
 
+    def panel(axis: Axes, genre: str) -> None:
+        for step in steps:
+            ranges = [item for item in evaluation.context[step].get(genre, []) if item[2].value is not None]
+            axis.plot(
+                [math.sqrt(first * last) for first, last, _ in ranges],
+                [float(bits.value or 0) for _, _, bits in ranges],
+                color=colours[step][0],
+                label=f"step {step:,}",
+            )
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(numticks=4))
+        axis.xaxis.set_major_formatter(FuncFormatter(thousands_short))
+        axis.minorticks_off()
+
     def draw(narrow: bool) -> Figure:
-        figure, axes = _panels(len(names), narrow)
-        for axis, genre in zip(axes, names, strict=False):
-            for step in steps:
-                ranges = [item for item in found.context[step].get(genre, []) if item[2].value is not None]
-                axis.plot(
-                    [math.sqrt(first * last) for first, last, _ in ranges],
-                    [bits.value for _, _, bits in ranges],
-                    color=colours[step][0],
-                    label=f"step {step:,}",
-                )
-            axis.set_xscale("log")
-            axis.xaxis.set_major_locator(LogLocator(numticks=4))
-            axis.xaxis.set_major_formatter(FuncFormatter(thousands_short))
-            axis.minorticks_off()
-            axis.set_title(genre)
-        _finish_panels(figure, axes, len(names), narrow)
-        for axis in axes[: len(names)][-(2 if narrow else 5) :]:
+        figure, axes = _panels(names, narrow, panel)
+        for axis in axes[-(2 if narrow else 5) :]:
             axis.set_xlabel("samples before")
         return figure
 
@@ -171,20 +169,20 @@ def context(comparison: Comparison) -> Drawing | None:
     )
 
 
-def _panels(count: int, narrow: bool) -> tuple[Figure, Any]:
-    """One panel a genre, all on one scale."""
-    columns = 2 if narrow else min(count, 5)
-    rows = math.ceil(count / columns)
-    width = style.NARROW_INCHES if narrow else style.WIDE_INCHES
-    figure = Figure(figsize=(width, 0.5 + (1.6 if narrow else 2.1) * rows), layout="constrained")
-    return figure, figure.subplots(rows, columns, sharey=True, sharex=True, squeeze=False).ravel()
-
-
-def _finish_panels(figure: Figure, axes: Any, count: int, narrow: bool) -> None:
-    for axis in axes[count:]:
+def _panels(names: Sequence[str], narrow: bool, panel: Callable[[Axes, str], None]) -> tuple[Figure, Any]:
+    """One panel of bits per sample a genre, all on one scale. panel: draws a genre's."""
+    columns = 2 if narrow else min(len(names), 5)
+    rows = math.ceil(len(names) / columns)
+    figure = style.figure(narrow, 0.5 + (1.6 if narrow else 2.1) * rows)
+    axes = figure.subplots(rows, columns, sharey=True, sharex=True, squeeze=False).ravel()
+    for axis, genre in zip(axes, names, strict=False):
+        panel(axis, genre)
+        axis.set_title(genre)
+    for axis in axes[len(names) :]:
         axis.set_axis_off()
     axes[0].set_ylim(bottom=0)
-    for axis in axes[: count : 2 if narrow else 5]:
+    for axis in axes[: len(names) : 2 if narrow else 5]:
         axis.set_ylabel("bits per sample")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2 if narrow else 4)
+    return figure, axes[: len(names)]

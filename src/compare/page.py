@@ -52,11 +52,6 @@ def _write(folder: Path, comparison: Comparison, *, made: str, command: str, lis
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-
-    def figure(name: str) -> Markup:
-        return Markup(_figure(environment, folder, drawings[name])) if name in drawings else Markup()
-
-    environment.globals["figure"] = figure
     slider, blind = sections.slider(comparison, views), sections.blind(comparison, views)
     text = environment.get_template("page.html.j2").render(
         policy=policy(css, js),
@@ -73,7 +68,8 @@ def _write(folder: Path, comparison: Comparison, *, made: str, command: str, lis
         loud=any(clip.source and clip.rms_dbfs > LOUD_DBFS for row in rows for clip in row["clips"]),
         slider=slider,
         blind=blind,
-        figures={name: name in drawings for name in figures.NAMES},
+        drawings=drawings,
+        sizes={name: _size(folder / "figures" / f"{name}.png") for name in drawings},
         measured=sections.measured(comparison),
         sentences=said,
         listening=sections.heard(listening, comparison.steps),
@@ -117,15 +113,7 @@ def _tones(count: int) -> str:
     return f"{light}{shades}@media (prefers-color-scheme:dark){{{dark}}}\n"
 
 
-def _figure(environment: Environment, folder: Path, drawing: style.Drawing) -> str:
-    with Image.open(folder / "figures" / f"{drawing.name}.png") as picture:
-        width, height = picture.size
-    return environment.get_template("figure.html.j2").render(
-        title=drawing.title,
-        caption=drawing.caption,
-        alt=drawing.alt,
-        wide=f"figures/{drawing.name}.svg",
-        narrow=f"figures/{drawing.name}-narrow.svg",
-        width=width // 2,
-        height=height // 2,
-    )
+def _size(picture: Path) -> tuple[int, int]:
+    """Width and height at which a figure is shown: half the pixels of its PNG."""
+    with Image.open(picture) as opened:
+        return opened.width // 2, opened.height // 2

@@ -24,9 +24,8 @@ def rows(comparison: Comparison, views: Views) -> list[dict[str, Any]]:
     for genre in comparison.genres:
         for index, run in enumerate(comparison.runs):
             clips = [views[index, step, genre] for step in comparison.steps]
-            label = run.label if len(comparison.runs) > 1 else ""
-            name = f"{genre}{comparison.suffix(run)}"
-            table.append({"id": clips[0].row, "genre": genre, "run": label, "name": name, "clips": clips})
+            names = {"genre": genre, "run": comparison.name(run), "name": f"{genre}{comparison.suffix(run)}"}
+            table.append({"id": clips[0].row, "clips": clips, **names})
     return table
 
 
@@ -75,7 +74,7 @@ def measured(comparison: Comparison) -> list[dict[str, Any]]:
     """For each run that was measured: its strips and confusion tables."""
     return [
         {
-            "run": run.label if len(comparison.runs) > 1 else "",
+            "run": comparison.name(run),
             "groups": strips.groups(run.evaluation, comparison.steps, comparison.genres, prefix=f"strip-{index}"),
             "confusions": _confusions(run.evaluation, comparison.steps),
         }
@@ -96,20 +95,10 @@ def _confusions(evaluation: Evaluation, steps: Iterable[int]) -> list[dict[str, 
             within = interval(percent, accuracy.lo, accuracy.hi)
             caption += f": {percent(accuracy.value)} right" + (f" ({within})" if within else "")
             if evaluation.chance is not None:
-                caption += f", chance {evaluation.chance:.0%}"
-        tables.append(
-            {
-                "caption": caption,
-                "genres": genres,
-                "rows": [
-                    {
-                        "genre": genre,
-                        "cells": [{"count": count, "shade": round(10 * count / max(1, sum(row)))} for count in row],
-                    }
-                    for genre, row in zip(genres, rows, strict=True)
-                ],
-            }
-        )
+                caption += f", chance {percent(evaluation.chance)}"
+        cells = [[{"count": count, "shade": round(10 * count / max(1, sum(row)))} for count in row] for row in rows]
+        named = [{"genre": genre, "cells": row} for genre, row in zip(genres, cells, strict=True)]
+        tables.append({"caption": caption, "genres": genres, "rows": named})
     return tables
 
 
@@ -141,15 +130,12 @@ def heard(listening: Listening | None, steps: Sequence[int]) -> dict[str, Any] |
 
 def facts(comparison: Comparison, made: str) -> list[tuple[str, str]]:
     """Names and values at the head of the page. made: when, as ISO 8601."""
-    several = len(comparison.runs) > 1
-    return [
-        *(
-            (f"{run.label}: {name}" if several else name, value)
-            for run in comparison.runs
-            for name, value in _run_facts(run)
-        ),
-        ("Page made", made[:10]),
+    named = [
+        (f"{comparison.name(run)}: {name}".removeprefix(": "), value)
+        for run in comparison.runs
+        for name, value in _run_facts(run)
     ]
+    return [*named, ("Page made", made[:10])]
 
 
 def _run_facts(run: Run) -> Iterable[tuple[str, str]]:
@@ -157,10 +143,10 @@ def _run_facts(run: Run) -> Iterable[tuple[str, str]]:
     if songs:
         yield "Music", f"{plural(songs, 'song')} in {plural(len(run.counts), 'genre')}"
     if run.digest:
-        yield "Its digest", run.digest[:12]
+        yield "Digest of the clips", run.digest[:12]
     if run.network:
         layers, field = len(run.network.dilations), run.network.receptive_field
-        yield "Network", f"{plural(layers, 'layer')}, sees {plural(field, 'sample')}"
+        yield "Network", f"{plural(layers, 'layer')}, receptive field of {plural(field, 'sample')}"
     if run.view.steps:
         attempts = len(run.view.attempts)
         yield "Trained", f"{max(run.view.steps):,} steps in {plural(attempts, 'attempt')}"

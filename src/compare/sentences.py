@@ -14,10 +14,14 @@ def title(comparison: Comparison) -> str:
     names = [f"{step:,}" for step in comparison.steps]
     if len(comparison.runs) > 1:
         beside = " beside ".join(run.label for run in comparison.runs)
-        return f"{beside[:1].upper()}{beside[1:]}, at {'step' if len(names) == 1 else 'steps'} {listed(names)}"
+        return f"{_capital(beside)}, at {'step' if len(names) == 1 else 'steps'} {listed(names)}"
     if len(names) == 2:
         return f"Step {names[0]} beside step {names[1]}"
     return f"Steps {listed(names)}, side by side"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def eyebrow(comparison: Comparison) -> str:
@@ -30,7 +34,7 @@ def summary(comparison: Comparison) -> list[str]:
     """Sentences about likelihood, loss and speed; those of the evaluation follow them on the page."""
     texts = []
     for run in comparison.runs:
-        name = f"{run.label[:1].upper()}{run.label[1:]}: " if len(comparison.runs) > 1 else ""
+        name = f"{_capital(comparison.name(run))}: ".removeprefix(": ")
         about = (*_likelihood(run, comparison), *_loss(run, comparison), *_speed(run, comparison))
         texts += [name + text for text in about]
     return texts

@@ -12,7 +12,8 @@ from src.compare.evaluation import Evaluation, Figure
 from src.compare.words import interval, number
 from src.evaluate import catalogue
 
-FLOOR, CEILING = "white_noise", "real"
+TONES = {"white_noise": "noise", "real": "real"}
+"""The references that are marked on the lines: the floor and the ceiling."""
 BEFORE, AFTER = ("white_noise", "shuffled", "other_genres"), ("training", "real")
 HEADINGS = {
     "likelihood": "Prediction",
@@ -34,7 +35,7 @@ REFERENCE_LABELS = {
 
 
 class Mark(NamedTuple):
-    """A value on a line; places in percent of its width."""
+    """A value on a line; positions in percent of its width."""
 
     tone: str
     """Index of the step, `real` or `noise`: its colour."""
@@ -79,6 +80,15 @@ class Strip(NamedTuple):
     rows: tuple[Row, ...]
 
 
+class Column(NamedTuple):
+    """A step or a reference: a column of the table and, if it has a tone, a mark on every genre's line."""
+
+    label: str
+    tone: str
+    figures: dict[str, Figure]
+    """Genre → its figure; only those with a value."""
+
+
 class Group(NamedTuple):
     """Measures that belong together."""
 
@@ -111,46 +121,35 @@ def shown(name: str, value: float | None) -> str:
 
 
 def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequence[str]) -> Strip | None:
-    here = {genre: {step: evaluation.of(step, genre, name) for step in steps} for genre in genres}
-    if not any(figure and figure.value is not None for by_step in here.values() for figure in by_step.values()):
-        return None
-    references = {
-        reference: {genre: evaluation.references.get(reference, {}).get(genre, {}).get(name) for genre in genres}
-        for reference in (*BEFORE, *AFTER)
-    }
-    before, after = (
-        [
-            reference
-            for reference in side
-            if any(figure and figure.value is not None for figure in references[reference].values())
-        ]
-        for side in (BEFORE, AFTER)
-    )
-    drawn = [figure for by_step in here.values() for figure in by_step.values()]
-    drawn += [figure for reference in (FLOOR, CEILING) for figure in references[reference].values()]
-    values = [
-        value for figure in drawn if figure for value in (figure.value, figure.lo, figure.hi) if value is not None
+    def column(label: str, tone: str, figures: dict[str, Figure | None]) -> Column:
+        return Column(label, tone, {genre: each for genre, each in figures.items() if each and each.value is not None})
+
+    def reference(reference: str) -> Column:
+        table = evaluation.references.get(reference, {})
+        figures = {genre: table.get(genre, {}).get(name) for genre in genres}
+        return column(REFERENCE_LABELS[reference], TONES.get(reference, ""), figures)
+
+    at_steps = [
+        column(f"step {step:,}", str(index), {genre: evaluation.of(step, genre, name) for genre in genres})
+        for index, step in enumerate(steps)
     ]
+    if not any(each.figures for each in at_steps):
+        return None
+    before, after = ([each for each in map(reference, side) if each.figures] for side in (BEFORE, AFTER))
+    columns = [*before, *at_steps, *after]
+    # The references' marks lie under those of the steps.
+    marked = sorted((each for each in columns if each.tone), key=lambda each: each.tone.isdigit())
+    drawn = [figure for each in marked for figure in each.figures.values()]
+    values = [value for figure in drawn for value in (figure.value, figure.lo, figure.hi) if value is not None]
     low, high = min(values), max(values)
     ends = (shown(name, low), shown(name, high)) if high > low else (f"{shown(name, low)} everywhere", "")
     if high == low:
         low, high = low - 0.5, high + 0.5
     entry = catalogue.BY_NAME.get(name)
-    lanes, rows = [], []
-    for genre in genres:
-        marks = []
-        for tone, reference in (("noise", FLOOR), ("real", CEILING)):
-            marks += _mark(references[reference][genre], tone, low, high)
-        for index, step in enumerate(steps):
-            marks += _mark(here[genre][step], str(index), low, high)
-        if marks:
-            lanes.append(Lane(genre, tuple(marks)))
-        columns = [
-            *(references[reference][genre] for reference in before),
-            *here[genre].values(),
-            *(references[reference][genre] for reference in after),
-        ]
-        rows.append(Row(genre, tuple(_cell(name, figure) for figure in columns)))
+    marks = {
+        genre: tuple(_mark(each.figures[genre], each.tone, low, high) for each in marked if genre in each.figures)
+        for genre in genres
+    }
     return Strip(
         id=re.sub(r"[^a-z0-9]+", "-", name.lower()),
         group=HEADINGS[entry.group] if entry else "Further measures",
@@ -158,29 +157,22 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
         explanation=entry.explanation if entry else "",
         low=ends[0],
         high=ends[1],
-        lanes=tuple(lanes),
-        columns=(
-            *(REFERENCE_LABELS[reference] for reference in before),
-            *(f"step {step:,}" for step in steps),
-            *(REFERENCE_LABELS[reference] for reference in after),
-        ),
-        rows=tuple(rows),
+        lanes=tuple(Lane(genre, of_genre) for genre, of_genre in marks.items() if of_genre),
+        columns=tuple(each.label for each in columns),
+        rows=tuple(Row(genre, tuple(_cell(name, each.figures.get(genre)) for each in columns)) for genre in genres),
     )
 
 
-def _mark(figure: Figure | None, tone: str, low: float, high: float) -> list[Mark]:
-    if figure is None or figure.value is None:
-        return []
-
-    def position(value: float | None) -> str | None:
+def _mark(figure: Figure, tone: str, low: float, high: float) -> Mark:
+    def position(value: float | None) -> str:
         # Marks keep clear of the edges, so that their shapes are not cut.
-        return None if value is None else f"{1.5 + 97 * (value - low) / (high - low):.2f}"
+        return "" if value is None else f"{1.5 + 97 * (value - low) / (high - low):.2f}"
 
     lo, hi = position(figure.lo), position(figure.hi)
-    return [Mark(tone, position(figure.value) or "", *((lo, hi) if lo and hi else (None, None)))]
+    return Mark(tone, position(figure.value), *((lo, hi) if lo and hi else (None, None)))
 
 
 def _cell(name: str, figure: Figure | None) -> Cell:
-    if figure is None or figure.value is None:
+    if figure is None:
         return Cell("–", "")
     return Cell(shown(name, figure.value), interval(partial(shown, name), figure.lo, figure.hi))

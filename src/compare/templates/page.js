@@ -55,14 +55,14 @@
 
     get playing() { return deck.current === this; }
     get shared() { return this.linked && deck.linked; }
-    get place() { return clamp(this.shared ? deck.position : this.position, 0, this.clip.duration); }
+    get atSeconds() { return clamp(this.shared ? deck.position : this.position, 0, this.clip.duration); }
 
     toggle() { if (this.playing) this.pause(); else this.play(); }
 
     play() {
       if (deck.current && deck.current !== this) deck.current.pause();
       deck.current = this;
-      const from = this.place >= this.clip.duration - 0.05 ? 0 : this.place;
+      const from = this.atSeconds >= this.clip.duration - 0.05 ? 0 : this.atSeconds;
       this.move(from);
       this.audio.volume = deck.level || !this.linked ? clamp(10 ** ((deck.targetDb - this.clip.rms) / 20), 0.01, 1) : 1;
       this.root.classList.add("playing", "moved");
@@ -121,17 +121,17 @@
     }
 
     draw() {
-      const share = this.clip.duration ? this.place / this.clip.duration : 0;
+      const share = this.clip.duration ? this.atSeconds / this.clip.duration : 0;
       if (this.playedPath) this.playedPath.style.clipPath = `inset(0 ${(100 - 100 * share).toFixed(2)}% 0 0)`;
       if (this.headLine) this.headLine.style.left = `${(100 * share).toFixed(2)}%`;
       if (this.bar) this.bar.style.width = `${(100 * share).toFixed(2)}%`;
-      this.scope.setAttribute("aria-valuenow", this.place.toFixed(1));
-      this.scope.setAttribute("aria-valuetext", `${this.place.toFixed(1)} of ${this.clip.duration.toFixed(1)} seconds`);
+      this.scope.setAttribute("aria-valuenow", this.atSeconds.toFixed(1));
+      this.scope.setAttribute("aria-valuetext", `${this.atSeconds.toFixed(1)} of ${this.clip.duration.toFixed(1)} seconds`);
     }
 
     key(event) {
       const jump = { ArrowRight: 0.5, ArrowUp: 0.5, ArrowLeft: -0.5, ArrowDown: -0.5, PageUp: 2, PageDown: -2 }[event.key];
-      if (jump !== undefined) this.move(this.place + jump);
+      if (jump !== undefined) this.move(this.atSeconds + jump);
       else if (event.key === "Home") this.move(0);
       else if (event.key === "End") this.move(this.clip.duration);
       else if (event.key === " " || event.key === "Enter") this.toggle();
@@ -239,7 +239,7 @@
   if (blind) {
     const dialog = $("#blind");
     const MINIMUM_S = 0.3;
-    let trials = [], place = 0, answers = [], began = "", sides = null;
+    let trials = [], question = 0, answers = [], began = "", sides = null;
 
     const below = (limit) => crypto.getRandomValues(new Uint32Array(1))[0] % limit;
     const shuffle = (items) => {
@@ -259,7 +259,7 @@
         }));
       }
       shuffle(trials);
-      place = 0;
+      question = 0;
       answers = [];
       began = new Date().toISOString();
       $("#blind-ask").hidden = false;
@@ -269,8 +269,8 @@
     };
 
     const ask = () => {
-      const trial = trials[place];
-      $("#blind-count").textContent = `${place + 1} of ${trials.length}`;
+      const trial = trials[question];
+      $("#blind-count").textContent = `${question + 1} of ${trials.length}`;
       $("#blind-genre").textContent = `· ${trial.genre}`;
       const clips = trial.pair.map((clip, side) => ({ ...clip, label: "AB"[side] }));
       if (sides) sides.forEach((player, side) => { player.pause(); player.load(clips[side]); player.move(0); });
@@ -294,7 +294,7 @@
     };
 
     const answer = (side) => {
-      const trial = trials[place];
+      const trial = trials[question];
       answers.push({
         genre: trial.genre,
         steps: trial.pair.map((clip) => clip.step),
@@ -302,11 +302,11 @@
         chosen: side === null ? null : trial.pair[side].step,
         heard_s: sides.map((player) => Math.round(player.heard * 100) / 100),
       });
-      place += 1;
-      if (place < trials.length) {
+      question += 1;
+      if (question < trials.length) {
         ask();
         sides[0].button.focus();
-        speak(`Question ${place + 1} of ${trials.length}, ${trials[place].genre}`);
+        speak(`Question ${question + 1} of ${trials.length}, ${trials[question].genre}`);
       } else finish();
     };
 
