@@ -32,12 +32,12 @@ def fingerprint(mono: NDArray[np.float32], rate_hz: int) -> Words:
     window = np.hanning(FRAME).astype(np.float32)
     edges = np.geomspace(LOWEST_HZ, HIGHEST_HZ, BANDS + 1) * FRAME / RATE_HZ
     low, high = int(edges[0]), int(edges[-1]) + 1
-    places = np.round(edges).astype(int)[:-1] - low
+    first_bins = np.round(edges).astype(int)[:-1] - low
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::HOP][:count]
     energy = np.empty((count, BANDS), dtype=np.float32)
     for first in range(0, count, 64):
         spectrum = np.fft.rfft(frames[first : first + 64] * window, axis=1)[:, low:high]
-        energy[first : first + 64] = np.add.reduceat(np.square(np.abs(spectrum)), places, axis=1)
+        energy[first : first + 64] = np.add.reduceat(np.square(np.abs(spectrum)), first_bins, axis=1)
     slope = energy[:, :-1] - energy[:, 1:]
     bits = slope[LAG:] > slope[:-LAG]
     words = bits @ (np.uint32(1) << np.arange(BANDS - 1, dtype=np.uint32))

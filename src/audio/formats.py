@@ -1,11 +1,17 @@
-"""What a file is by its content, whatever its name says.
+"""What a file is by its content, whatever its name says, and where the parts of its container lie.
 
-In: the first bytes of a file. Out: the name of its format, or why it is not one that holds music.
+In: an open file. Out: the name of its format, or why it is not one that holds music; the chunks of WAV and AIFF.
 """
 
+import io
+import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 HEAD_BYTES = 64 * 1024
+MAX_CHUNKS = 10_000
+"""More than any honest file has: a hostile one is not followed further."""
+
 
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _PLAIN = (
@@ -132,6 +138,28 @@ def _is_text(head: bytes) -> bool:
     return b"\0" not in sample and printable >= 0.97 * len(sample)
 
 
+def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start of content, size) of each chunk of a RIFF, RIFX, RF64 or FORM file; sizes end with the file."""
+    total = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    kind = file.read(4)
+    order = ">" if kind in (b"FORM", b"RIFX") else "<"
+    position = 12
+    long_data = 0
+    for _ in range(MAX_CHUNKS):
+        if position + 8 > total:
+            return
+        file.seek(position)
+        name, size = struct.unpack(f"{order}4sI", file.read(8))
+        if name == b"ds64":
+            long_data = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]
+        if name == b"data" and size == 0xFFFFFFFF:
+            size = long_data or total
+        size = min(size, total - position - 8)
+        yield name, position + 8, size
+        position += 8 + size + size % 2
+
+
 _BITRATES = {
     (3, 3): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (3, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -172,10 +200,10 @@ def _frame_syncs(head: bytes) -> str | None:
     at = head.find(b"\xff")
     while 0 <= at < len(head) - 4:
         for name, length_of in (("mp3", mpeg_frame_bytes), ("aac", _adts_frame_bytes)):
-            place, count = at, 0
-            while count < 3 and (length := length_of(head, place)):
-                place, count = place + length, count + 1
-            if count == 3 or (count >= 1 and at == 0 and place >= len(head) - 4):
+            end, count = at, 0
+            while count < 3 and (length := length_of(head, end)):
+                end, count = end + length, count + 1
+            if count == 3 or (count >= 1 and at == 0 and end >= len(head) - 4):
                 return name
         at = head.find(b"\xff", at + 1)
     return None

@@ -11,8 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from src.audio.chunks import chunks
-from src.audio.formats import id3_size
+from src.audio.formats import chunks, id3_size
 
 Piece = tuple[int, int]
 """Start and end of a run of bytes."""
@@ -31,18 +30,18 @@ def hashes(file: BinaryIO, form: str) -> tuple[str, str]:
         pieces = [(0, size)]
     whole, audio = hashlib.sha256(), hashlib.sha256(form.encode())
     file.seek(0)
-    place = current = 0
+    position = current = 0
     while block := file.read(_STEP):
         whole.update(block)
         view = memoryview(block)
-        end = place + len(block)
+        end = position + len(block)
         while current < len(pieces) and pieces[current][0] < end:
             start, stop = pieces[current]
-            audio.update(view[max(start - place, 0) : min(stop, end) - place])
+            audio.update(view[max(start - position, 0) : min(stop, end) - position])
             if stop > end:
                 break
             current += 1
-        place = end
+        position = end
     return whole.hexdigest(), audio.hexdigest()
 
 
@@ -78,16 +77,16 @@ def _flac(file: BinaryIO, size: int) -> Iterator[Piece]:
     file.seek(start)
     if file.read(4) != b"fLaC":
         return
-    place, last = start + 4, False
+    position, last = start + 4, False
     while not last:
-        file.seek(place)
+        file.seek(position)
         head = file.read(4)
         length = int.from_bytes(head[1:4], "big")
         last = bool(head[0] & 0x80)
         if head[0] & 0x7F == 0:
-            yield place + 4, place + 4 + length  # STREAMINFO belongs to the sound
-        place += 4 + length
-    yield place, end
+            yield position + 4, position + 4 + length  # STREAMINFO belongs to the sound
+        position += 4 + length
+    yield position, end
 
 
 def _riff(file: BinaryIO, size: int) -> Iterator[Piece]:
@@ -103,30 +102,30 @@ def _mp4(file: BinaryIO, size: int) -> Iterator[Piece]:
             yield start, end
 
 
-def _atoms(file: BinaryIO, place: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    while place + 8 <= stop:
-        file.seek(place)
+def _atoms(file: BinaryIO, position: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+    while position + 8 <= stop:
+        file.seek(position)
         length, name = struct.unpack(">I4s", file.read(8))
         head = 8
         if length == 1:
             length, head = int.from_bytes(file.read(8), "big"), 16
-        length = length or stop - place
+        length = length or stop - position
         if length < head:
             return
-        yield name, place + head, min(place + length, stop)
-        place += length
+        yield name, position + head, min(position + length, stop)
+        position += length
 
 
 def _ogg(file: BinaryIO, size: int) -> Iterator[Piece]:
     """All pages but those of the comment header: page bodies only, for page numbers shift when comments grow."""
-    place = packets = 0
-    while place + 27 <= size:
-        file.seek(place)
+    position = packets = 0
+    while position + 27 <= size:
+        file.seek(position)
         head = file.read(27)
         if head[:4] != b"OggS":
             return
         lacing = file.read(head[26])
-        body = place + 27 + len(lacing)
+        body = position + 27 + len(lacing)
         length = sum(lacing)
         start = body
         if packets < 2:
@@ -136,19 +135,19 @@ def _ogg(file: BinaryIO, size: int) -> Iterator[Piece]:
                     start += value
                 packets += value < 255
         yield start, body + length
-        place = body + length
+        position = body + length
 
 
 def _asf(file: BinaryIO, size: int) -> Iterator[Piece]:
-    place = 0
-    while place + 24 <= size:
-        file.seek(place)
+    position = 0
+    while position + 24 <= size:
+        file.seek(position)
         guid, length = file.read(16), int.from_bytes(file.read(8), "little")
         if length < 24:
             return
         if guid == bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c"):
-            yield place + 24, min(place + length, size)
-        place += length
+            yield position + 24, min(position + length, size)
+        position += length
 
 
 _PIECES: dict[str, Callable[[BinaryIO, int], Iterator[Piece]]] = {

@@ -7,6 +7,7 @@ Workers are fresh interpreters in their own process groups, so a decoder they st
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,12 @@ def run(
     """
     waiting = deque(range(len(tasks)))
     alive: list[_Worker] = []
+    selector = selectors.DefaultSelector()
 
     def start() -> None:
         worker = _started(function)
         alive.append(worker)
+        selector.register(worker.pipe, selectors.EVENT_READ, worker)
         _send(worker, setting)
         give(worker)
 
@@ -84,6 +87,7 @@ def run(
     def replace(worker: _Worker) -> int | None:
         """Stop a worker. Its present task, which is returned, is given up; its other tasks go to other workers."""
         alive.remove(worker)
+        selector.unregister(worker.pipe)
         _stop(worker)
         given_up = worker.tasks.popleft() if worker.tasks else None
         waiting.extendleft(reversed(worker.tasks))
@@ -96,8 +100,8 @@ def run(
             start()
         left = len(tasks)
         while left:
-            heard = wait([worker.pipe for worker in alive], timeout=0.25)
-            for worker in [worker for worker in alive if worker.pipe in heard]:
+            for key, _ in selector.select(timeout=0.25):
+                worker: _Worker = key.data
                 try:
                     message = worker.pipe.recv()
                 except (EOFError, OSError):
@@ -128,6 +132,7 @@ def run(
                     left -= 1
                     yield index, Failed(f"took longer than {time_limit_s:g} s to read", took_too_long=True)
     finally:
+        selector.close()
         for worker in alive:
             _stop(worker)
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Share:
-    """The place of this process among its peers."""
+    """Which of the processes this one is, and how many there are."""
 
     rank: int = 0
     world_size: int = 1
@@ -44,5 +44,5 @@ class Share:
             atexit.register(dist.destroy_process_group)  # its threads must end before the interpreter does
         parts: list[Any] = [None] * self.world_size
         dist.all_gather_object(parts, part)
-        dist.barrier()  # none leaves while another one still listens to it
+        dist.barrier()  # no process may end while another still receives from it
         return [item for one in parts for item in one]

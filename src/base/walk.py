@@ -1,4 +1,4 @@
-"""Every file below a folder, in a fixed order, without being led in circles.
+"""Every file below a folder, in a fixed order; links that lead in a circle are followed once.
 
 In: a folder. Out: one `Seen` for every name that is not a folder, and for every folder that cannot be read.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Seen:
-    """One name found. `reason` is empty for a regular file that can be opened as far as one can tell."""
+    """One name below the folder. `reason` says why it cannot be read; it is empty for a regular file."""
 
     path: bytes
     """Relative to the library."""

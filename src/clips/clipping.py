@@ -74,17 +74,17 @@ def make(
 
     folder: where the cached clips lie. Songs cut before an interruption are not cut again.
     """
-    found: dict[str, Made | str] = {}
+    clips: dict[str, Made | str] = {}
     tasks: list[_Task] = []
     for row in kept:
         key = key_of(row, params)
         known = None if fresh else cache.clip(key)
         if known is not None and _is_whole(path_in(folder, key), known):
-            found[key] = Made(**json.loads(known))
+            clips[key] = Made(**json.loads(known))
         else:
             tasks.append((os.fsdecode(rows.path_of(row.path)), row.format or "", row.file_sha256 or "", key))
     if not tasks:
-        return found, 0
+        return clips, 0
     folder.mkdir(parents=True, exist_ok=True)
     mine = share.mine(tasks)
     done: list[tuple[str, Made | str]] = []
@@ -102,8 +102,8 @@ def make(
         for key, made in done:
             if isinstance(made, Made):
                 cache.add_clip(key, json.dumps(asdict(made)))
-    found.update(done)
-    return found, len(tasks)
+    clips.update(done)
+    return clips, len(tasks)
 
 
 def cut_task(setting: _Setting, task: _Task) -> Made | str:
@@ -133,7 +133,7 @@ def path_in(folder: Path, key: str) -> Path:
     return folder / f"{key}.flac"
 
 
-def place(cached: Path, target: Path) -> None:
+def link_or_copy(cached: Path, target: Path) -> None:
     """Put a cached clip at `target`: a second name for the same file where the disk allows it, else a copy."""
     target.parent.mkdir(exist_ok=True)
     try:

@@ -9,21 +9,18 @@ Out: data/library.json, and the composed songs in data/demo-library/ (kept as it
 import hashlib
 import os
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from src import config
 from src.audio.formats import format_of
-from src.base import code, console, files
+from src.base import code, console, files, options
 from src.base.errors import Problem
 from src.base.walk import Seen, walk
 from src.library.demo import compose
+from src.library.record import MADE_BY, RECORD
 
-RECORD = Path("data/library.json")
 DEMO = Path("data/demo-library")
 LOCK = Path("work/library.lock")
-COMMAND = "python -m src.library"
 ENVIRONMENT = "MUSIC_LIBRARY"
 MAX_JOBS = 8
 """A song being made takes up to 200 MB."""
@@ -33,13 +30,11 @@ app = console.command_app("Compose the demo library, or record the folder in MUS
 
 @app.command()
 def main(
-    profile: Annotated[
-        str | None, typer.Option(help="Scale of the study: a file in params/ (default: as in params.yaml).")
-    ] = None,
+    profile: options.Profile = None,
 ) -> None:
     """Compose the demo library, or record the folder that MUSIC_LIBRARY names."""
     own = os.environ.get(ENVIRONMENT)
-    with files.exclusive(LOCK, what=COMMAND):
+    with files.exclusive(LOCK, what=MADE_BY):
         _clear_leftovers()
         if own is None:
             prepare_demo(config.load(profile=profile), min(os.cpu_count() or 1, MAX_JOBS))
@@ -122,7 +117,7 @@ def _line(path: bytes, *rest: str) -> bytes:
 def _known() -> dict[str, Any]:
     """The present library.json; an absent or damaged one counts as empty, since this command makes it anew."""
     try:
-        record = files.read_json(RECORD, made_by=COMMAND)
+        record = files.read_json(RECORD, made_by=MADE_BY)
     except Problem:
         return {}
     return record if isinstance(record, dict) else {}

@@ -13,10 +13,11 @@ import typer
 from rich.table import Table
 
 from src import config
-from src.base import console, files
+from src.base import console, files, options
 from src.base.errors import Problem
 from src.base.share import Share
-from src.manifest import cache, options, owner, rows, scan, summary
+from src.library import record
+from src.manifest import cache, owner, rows, scan, summary
 from src.manifest.decide import Rules
 from src.manifest.rows import Row
 
@@ -24,7 +25,7 @@ app = console.command_app(
     "Read every file of a music library into a table: kept, or skipped with a reason. Nothing in it is changed."
 )
 
-OUT = options.MANIFEST
+OUT = rows.PATH
 METRICS = Path("metrics/manifest.json")
 
 
@@ -34,14 +35,14 @@ def main(
     library: options.Library = None,
     out: Annotated[Path, typer.Option(help="Table to write.")] = OUT,
     metrics: options.Metrics = None,
-    work: options.Work = options.WORK,
+    work: options.Work = cache.FOLDER,
     workers: options.Workers = None,
     time_limit_s: options.TimeLimit = options.TIME_LIMIT_S,
     fresh: options.Fresh = False,
 ) -> None:
     """Read a music library into a table: every file kept, or skipped with a reason. Nothing in it is changed."""
     params = config.load(profile=profile)
-    folder = options.library_folder(library)
+    folder = record.folder(library)
     rules = Rules(
         params.study.genre_rules, params.profile.manifest.minimum_duration_s, params.profile.manifest.require_year
     )
@@ -74,22 +75,22 @@ def report_path(out: Path) -> Path:
     return out.with_name("library-report.html" if out == OUT else f"{out.stem}-report.html")
 
 
-def problem_with(found: Sequence[Row], genres: tuple[str, ...]) -> str:
+def problem_with(listed: Sequence[Row], genres: tuple[str, ...]) -> str:
     """Why the study cannot be done with these files, in a sentence; empty if it can."""
-    if not any(row.format for row in found):
-        return f"No music was found: none of the {len(found):,} files is in a format known here."
-    empty = [genre for genre in genres if not any(row.status == "kept" and row.genre == genre for row in found)]
+    if not any(row.format for row in listed):
+        return f"No music was found: none of the {len(listed):,} files is in a format known here."
+    empty = [genre for genre in genres if not any(row.status == "kept" and row.genre == genre for row in listed)]
     if not empty:
         return ""
-    return "; ".join(_missing(genre, found) for genre in empty) + ". Add songs, or change `genres` in params.yaml."
+    return "; ".join(_missing(genre, listed) for genre in empty) + ". Add songs, or change `genres` in params.yaml."
 
 
-def _missing(genre: str, found: Sequence[Row]) -> str:
-    reasons = Counter(row.reason for row in found if row.genre == genre)
+def _missing(genre: str, listed: Sequence[Row]) -> str:
+    reasons = Counter(row.reason for row in listed if row.genre == genre)
     if not reasons:
         return f"No file has a genre tag that means {genre}"
-    told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-    return f"No usable song for {genre}: of {reasons.total()} tagged so, {told}"
+    counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    return f"No usable song for {genre}: of {reasons.total()} tagged so, {counted}"
 
 
 def report(done: scan.Scan, genres: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What is known already of files that have not changed: data/library-cache/known.db.
+"""A cache of what was read from files that have not changed since: data/library-cache/known.db.
 
 In and out: facts by file (path, size, mtime, inode), sounds and clips by the hash of the encoded audio. Paths stand in
 it as hashes only. Deleting it costs time and nothing else.
@@ -19,6 +19,8 @@ from src.base import code, files
 from src.base.errors import Problem
 from src.base.walk import Seen
 from src.manifest.facts import FileFacts, SoundFacts
+
+FOLDER = Path("data/library-cache")
 
 _TABLES = """
 create table if not exists file (key blob primary key, size int, mtime_ns int, inode int, facts text) without rowid;
@@ -43,17 +45,17 @@ class Cache:
                 "select key, size, mtime_ns, inode, facts from file"
             )
         }
-        found = {}
+        unchanged = {}
         for item in seen:
             size, mtime_ns, inode, text = known.get(self._key(item.path), (None, None, None, ""))
             if (size, mtime_ns, inode) == (item.size_bytes, item.mtime_ns, item.inode):
                 value = json.loads(text)
                 value["genre_texts"] = tuple(value["genre_texts"])
-                found[item.path] = FileFacts(**value)
-        return found
+                unchanged[item.path] = FileFacts(**value)
+        return unchanged
 
     def add_files(self, items: Iterable[tuple[Seen, FileFacts]]) -> None:
-        """Remember facts; those that may be others tomorrow are left out."""
+        """Cache facts, except those whose reason may go away while the file stays as it is."""
         self._connection.executemany(
             "insert or replace into file values (?, ?, ?, ?, ?)",
             (
@@ -66,14 +68,14 @@ class Cache:
 
     def sounds(self, keys: Iterable[str]) -> dict[str, SoundFacts]:
         """Audio hash → what decoding gave."""
-        found = {}
+        sounds = {}
         for key in keys:
             row = self._connection.execute(
                 "select facts, words from sound where key = ?", (bytes.fromhex(key),)
             ).fetchone()
             if row is not None:
-                found[key] = SoundFacts(**json.loads(row[0]), words=np.frombuffer(row[1], dtype="<u4"))
-        return found
+                sounds[key] = SoundFacts(**json.loads(row[0]), words=np.frombuffer(row[1], dtype="<u4"))
+        return sounds
 
     def add_sounds(self, items: Iterable[tuple[str, SoundFacts]]) -> None:
         """Remember what decoding gave."""
@@ -82,11 +84,11 @@ class Cache:
             (
                 (
                     bytes.fromhex(key),
-                    json.dumps({name: getattr(found, name) for name in _SOUND}),
-                    found.words.astype("<u4").tobytes(),
+                    json.dumps({name: getattr(sound, name) for name in _SOUND}),
+                    sound.words.astype("<u4").tobytes(),
                 )
-                for key, found in items
-                if not found.passing
+                for key, sound in items
+                if not sound.passing
             ),
         )
         self._connection.commit()
@@ -117,7 +119,7 @@ def opened(folder: Path, library: Path, *, fresh: bool = False, writes: bool = T
             yield Cache(connection, library)
         except sqlite3.OperationalError as error:
             raise Problem(
-                f"{folder}, where what was read is remembered, could not be used ({error}). Free some space, "
+                f"The cache in {folder} could not be used ({error}). Free some space, "
                 "or name a folder on another disk with --work."
             ) from error
         finally:

@@ -1,6 +1,6 @@
 """Which files are kept, and why the others are not.
 
-In: what was found out about each file, and the parameters. Out: the manifest's rows. Pure.
+In: the facts about each file, and the parameters. Out: the manifest's rows. Pure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from src.config import GenreRule
 from src.manifest import genres, rows
 from src.manifest.facts import FileFacts, SoundFacts
 from src.manifest.rows import Row
+from src.manifest.tags import Tags
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Rules:
         if year is None and self.require_year:
             return "no year"
         return ""
+
+    def want(self, tagged: Tags) -> bool:
+        """Whether the tags leave the file a chance to be kept, so that the rest of it is worth reading."""
+        return not self.tag_reason(tagged.genres, tagged.year)
 
 
 def row_of(seen: Seen, facts: FileFacts | None, sound: SoundFacts | None, rules: Rules) -> Row:
@@ -65,18 +70,18 @@ def long_enough(sound: SoundFacts, minimum_duration_s: float) -> bool:
     return sound.frames is not None and sound.rate_hz is not None and sound.frames >= minimum_duration_s * sound.rate_hz
 
 
-def mark_duplicates(found: Sequence[Row], groups: Sequence[Sequence[int]]) -> list[Row]:
-    """Keep the best copy of each group of the same audio (indices into `found`, kept rows only)."""
-    result = list(found)
+def mark_duplicates(listed: Sequence[Row], groups: Sequence[Sequence[int]]) -> list[Row]:
+    """Keep the best copy of each group of the same audio (indices into `listed`, kept rows only)."""
+    result = list(listed)
     for group in groups:
-        first = min(group, key=lambda index: _worth(found[index]))
+        first = min(group, key=lambda index: _worth(listed[index]))
         for index in group:
             if index != first:
-                same = found[index].audio_sha256 == found[first].audio_sha256
+                same = listed[index].audio_sha256 == listed[first].audio_sha256
                 reason = (
                     "the same audio as another file" if same else "the same recording as another file, encoded again"
                 )
-                result[index] = replace(found[index], status="skipped", reason=reason)
+                result[index] = replace(listed[index], status="skipped", reason=reason)
     return result
 
 

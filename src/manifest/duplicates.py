@@ -20,7 +20,7 @@ INDEX_WORDS = 12_000_000
 """Most words indexed at once, for bounded memory; of more songs, a shorter part of each is indexed."""
 _SHORTEST_PART = 100
 _COMMON = 64
-"""A word that more places than this share says nothing (silence, a held tone)."""
+"""A word that stands in more than this many positions says nothing (silence, a held tone)."""
 _NEIGHBOURS = 12
 _KEY_SHIFT, _KEY_BITS = 4, 24
 """Only the middle bands make the index: more words of a bad copy then match whole."""
@@ -43,10 +43,10 @@ def groups(prints: Sequence[Words]) -> list[list[int]]:
         rates = [error_rate(prints[first], prints[second], lag + step) for step in (-1, 0, 1)]
         if any(rate < SAME_ERROR_RATE and compared >= LEAST_WORDS for rate, compared in rates):
             leader[max(find(first), find(second))] = min(find(first), find(second))
-    found: dict[int, list[int]] = {}
+    members: dict[int, list[int]] = {}
     for index in range(len(prints)):
-        found.setdefault(find(index), []).append(index)
-    return [group for group in found.values() if len(group) > 1]
+        members.setdefault(find(index), []).append(index)
+    return [group for group in members.values() if len(group) > 1]
 
 
 def candidates(prints: Sequence[Words]) -> list[tuple[int, int, int]]:
@@ -56,22 +56,22 @@ def candidates(prints: Sequence[Words]) -> list[tuple[int, int, int]]:
     length = max(_SHORTEST_PART, INDEX_WORDS // len(prints))
     parts = [words[_begin(len(words), length) :][:length] for words in prints]
     song = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    place = np.concatenate(
+    position = np.concatenate(
         [_begin(len(words), length) + np.arange(len(part)) for words, part in zip(prints, parts, strict=True)]
     )
     words = np.concatenate(parts)
     heard = words != 0
-    song, place = song[heard], place[heard]
+    song, position = song[heard], position[heard]
     keys = (words[heard] >> np.uint32(_KEY_SHIFT)) & np.uint32((1 << _KEY_BITS) - 1)
     order = np.argsort(keys, kind="stable")
-    keys, song, place = keys[order], song[order], place[order]
+    keys, song, position = keys[order], song[order], position[order]
     keep = _rare(keys)
-    keys, song, place = keys[keep], song[keep], place[keep]
+    keys, song, position = keys[keep], song[keep], position[keep]
     votes: list[NDArray[np.int64]] = []
     for step in range(1, _NEIGHBOURS + 1):
         same = np.flatnonzero((keys[:-step] == keys[step:]) & (song[:-step] != song[step:]))
         one, other = song[same], song[same + step]
-        lag = place[same] - place[same + step]
+        lag = position[same] - position[same + step]
         swap = one > other
         low, high = np.where(swap, other, one), np.where(swap, one, other)
         votes.append(_packed(low, high, np.where(swap, -lag, lag)))

@@ -1,7 +1,7 @@
-"""What one file says of itself, and what its sound is: the two slow questions, asked once per file.
+"""What one file's tags and bytes say, and what its sound is. Both are slow to find out, so each is done once per file.
 
 In: a path. Out: `FileFacts` (format, tags, hashes; reads the file's bytes) and `SoundFacts` (decodes all of it).
-Neither depends on the study's parameters, so both can be remembered (`cache.py`).
+Neither depends on the study's parameters, so both can be cached (`cache.py`).
 """
 
 import os
@@ -18,7 +18,7 @@ from src.manifest import tags
 
 MAX_SIZE_BYTES = 4 << 30
 MAX_HOURS = 3
-"""Longer files are no songs, or pretend: decoding stops here."""
+"""Decoding stops after this many hours: a longer file is no song, or its header is false."""
 AUDIBLE = 1e-3
 """A file whose samples all stay below this (-60 dBFS) is silent."""
 VANISHED = "vanished while it was read"
@@ -36,7 +36,7 @@ class FileFacts:
     audio_sha256: str | None = None
     """None with no reason: the file's bytes were not needed, because its tags already exclude it."""
     passing: bool = False
-    """The reason may be another tomorrow with the file unchanged: not to be remembered."""
+    """The reason may go away while the file stays as it is, so these facts are not cached."""
     limit_s: float | None = None
     """The time limit that ended the reading, if that was the reason."""
 
@@ -71,11 +71,11 @@ def read_file(path: Path, wanted: Callable[[tags.Tags], bool]) -> FileFacts:
             form, what = formats.format_of(file)
             if form is None:
                 return FileFacts(f"not music: {what}")
-            found = tags.read_tags(file, form)
-            if found.drm:
-                return FileFacts("protected (DRM)", form, found.genres, found.year)
-            if not wanted(found):
-                return FileFacts("", form, found.genres, found.year)
+            tagged = tags.read_tags(file, form)
+            if tagged.drm:
+                return FileFacts("protected (DRM)", form, tagged.genres, tagged.year)
+            if not wanted(tagged):
+                return FileFacts("", form, tagged.genres, tagged.year)
             whole, audio = payload.hashes(file, form)
             after = os.fstat(file.fileno())
     except FileNotFoundError:
@@ -85,8 +85,8 @@ def read_file(path: Path, wanted: Callable[[tags.Tags], bool]) -> FileFacts:
     except OSError as error:
         return FileFacts(f"cannot be read ({os.strerror(error.errno or 0)})", passing=True)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        return FileFacts("changed while it was read", form, found.genres, found.year, passing=True)
-    return FileFacts("", form, found.genres, found.year, whole, audio)
+        return FileFacts("changed while it was read", form, tagged.genres, tagged.year, passing=True)
+    return FileFacts("", form, tagged.genres, tagged.year, whole, audio)
 
 
 def read_sound(path: Path, form: str) -> SoundFacts:
@@ -114,3 +114,19 @@ def read_sound(path: Path, form: str) -> SoundFacts:
     if peak < AUDIBLE:
         return SoundFacts("silent", rate_hz, channels, frames)
     return SoundFacts("", rate_hz, channels, frames, words=fingerprint.fingerprint(np.concatenate(beginning), rate_hz))
+
+
+def file_task(setting: tuple[bytes, Callable[[tags.Tags], bool]], path: bytes) -> FileFacts:
+    """`read_file` in a worker. setting: the library's folder, and `wanted`. path: relative to that folder."""
+    library, wanted = setting
+    return read_file(_joined(library, path), wanted)
+
+
+def sound_task(library: bytes, task: tuple[bytes, str]) -> SoundFacts:
+    """`read_sound` in a worker. task: path relative to the library, and format."""
+    path, form = task
+    return read_sound(_joined(library, path), form)
+
+
+def _joined(library: bytes, path: bytes) -> Path:
+    return Path(os.fsdecode(library)) / os.fsdecode(path)

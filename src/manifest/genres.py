@@ -43,17 +43,17 @@ def expand_id3(text: str) -> list[str]:
     "17" → Rock; "(17)" → Rock; "(17)Indie" → Rock, Indie; "(4)(17)" → Disco, Rock; "((17)" → "(17)"; several texts
     separated by NUL (ID3v2.4). A number without a meaning stays as it is.
     """
-    found: list[str] = []
+    names: list[str] = []
     for part in text.split("\0"):
         rest = part.strip()
         while (numbered := _NUMBERED.match(rest)) is not None:
-            found.append(_id3v1_name(numbered[1]))
+            names.append(_id3v1_name(numbered[1]))
             rest = rest[numbered.end() :].strip()
         if rest.startswith("(("):
             rest = rest[1:]
         if rest:
-            found.append(_id3v1_name(rest))
-    return list(dict.fromkeys(found))
+            names.append(_id3v1_name(rest))
+    return list(dict.fromkeys(names))
 
 
 def _id3v1_name(text: str) -> str:

@@ -20,15 +20,15 @@ p.private { background: #fff4d6; padding: .5rem .8rem }
 """
 
 
-def page(found: Sequence[Row], genres: Sequence[str]) -> str:
+def page(listed: Sequence[Row], genres: Sequence[str]) -> str:
     """The page as HTML text."""
-    kept = [row for row in found if row.status == "kept"]
+    kept = [row for row in listed if row.status == "kept"]
     hours = sum(row.duration_s or 0 for row in kept) / 3600
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><title>Your library</title>",
         f"<style>{_STYLE}</style><h1>Your library</h1>",
         "<p class=private>This page names your files. It is meant for you and is never published.</p>",
-        f"<p>{len(found):,} files, {len(kept):,} kept ({hours:,.1f} hours), {len(found) - len(kept):,} skipped.</p>",
+        f"<p>{len(listed):,} files, {len(kept):,} kept ({hours:,.1f} hours), {len(listed) - len(kept):,} skipped.</p>",
         "<h2>Kept, by genre</h2>",
         _bars((genre, sum(row.genre == genre for row in kept)) for genre in genres),
         "<h2>Kept, by decade</h2>",
@@ -37,9 +37,9 @@ def page(found: Sequence[Row], genres: Sequence[str]) -> str:
         _bars(summary.lengths(kept).items()),
         "<h2>Genre texts that no rule knows</h2>",
         "<p>Add a word to <code>genres</code> in params.yaml to study one of them.</p>",
-        _bars(_unknown_texts(found)),
+        _bars(_unknown_texts(listed)),
         "<h2>Skipped, by reason</h2>",
-        *_skipped(found),
+        *_skipped(listed),
         "</html>\n",
     ]
     return "\n".join(parts)
@@ -58,14 +58,14 @@ def _bars(counted: Iterable[tuple[str, int]]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def _unknown_texts(found: Sequence[Row]) -> list[tuple[str, int]]:
-    texts = Counter(row.genre_text for row in found if row.genre is None and row.genre_text)
+def _unknown_texts(listed: Sequence[Row]) -> list[tuple[str, int]]:
+    texts = Counter(row.genre_text for row in listed if row.genre is None and row.genre_text)
     return texts.most_common(100)
 
 
-def _skipped(found: Sequence[Row]) -> list[str]:
+def _skipped(listed: Sequence[Row]) -> list[str]:
     reasons: dict[str, list[Row]] = defaultdict(list)
-    for row in found:
+    for row in listed:
         if row.reason:
             reasons[row.reason].append(row)
     lines = []

@@ -1,6 +1,6 @@
 """The manifest's rows and its file.
 
-In and out: data/manifest.csv (docs/formats.md). It is the one place where names, tags and hashes of single songs stand.
+In and out: data/manifest.csv (docs/formats.md). Names, tags and hashes of single songs stand in no other file.
 """
 
 import os
@@ -12,6 +12,7 @@ from typing import Any
 
 from src.base import csv_table
 
+PATH = Path("data/manifest.csv")
 MADE_BY = "python -m src.manifest"
 
 

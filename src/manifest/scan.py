@@ -1,6 +1,7 @@
-"""A whole library read into rows: only what is not known already, on all cores, under `torchrun` on all machines.
+"""Read a whole library into rows, on all cores, and under `torchrun` on all machines.
 
-In: a folder, the rules, and the cache of earlier scans. Out: the manifest's rows, one for every file.
+In: a folder, the rules, and the cache of earlier scans, so that only what is new or changed is read. Out: the
+manifest's rows, one for every file.
 """
 
 import os
@@ -9,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from src.base import console, pool
+from src.base import console, options, pool
 from src.base.pool import Failed
 from src.base.share import Share
 from src.base.walk import Seen, walk
-from src.manifest import decide, duplicates, options, tasks
+from src.manifest import decide, duplicates, facts
 from src.manifest.cache import Cache
 from src.manifest.decide import Rules
 from src.manifest.facts import FileFacts, SoundFacts
@@ -45,50 +46,50 @@ def scan(
 ) -> Scan:
     """Read every file of `library`. Rows come in the order of the paths' bytes.
 
-    What was read is remembered as it comes, so an interrupted scan goes on where it stopped.
+    Results are cached as they come, so an interrupted scan goes on where it stopped.
     """
     seen = sorted(walk(library), key=lambda item: item.path)
     at = {item.path: item for item in seen}
     known = {
-        path: found for path, found in cache.known_files(seen).items() if not _too_short(found.limit_s, time_limit_s)
+        path: about for path, about in cache.known_files(seen).items() if not _too_short(about.limit_s, time_limit_s)
     }
     unread = [
         item
         for item in seen
-        if not item.reason and ((found := known.get(item.path)) is None or _lacks_hash(found, rules))
+        if not item.reason and ((about := known.get(item.path)) is None or _lacks_hash(about, rules))
     ]
     setting = os.fsencode(library)
     results = _do(
         "Reading tags",
         share.mine([item.path for item in unread]),
         lambda paths: pool.run(
-            tasks.read_file,
-            (setting, rules),
+            facts.file_task,
+            (setting, rules.want),
             paths,
             time_limit_s=time_limit_s,
             workers=workers,
             chunk=_FILES_AT_ONCE,
         ),
         lambda path, result: (path, _file_facts(result, time_limit_s)),
-        lambda part: cache.add_files((at[path], found) for path, found in part) if share.world_size == 1 else None,
+        lambda part: cache.add_files((at[path], about) for path, about in part) if share.world_size == 1 else None,
     )
     results = share.gather(results)
     if share.world_size > 1 and share.leads:
-        cache.add_files((at[path], found) for path, found in results)
+        cache.add_files((at[path], about) for path, about in results)
     known.update(results)
 
     first: dict[str, tuple[bytes, str]] = {}
     for item in seen:
-        found = known.get(item.path)
-        if found and found.audio_sha256 and found.format and not rules.tag_reason(found.genre_texts, found.year):
-            first.setdefault(found.audio_sha256, (item.path, found.format))
+        about = known.get(item.path)
+        if about and about.audio_sha256 and about.format and not rules.tag_reason(about.genre_texts, about.year):
+            first.setdefault(about.audio_sha256, (item.path, about.format))
     sounds = {key: sound for key, sound in cache.sounds(first).items() if not _too_short(sound.limit_s, time_limit_s)}
     unheard = [key for key in first if key not in sounds]
     heard = _do(
         "Decoding",
         share.mine(unheard),
         lambda keys: pool.run(
-            tasks.read_sound,
+            facts.sound_task,
             setting,
             [first[key] for key in keys],
             time_limit_s=time_limit_s,
@@ -110,18 +111,18 @@ def rows_of(
     seen: Sequence[Seen], known: dict[bytes, FileFacts], sounds: dict[str, SoundFacts], rules: Rules
 ) -> list[Row]:
     """Rows with duplicates marked: the same encoded audio first, then the same recording."""
-    found = []
+    listed = []
     for item in seen:
-        facts = known.get(item.path)
-        found.append(decide.row_of(item, facts, sounds.get(facts.audio_sha256 or "") if facts else None, rules))
+        about = known.get(item.path)
+        listed.append(decide.row_of(item, about, sounds.get(about.audio_sha256 or "") if about else None, rules))
     same: dict[str, list[int]] = {}
-    for index, row in enumerate(found):
+    for index, row in enumerate(listed):
         if row.status == "kept" and row.audio_sha256:
             same.setdefault(row.audio_sha256, []).append(index)
-    found = decide.mark_duplicates(found, list(same.values()))
-    kept = [index for index, row in enumerate(found) if row.status == "kept"]
-    alike = duplicates.groups([sounds[found[index].audio_sha256 or ""].words for index in kept])
-    return decide.mark_duplicates(found, [[kept[index] for index in group] for group in alike])
+    listed = decide.mark_duplicates(listed, list(same.values()))
+    kept = [index for index, row in enumerate(listed) if row.status == "kept"]
+    alike = duplicates.groups([sounds[listed[index].audio_sha256 or ""].words for index in kept])
+    return decide.mark_duplicates(listed, [[kept[index] for index in group] for group in alike])
 
 
 def _do(
@@ -152,9 +153,9 @@ def _too_short(limit_s: float | None, present_s: float) -> bool:
     return limit_s is not None and limit_s < present_s
 
 
-def _lacks_hash(found: FileFacts, rules: Rules) -> bool:
+def _lacks_hash(about: FileFacts, rules: Rules) -> bool:
     """Whether other rules excluded the file before its bytes were read."""
-    return not found.reason and found.audio_sha256 is None and not rules.tag_reason(found.genre_texts, found.year)
+    return not about.reason and about.audio_sha256 is None and not rules.tag_reason(about.genre_texts, about.year)
 
 
 def _file_facts(result: FileFacts | Failed, limit_s: float) -> FileFacts:

@@ -25,8 +25,7 @@ import mutagen.oggspeex
 import mutagen.oggvorbis
 from mutagen.id3 import TextFrame
 
-from src.audio.chunks import chunks
-from src.audio.formats import id3_size
+from src.audio.formats import chunks, id3_size
 from src.manifest import genres
 
 MAX_TEXT = 200
@@ -52,14 +51,14 @@ class Tags:
     """The audio is encrypted."""
 
 
-class _Found(NamedTuple):
+class _Texts(NamedTuple):
     genres: list[str]
     dates: list[str]
 
 
 _ID3_GENRE = ("TCON",)
 _ID3_DATES = ("TDRC", "TYER", "TDRL", "TDOR", "TORY")
-# Plain text frames in place of mutagen's: its time stamps drop dates such as "c. 1725", and frames that are not
+# Plain text frames in position of mutagen's: its time stamps drop dates such as "c. 1725", and frames that are not
 # listed (covers of 10 MB) are not parsed at all.
 _ID3_TEXTS = {name: type(name, (TextFrame,), {}) for name in (*_ID3_GENRE, *_ID3_DATES)}
 # The three-letter frames of ID3v2.2; mutagen turns a frame with such a name into its base.
@@ -79,7 +78,7 @@ def read_tags(file: BinaryIO, form: str) -> Tags:
 
     file: seekable, binary. form: its format. Never raises for a damaged tag.
     """
-    found = _Found([], [])
+    collected = _Texts([], [])
     drm = False
     for source in _SOURCES.get(form, ()):
         try:
@@ -88,23 +87,23 @@ def read_tags(file: BinaryIO, form: str) -> Tags:
         except _TAG_ERRORS:
             # A tag that cannot be read is a tag that is not there: the row then says "no genre".
             continue
-        found.genres.extend(part.genres)
-        found.dates.extend(part.dates)
+        collected.genres.extend(part.genres)
+        collected.dates.extend(part.dates)
     if form in ("m4a", "wma"):
         drm = _is_encrypted(file, form)
-    texts = dict.fromkeys(text for raw in found.genres for text in map(_clean, genres.expand_id3(raw)) if text)
-    return Tags(tuple(texts)[:MAX_TEXTS], year_of(found.dates), drm)
+    texts = dict.fromkeys(text for raw in collected.genres for text in map(_clean, genres.expand_id3(raw)) if text)
+    return Tags(tuple(texts)[:MAX_TEXTS], year_of(collected.dates), drm)
 
 
 def year_of(texts: Iterable[str]) -> int | None:
     """The first year from 1000 to 2099 in the first text that has one: "c. 1725", "20181203", "3/12/1999"."""
     for text in texts:
         plain = unicodedata.normalize("NFKC", text)
-        found = re.search(
+        match = re.search(
             r"(?<!\d)(1\d{3}|20\d{2})(?:(?!\d)|(?=(?:0[0-9]|1[0-2])(?:[0-2]\d|3[01])(?:\d{6})?(?!\d)))", plain
         )
-        if found is not None:
-            return int(found[1])
+        if match is not None:
+            return int(match[1])
     return None
 
 
@@ -114,38 +113,38 @@ def _clean(text: str) -> str:
     return " ".join(kept.split())[:MAX_TEXT]
 
 
-def _id3v2(file: BinaryIO) -> _Found:
+def _id3v2(file: BinaryIO) -> _Texts:
     head = file.read(10)
     if not id3_size(head):
-        return _Found([], [])
+        return _Texts([], [])
     return _id3_frames(file)
 
 
-def _id3_frames(file: BinaryIO) -> _Found:
+def _id3_frames(file: BinaryIO) -> _Texts:
     file.seek(0)
     tag = mutagen.id3.ID3()
     tag.load(fileobj=file, known_frames=_ID3_FRAMES, translate=False, load_v1=False)
     texts = {name: [str(text) for frame in tag.getall(name) for text in frame.text] for name in _ID3_TEXTS}
-    return _Found(
+    return _Texts(
         [text for name in _ID3_GENRE for text in texts[name]],
         [text for name in _ID3_DATES for text in texts[name]],
     )
 
 
-def _id3v1(file: BinaryIO) -> _Found:
+def _id3v1(file: BinaryIO) -> _Texts:
     size = file.seek(0, io.SEEK_END)
     if size < 128:
-        return _Found([], [])
+        return _Texts([], [])
     file.seek(size - 128)
     tag = file.read(128)
     if tag[:3] != b"TAG":
-        return _Found([], [])
+        return _Texts([], [])
     number = str(tag[127])
     named = genres.expand_id3(number)
-    return _Found([] if named == [number] else named, [tag[93:97].decode("latin-1")])
+    return _Texts([] if named == [number] else named, [tag[93:97].decode("latin-1")])
 
 
-def _pairs(pairs: Iterable[tuple[str, Any]]) -> _Found:
+def _pairs(pairs: Iterable[tuple[str, Any]]) -> _Texts:
     """Genres and dates among (key, value or values), the keys in any case."""
     values: dict[str, list[str]] = {}
     for key, value in pairs:
@@ -153,15 +152,15 @@ def _pairs(pairs: Iterable[tuple[str, Any]]) -> _Found:
         for item in items:
             text = bytes(item).decode("utf-8", "replace") if isinstance(item, bytes | bytearray) else str(item)
             values.setdefault(key.lower(), []).extend(text.split("\0"))
-    return _Found(
+    return _Texts(
         [text for key in _GENRE_KEYS for text in values.get(key, [])],
         [text for key in _DATE_KEYS for text in values.get(key, [])],
     )
 
 
-def _ape(file: BinaryIO) -> _Found:
+def _ape(file: BinaryIO) -> _Texts:
     if not _may_have_ape(file):
-        return _Found([], [])
+        return _Texts([], [])
     tag = mutagen.apev2.APEv2()
     file.seek(0)
     tag.load(fileobj=file)
@@ -178,9 +177,9 @@ def _may_have_ape(file: BinaryIO) -> bool:
 def _mutagen(kind: Any) -> Any:
     """A reader of the tags of one mutagen file type."""
 
-    def read(file: BinaryIO) -> _Found:
+    def read(file: BinaryIO) -> _Texts:
         tags = kind(fileobj=file).tags
-        return _pairs(_items(tags)) if tags is not None else _Found([], [])
+        return _pairs(_items(tags)) if tags is not None else _Texts([], [])
 
     return read
 
@@ -192,13 +191,13 @@ def _items(tags: Any) -> Iterator[tuple[str, Any]]:
         yield str(key), value
 
 
-def _dsf(file: BinaryIO) -> _Found:
+def _dsf(file: BinaryIO) -> _Texts:
     head = file.read(28)
     file.seek(int.from_bytes(head[20:28], "little"))
     return _id3_frames(io.BytesIO(file.read()))
 
 
-def _riff(file: BinaryIO) -> _Found:
+def _riff(file: BinaryIO) -> _Texts:
     """RIFF INFO lists and ID3 tags in the chunks of a WAV or AIFF file."""
     genre_texts: list[str] = []
     dates: list[str] = []
@@ -217,20 +216,20 @@ def _riff(file: BinaryIO) -> _Found:
                 part = _pairs(_info_items(body[4:]))
                 genre_texts += part.genres
                 dates += part.dates
-    return _Found(genre_texts, dates)
+    return _Texts(genre_texts, dates)
 
 
 def _info_items(body: bytes) -> Iterator[tuple[str, str]]:
-    place = 0
-    while place + 8 <= len(body):
-        size = int.from_bytes(body[place + 4 : place + 8], "little")
-        raw = body[place + 8 : place + 8 + size].rstrip(b"\0")
+    position = 0
+    while position + 8 <= len(body):
+        size = int.from_bytes(body[position + 4 : position + 8], "little")
+        raw = body[position + 8 : position + 8 + size].rstrip(b"\0")
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:
             text = raw.decode("cp1252", "replace")
-        yield body[place : place + 4].decode("latin-1"), text
-        place += 8 + size + size % 2
+        yield body[position : position + 4].decode("latin-1"), text
+        position += 8 + size + size % 2
 
 
 def _is_encrypted(file: BinaryIO, form: str) -> bool:

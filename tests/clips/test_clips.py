@@ -156,7 +156,7 @@ def test_a_copy_where_links_are_impossible(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "link", refuse)
     (tmp_path / "a").write_bytes(b"x")
-    clipping.place(tmp_path / "a", tmp_path / "b/c")
+    clipping.link_or_copy(tmp_path / "a", tmp_path / "b/c")
     assert (tmp_path / "b/c").read_bytes() == b"x"
 
 
