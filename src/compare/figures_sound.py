@@ -143,10 +143,10 @@ def context(comparison: Comparison) -> Drawing | None:
         figure, axes = _panels(len(names), narrow)
         for axis, genre in zip(axes, names, strict=False):
             for step in steps:
-                ranges = [item for item in found.context[step].get(genre, []) if item[2].value is not None]
+                ranges = [row for row in found.context[step].get(genre, ()) if row.bits.value is not None]
                 axis.plot(
-                    [math.sqrt(first * last) for first, last, _ in ranges],
-                    [bits.value for _, _, bits in ranges],
+                    [math.sqrt(row.first * row.last) for row in ranges],
+                    [row.bits.value for row in ranges],
                     color=colours[step][0],
                     label=f"step {step:,}",
                 )

@@ -11,9 +11,10 @@ from typing import Any
 
 from src.base import files
 from src.base.errors import Problem
-from src.compare import evaluation, sounds
+from src.compare import sounds
 from src.compare.comparison import Clip, Comparison, Counts, Run
 from src.config import step_name
+from src.evaluate import schema
 from src.record import checkpoint, journal
 from src.record.layout import RunFiles
 from src.wavenet.shape import WaveNetConfig
@@ -64,8 +65,8 @@ def read_run(places: RunFiles) -> Run:
     measured = None
     try:
         again = "python -m src.evaluate" + ("" if places.name == "current" else f" --run {places.name}")
-        measured = evaluation.load(places.metrics / "evaluate.json", made_by=again)
-        notes.extend(measured.why)
+        measured = schema.read(places.metrics / "evaluate.json", made_by=again)
+        notes.extend(measured.why.values())
     except Problem as problem:
         notes.append(f"Nothing was measured: {problem}")
     generated = _generated(places)

@@ -13,9 +13,9 @@ from markupsafe import Markup
 from src.compare import strips
 from src.compare.clipviews import ClipView, Views
 from src.compare.comparison import Comparison, Run
-from src.compare.evaluation import Evaluation
 from src.compare.listening import Listening
 from src.compare.words import plural
+from src.evaluate.schema import Evaluation
 
 
 def rows(comparison: Comparison, views: Views) -> list[dict[str, Any]]:
@@ -101,27 +101,26 @@ def measured(comparison: Comparison) -> list[dict[str, Any]]:
 def _confusions(evaluation: Evaluation, steps: Iterable[int]) -> list[dict[str, Any]]:
     found = []
     for step in steps:
-        if step not in evaluation.confusion:
+        if step not in evaluation.conditioning:
             continue
-        genres, rows = evaluation.confusion[step]
-        accuracy = evaluation.accuracy.get(step)
+        table = evaluation.conditioning[step]
+        accuracy = table.accuracy
         caption = f"step {step:,}"
-        if accuracy and accuracy.value is not None:
+        if accuracy.value is not None:
             caption += f": {accuracy.value:.0%} right"
             if accuracy.lo is not None and accuracy.hi is not None:
                 caption += f" ({accuracy.lo:.0%} to {accuracy.hi:.0%})"
-            if evaluation.chance is not None:
-                caption += f", chance {evaluation.chance:.0%}"
+            caption += f", chance {table.chance:.0%}"
         found.append(
             {
                 "caption": caption,
-                "genres": genres,
+                "genres": table.genres,
                 "rows": [
                     {
                         "genre": genre,
                         "cells": [{"count": count, "shade": round(10 * count / max(1, sum(row)))} for count in row],
                     }
-                    for genre, row in zip(genres, rows, strict=True)
+                    for genre, row in zip(table.genres, table.confusion, strict=True)
                 ],
             }
         )

@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from src.compare.evaluation import BITS, Evaluation, Figure
 from src.compare.words import number
 from src.evaluate import catalogue
+from src.evaluate.measure import Measure
+from src.evaluate.schema import Evaluation
 
 FLOOR, CEILING = "white_noise", "real"
 BEFORE, AFTER = ("white_noise", "shuffled", "other_genres"), ("training", "real")
@@ -120,7 +121,7 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
     if not any(figure and figure.value is not None for by_step in here.values() for figure in by_step.values()):
         return None
     references = {
-        reference: {genre: _reference(evaluation, reference, genre, name) for genre in genres}
+        reference: {genre: evaluation.reference(reference, genre, name) for genre in genres}
         for reference in (*BEFORE, *AFTER)
     }
     kept = [
@@ -168,14 +169,7 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
     )
 
 
-def _reference(evaluation: Evaluation, reference: str, genre: str, name: str) -> Figure | None:
-    figure = evaluation.references.get(reference, {}).get(genre, {}).get(name)
-    if figure is None and name == BITS and reference == FLOOR:
-        return None
-    return figure
-
-
-def _mark(figure: Figure | None, tone: str, low: float, high: float) -> list[Mark]:
+def _mark(figure: Measure | None, tone: str, low: float, high: float) -> list[Mark]:
     if figure is None or figure.value is None:
         return []
 
@@ -194,7 +188,7 @@ def _mark(figure: Figure | None, tone: str, low: float, high: float) -> list[Mar
     ]
 
 
-def _cell(name: str, figure: Figure | None) -> Cell:
+def _cell(name: str, figure: Measure | None) -> Cell:
     if figure is None or figure.value is None:
         return Cell("–", "")
     if figure.lo is None or figure.hi is None:
