@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.compare import curves, sounds
-from src.compare.evaluation import Evaluation
+from src.evaluate.schema import Evaluation
 from src.record import journal
 from src.wavenet.shape import WaveNetConfig
 

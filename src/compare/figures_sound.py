@@ -15,9 +15,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from src.compare import sounds, style
 from src.compare.comparison import Comparison, Run
-from src.compare.evaluation import BITS, Evaluation
 from src.compare.style import INK, MUTED, RUN_COLOURS, Drawing
 from src.compare.words import number, plural, thousands, thousands_short
+from src.evaluate.schema import BITS, Evaluation
 
 
 def spectrograms(comparison: Comparison) -> Drawing | None:
@@ -141,10 +141,10 @@ def context(comparison: Comparison) -> Drawing | None:
 
     def panel(axis: Axes, genre: str) -> None:
         for step in steps:
-            ranges = [item for item in evaluation.context[step].get(genre, []) if item[2].value is not None]
+            ranges = [row for row in evaluation.context[step].get(genre, ()) if row.bits.value is not None]
             axis.plot(
-                [math.sqrt(first * last) for first, last, _ in ranges],
-                [float(bits.value or 0) for _, _, bits in ranges],
+                [math.sqrt(row.first * row.last) for row in ranges],
+                [float(row.bits.value or 0) for row in ranges],
                 color=colours[step][0],
                 label=f"step {step:,}",
             )

@@ -12,10 +12,11 @@ from typing import Any
 
 from src.base import files
 from src.base.errors import Problem
-from src.compare import evaluation, sounds
+from src.base.words import listed
+from src.compare import sounds
 from src.compare.comparison import Clip, Comparison, Counts, Run
-from src.compare.words import listed
 from src.config import step_name
+from src.evaluate import schema
 from src.record import checkpoint, journal, layout
 from src.record.layout import RunFiles
 from src.wavenet.shape import WaveNetConfig
@@ -67,8 +68,8 @@ def read_run(paths: RunFiles) -> Run:
     measured = None
     try:
         again = "python -m src.evaluate" + ("" if paths.name == "current" else f" --run {paths.name}")
-        measured = evaluation.load(paths.metrics / "evaluate.json", made_by=again)
-        notes.extend(measured.why)
+        measured = schema.read(paths.metrics / "evaluate.json", made_by=again)
+        notes.extend(measured.why.values())
     except Problem as problem:
         notes.append(f"Nothing was measured: {problem}")
     generated = _generated(paths)

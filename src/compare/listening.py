@@ -6,7 +6,6 @@ like music, with a 95 % interval. Command: python -m src.compare --listening FIL
 A file comes from outside, so all of it is checked before any of it counts.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,8 +15,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from src.base.errors import Problem
-from src.compare.evaluation import Figure
 from src.compare.words import interval, percent
+from src.evaluate.measure import Measure, wilson
 
 LARGEST_BYTES = 5_000_000
 
@@ -65,9 +64,9 @@ class Listening:
     sittings: int
     answers: int
     undecided: int
-    by_step: dict[int, Figure]
+    by_step: dict[int, Measure]
     """Step → share of its comparisons in which it was called more like music."""
-    by_pair: dict[tuple[int, int], Figure]
+    by_pair: dict[tuple[int, int], Measure]
     """(earlier, later) → share in which the later one was."""
     set_aside: int = 0
     """Answers about clips that are not these."""
@@ -83,9 +82,9 @@ class Listening:
             "answers": self.answers,
             "undecided": self.undecided,
             "set_aside": self.set_aside,
-            "preferred_share": {str(step): figure.as_json() for step, figure in self.by_step.items()},
+            "preferred_share": {str(step): figure.to_json() for step, figure in self.by_step.items()},
             "later_preferred_share": {
-                f"{first}-{second}": figure.as_json() for (first, second), figure in self.by_pair.items()
+                f"{first}-{second}": figure.to_json() for (first, second), figure in self.by_pair.items()
             },
             "sentences": self.sentences(),
         }
@@ -139,23 +138,14 @@ def tally(sittings: Sequence[Sitting], clips: Iterable[str]) -> Listening:
     )
 
 
-def _share(answers: Sequence[Answer], step: int, pair: set[int] | None = None) -> Figure:
+def _share(answers: Sequence[Answer], step: int, pair: set[int] | None = None) -> Measure:
     """Share of the answers about `step` (and this pair) that chose it, with Wilson's interval."""
     about = [answer for answer in answers if step in answer.steps and (pair is None or set(answer.steps) == pair)]
-    share = sum(1.0 if answer.chosen == step else 0.5 * (answer.chosen is None) for answer in about) / len(about)
-    lo, hi = wilson_interval(share, len(about))
-    return Figure(value=share, lo=lo, hi=hi, n=len(about), over="answers", unit="share")
+    hits = sum(1.0 if answer.chosen == step else 0.5 * (answer.chosen is None) for answer in about)
+    return wilson(hits, len(about), "answers")
 
 
-def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % score interval of a share of n answers (JASA 22, 1927), for shares that count halves too."""
-    z = 1.959964
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def _sentence(pair: tuple[int, int], figure: Figure) -> str:
+def _sentence(pair: tuple[int, int], figure: Measure) -> str:
     first, second = pair
     assert figure.lo is not None
     assert figure.hi is not None

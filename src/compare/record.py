@@ -7,8 +7,8 @@ from typing import Any
 
 from src.compare import curves
 from src.compare.comparison import Comparison, Run
-from src.compare.evaluation import BITS
 from src.compare.listening import Listening
+from src.evaluate.schema import BITS
 
 
 def full(comparison: Comparison, sentences: list[str], made: str, listening: Listening | None) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
             }
             for clip in run.clips
         ],
-        "evaluation": run.evaluation.raw if run.evaluation else None,
+        "evaluation": run.evaluation.to_json() if run.evaluation else None,
     }
 
 

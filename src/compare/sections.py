@@ -13,9 +13,9 @@ from markupsafe import Markup
 from src.compare import strips
 from src.compare.clipviews import ClipView, Views
 from src.compare.comparison import Comparison, Run
-from src.compare.evaluation import Evaluation
 from src.compare.listening import Listening
 from src.compare.words import interval, percent, plural
+from src.evaluate.schema import Evaluation
 
 
 def rows(comparison: Comparison, views: Views) -> list[dict[str, Any]]:
@@ -86,19 +86,21 @@ def measured(comparison: Comparison) -> list[dict[str, Any]]:
 def _confusions(evaluation: Evaluation, steps: Iterable[int]) -> list[dict[str, Any]]:
     tables = []
     for step in steps:
-        if step not in evaluation.confusion:
+        if step not in evaluation.conditioning:
             continue
-        genres, rows = evaluation.confusion[step]
-        accuracy = evaluation.accuracy.get(step)
+        table = evaluation.conditioning[step]
+        accuracy = table.accuracy
         caption = f"step {step:,}"
-        if accuracy and accuracy.value is not None:
+        if accuracy.value is not None:
             within = interval(percent, accuracy.lo, accuracy.hi)
             caption += f": {percent(accuracy.value)} right" + (f" ({within})" if within else "")
-            if evaluation.chance is not None:
-                caption += f", chance {percent(evaluation.chance)}"
-        cells = [[{"count": count, "shade": round(10 * count / max(1, sum(row)))} for count in row] for row in rows]
-        named = [{"genre": genre, "cells": row} for genre, row in zip(genres, cells, strict=True)]
-        tables.append({"caption": caption, "genres": genres, "rows": named})
+            caption += f", chance {percent(table.chance)}"
+        cells = [
+            [{"count": count, "shade": round(10 * count / max(1, sum(row)))} for count in row]
+            for row in table.confusion
+        ]
+        named = [{"genre": genre, "cells": row} for genre, row in zip(table.genres, cells, strict=True)]
+        tables.append({"caption": caption, "genres": table.genres, "rows": named})
     return tables
 
 

@@ -3,9 +3,10 @@
 In: a `Comparison`. Out: sentences for the head of the page and the end of the terminal table.
 """
 
+from src.base.words import listed
 from src.compare import curves
 from src.compare.comparison import Comparison, Run
-from src.compare.words import listed, number, plural
+from src.compare.words import number, plural
 from src.record.journal import LOSS_WINDOW
 
 

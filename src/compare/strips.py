@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-from src.compare.evaluation import Evaluation, Figure
 from src.compare.words import interval, number
 from src.evaluate import catalogue
+from src.evaluate.measure import Measure
+from src.evaluate.schema import Evaluation
 
 TONES = {"white_noise": "noise", "real": "real"}
 """The references that are marked on the lines: the floor and the ceiling."""
@@ -85,7 +86,7 @@ class Column(NamedTuple):
 
     label: str
     tone: str
-    figures: dict[str, Figure]
+    figures: dict[str, Measure]
     """Genre → its figure; only those with a value."""
 
 
@@ -121,13 +122,12 @@ def shown(name: str, value: float | None) -> str:
 
 
 def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequence[str]) -> Strip | None:
-    def column(label: str, tone: str, figures: dict[str, Figure | None]) -> Column:
+    def column(label: str, tone: str, figures: dict[str, Measure | None]) -> Column:
         return Column(label, tone, {genre: each for genre, each in figures.items() if each and each.value is not None})
 
-    def reference(reference: str) -> Column:
-        table = evaluation.references.get(reference, {})
-        figures = {genre: table.get(genre, {}).get(name) for genre in genres}
-        return column(REFERENCE_LABELS[reference], TONES.get(reference, ""), figures)
+    def reference(key: str) -> Column:
+        figures = {genre: evaluation.reference(key, genre, name) for genre in genres}
+        return column(REFERENCE_LABELS[key], TONES.get(key, ""), figures)
 
     at_steps = [
         column(f"step {step:,}", str(index), {genre: evaluation.of(step, genre, name) for genre in genres})
@@ -163,7 +163,7 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
     )
 
 
-def _mark(figure: Figure, tone: str, low: float, high: float) -> Mark:
+def _mark(figure: Measure, tone: str, low: float, high: float) -> Mark:
     def position(value: float | None) -> str:
         # Marks keep clear of the edges, so that their shapes are not cut.
         return "" if value is None else f"{1.5 + 97 * (value - low) / (high - low):.2f}"
@@ -172,7 +172,7 @@ def _mark(figure: Figure, tone: str, low: float, high: float) -> Mark:
     return Mark(tone, position(figure.value), *((lo, hi) if lo and hi else (None, None)))
 
 
-def _cell(name: str, figure: Figure | None) -> Cell:
+def _cell(name: str, figure: Measure | None) -> Cell:
     if figure is None:
         return Cell("–", "")
     return Cell(shown(name, figure.value), interval(partial(shown, name), figure.lo, figure.hi))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from rich.table import Table
 
 from src.compare.comparison import Comparison, Run
-from src.compare.evaluation import BITS
 from src.compare.words import interval, number
 from src.evaluate import catalogue
+from src.evaluate.schema import BITS
 
 SHOWN = ("spectral_flatness", "onset_rate", "tonal_clarity", "frechet_logmel")
 """Measures of the sound that have room in a terminal; the page has all."""

@@ -40,8 +40,3 @@ def thousands_short(value: float, _place: object = None) -> str:
 def plural(count: int, noun: str) -> str:
     """1 song, 2 songs."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def listed(items: list[str]) -> str:
-    """a, b and c."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

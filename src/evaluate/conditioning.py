@@ -4,13 +4,14 @@ In: bits of each song's windows under every genre. Out: confusion matrix and acc
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from src.evaluate import intervals
 from src.evaluate.likelihood import Floats
+from src.evaluate.measure import Measure, wilson
+from src.evaluate.schema import Conditioning
 
 
 def guesses(bits: Sequence[Floats]) -> list[int]:
@@ -18,12 +19,12 @@ def guesses(bits: Sequence[Floats]) -> list[int]:
 
     Without this rule a network that ignores the genre would be right whenever the true genre has the lowest number.
     """
-    found = []
+    guessed = []
     for table in bits:
         means = table.mean(axis=1)
         best = np.flatnonzero(means <= means.min() + 1e-9)
-        found.append(int(best[0]) if len(best) == 1 else -1)
-    return found
+        guessed.append(int(best[0]) if len(best) == 1 else -1)
+    return guessed
 
 
 def confusion(truth: Sequence[int], guessed: Sequence[int], genres: int) -> NDArray[np.int64]:
@@ -35,13 +36,13 @@ def confusion(truth: Sequence[int], guessed: Sequence[int], genres: int) -> NDAr
     return table
 
 
-def accuracy(truth: Sequence[int], bits: Sequence[Floats]) -> intervals.Measure:
+def accuracy(truth: Sequence[int], bits: Sequence[Floats]) -> Measure:
     """Share of songs whose own genre makes them likeliest, with Wilson's interval."""
     hits = sum(true == guess for true, guess in zip(truth, guesses(bits), strict=True))
-    return intervals.wilson(hits, len(truth), "songs")
+    return wilson(hits, len(truth), "songs")
 
 
-def summarise(truth: Sequence[int], bits: Sequence[Floats], genres: Sequence[str]) -> dict[str, Any]:
+def summarise(truth: Sequence[int], bits: Sequence[Floats], genres: Sequence[str]) -> Conditioning:
     """The confusion matrix of whole songs, accuracy over songs (Wilson) and over windows.
 
     Windows of one song are no independent trials: their accuracy is a mean of each song's share, and its interval
@@ -52,11 +53,11 @@ def summarise(truth: Sequence[int], bits: Sequence[Floats], genres: Sequence[str
     for true, table in zip(truth, bits, strict=True):
         windows = guesses([table[:, column : column + 1] for column in range(table.shape[1])])
         shares.append(float(np.mean([guess == true for guess in windows])))
-    return {
-        "genres": list(genres),
-        "confusion": confusion(truth, guessed, len(genres)).tolist(),
-        "undecided": sum(guess < 0 for guess in guessed),
-        "accuracy": accuracy(truth, bits).to_json(),
-        "accuracy_windows": intervals.mean(shares, "share", "songs").to_json(),
-        "chance": intervals.rounded(1 / len(genres)),
-    }
+    return Conditioning(
+        genres=tuple(genres),
+        confusion=tuple(map(tuple, confusion(truth, guessed, len(genres)).tolist())),
+        undecided=sum(guess < 0 for guess in guessed),
+        accuracy=accuracy(truth, bits),
+        accuracy_windows=intervals.mean(shares, "share", "songs"),
+        chance=1 / len(genres),
+    )

@@ -18,19 +18,19 @@ FRAME_S, HOP_S = 0.256, 0.032
 BANDS = 33
 LOW_HZ, HIGH_HZ = 200.0, 3400.0
 SILENT_POWER = 1e-6
-"""A frame below -60 dBFS has no fingerprint: it agrees with another in 16 of 32 bits, as chance would."""
+"""A frame below -60 dBFS has no fingerprint: it counts as differing in 16 of 32 bits, as unrelated audio does."""
 RUN_FRAMES = 32
 """About 1 s: the bits of so many frames are compared together; nothing shorter counts as a match."""
 ERROR_SHARE = 0.30
 """Share of differing bits below which they nearly agree; unrelated audio has 0.5, give or take 0.04."""
 
 EDGE_FRAMES, EDGE_ERROR_SHARE = 8, 0.35
-"""The ends of a match are cut until so many frames there agree to this share of bits."""
+"""The ends of a match are cut until so many frames there differ in no more than this share of their bits."""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """32 bits a frame, and which frames are loud enough to have any."""
+    """32 bits a frame, and which frames are loud enough to have a fingerprint."""
 
     bits: NDArray[np.uint32]
     loud: NDArray[np.bool_]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from src.evaluate import intervals
 from src.evaluate.embedding import Points
+from src.evaluate.measure import Measure
 
 MINIMUM_WINDOWS = 12
 """Below this the extrapolation has nothing to stand on and there is no figure."""
@@ -41,14 +41,14 @@ def between(a: Cloud, b: Cloud) -> float:
     root = _root(a.covariance)
     cross = np.linalg.eigvalsh(root @ b.covariance @ root)
     shift = a.mean - b.mean
-    found = shift @ shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.sqrt(np.maximum(cross, 0)).sum()
-    return max(0.0, float(found))
+    squared = shift @ shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.sqrt(np.maximum(cross, 0)).sum()
+    return max(0.0, float(squared))
 
 
 def _root(matrix: Points) -> Points:
     values, vectors = np.linalg.eigh(matrix)
-    found: Points = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    return found
+    root: Points = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    return root
 
 
 class Distance:
@@ -75,9 +75,7 @@ class Distance:
         return float(centre @ centre) + self._trace + spread - 2 * float(cross)
 
 
-def extrapolated(
-    reference: Cloud, points: Points, *, seed: int, together: int = 1, spread: bool = True
-) -> intervals.Measure:
+def extrapolated(reference: Cloud, points: Points, *, seed: int, together: int = 1, spread: bool = True) -> Measure:
     """Fréchet distance at infinitely many windows, its interval from a bootstrap over runs of `together` windows.
 
     The distance of n windows is about the true one plus c / n, as n windows show less than all of their covariance.
@@ -87,20 +85,20 @@ def extrapolated(
     n = len(points)
     if n < MINIMUM_WINDOWS:
         why = f"{n} windows are too few for a Fréchet distance; {MINIMUM_WINDOWS} are needed. Generate longer clips."
-        return intervals.Measure(None, "", n, "windows", why=why)
+        return Measure(None, "", n, "windows", why=why)
     rng = np.random.default_rng(seed)
     distance = Distance(reference, points)
     sizes = np.unique(np.linspace(n // 2, n, SIZES).round().astype(int))
     means = [np.mean([distance(rng.permutation(n)[:size]) for _ in range(DRAWS if size < n else 1)]) for size in sizes]
     value = float(np.polyfit(1 / sizes, means, 1)[1])
     if not spread:
-        return intervals.Measure(value, "", n, "windows")
+        return Measure(value, "", n, "windows")
     blocks = max(1, n // together)
     starts = rng.integers(0, n - together + 1, size=(RESAMPLES, blocks))
-    found = [distance((row[:, None] + np.arange(together)).ravel()) for row in starts]
+    resampled = [distance((row[:, None] + np.arange(together)).ravel()) for row in starts]
     # A resample has fewer different windows, so its distance is biased again: only its spread is used.
-    half = float(special.stdtrit(max(1, blocks - 1), 0.975)) * float(np.std(found, ddof=1))
-    return intervals.Measure(value, "", n, "windows", value - half, value + half)
+    half = float(special.stdtrit(max(1, blocks - 1), 0.975)) * float(np.std(resampled, ddof=1))
+    return Measure(value, "", n, "windows", value - half, value + half)
 
 
 def principal_axes(points: Points, count: int | None) -> Points:
@@ -108,8 +106,8 @@ def principal_axes(points: Points, count: int | None) -> Points:
     if count is None or count >= points.shape[1]:
         return np.eye(points.shape[1])
     _, vectors = np.linalg.eigh(np.cov(points, rowvar=False))
-    found: Points = vectors[:, ::-1][:, :count]
-    return found
+    axes: Points = vectors[:, ::-1][:, :count]
+    return axes
 
 
 def typical_distance(reference: Cloud, points: Points) -> Points:
@@ -121,5 +119,5 @@ def typical_distance(reference: Cloud, points: Points) -> Points:
     ridge = RIDGE * float(np.trace(reference.covariance)) / dims * np.eye(dims)
     shift = points - reference.mean
     squared = np.einsum("nd,nd->n", shift, np.linalg.solve(reference.covariance + ridge, shift.T).T)
-    found: Points = np.sqrt(squared / dims)
-    return found
+    distances: Points = np.sqrt(squared / dims)
+    return distances

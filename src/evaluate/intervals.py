@@ -1,55 +1,20 @@
-"""Figures with the uncertainty that their few units support.
+"""Means and changes with 95 % intervals from few units.
 
 In: one value for each independent unit (a song, a window). Out: a `Measure` with a 95 % interval, or none when the
 units are too few to say anything.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-Over = Literal["songs", "clips", "windows", "steps"]
+from src.evaluate.measure import Measure, Over
 
 BOOTSTRAP_MINIMUM = 8
-"""Below this many units a resampled mean is too narrow whatever is done, and Student's t is used."""
+"""With fewer units the bootstrap's interval is too narrow, so Student's t is used."""
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A figure, its 95 % interval (None: too few units), and what it is over."""
-
-    value: float | None
-    unit: str
-    n: int
-    over: Over
-    lo: float | None = None
-    hi: float | None = None
-    why: str | None = None
-    """Why there is no value."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in metrics/evaluate.json; figures are rounded to 6 significant digits."""
-        found = {
-            "value": rounded(self.value),
-            "lo": rounded(self.lo),
-            "hi": rounded(self.hi),
-            "n": self.n,
-            "over": self.over,
-            "unit": self.unit,
-        }
-        return found if self.why is None else {**found, "why": self.why}
-
-
-def rounded(value: float | None, digits: int = 6) -> float | None:
-    """The value to `digits` significant digits; None for what JSON cannot hold."""
-    if value is None or not math.isfinite(value):
-        return None
-    return float(f"{value:.{digits}g}")
 
 
 def mean(values: ArrayLike, unit: str, over: Over, *, seed: int = 0, weights: ArrayLike | None = None) -> Measure:
@@ -106,19 +71,6 @@ def whole_with_windows(whole: float, windows: ArrayLike, unit: str) -> Measure:
         return Measure(whole, unit, max(len(x), 1), "windows")
     half = float(special.stdtrit(len(x) - 1, 0.975)) * float(x.std(ddof=1)) / math.sqrt(len(x))
     return Measure(whole, unit, len(x), "windows", whole - half, whole + half)
-
-
-def wilson(hits: int, n: int, over: Over) -> Measure:
-    """A share with Wilson's 95 % score interval (JASA 22, 1927), which behaves for few trials and at 0 and 1."""
-    if n == 0:
-        return Measure(None, "share", 0, over, why="There is nothing to count.")
-    z = float(special.ndtri(0.975))
-    share = hits / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    lo = 0.0 if hits == 0 else centre - half
-    hi = 1.0 if hits == n else centre + half
-    return Measure(share, "share", n, over, lo, hi)
 
 
 def difference(before: Measure, after: Measure) -> tuple[float, float, float] | None:

@@ -1,22 +1,30 @@
 """Windows of audio as points, by a network trained to tag music: musicnn (Pons and Serra 2019, arXiv 1909.06654).
 
-In: audio at 16 kHz and the trained weights, a name → array mapping as the wheel `musicnn` 0.1.0 (ISC licence) carries
-them. Out: (windows, 200), the activations before the tags, for patches of 187 frames (3 s).
+In: audio at 16 kHz and the trained weights, which the installed wheel `musicnn` 0.1.0 (ISC licence) carries. Out:
+(windows, 200), the activations before the tags, for patches of 187 frames (3 s).
 
-The network stands here in torch; nothing of the wheel's code runs. Deviation from it: the log-mel values are kept in
-float32, where it rounds them to float16 (which overflows for loud bands).
+The network stands here in torch; the wheel's files are read, and nothing of its code is imported or run. Deviation
+from it: the log-mel values are kept in float32, where it rounds them to float16 (which overflows for loud bands).
 """
 
+import importlib.util
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from src.base import tensorflow_checkpoint
+from src.base.errors import Problem
 from src.evaluate import spectra
 from src.evaluate.spectra import Audio
+
+MODEL = "MSD_musicnn"
+"""Trained on the Million Song Dataset: its tags are genres, decades and moods."""
 
 RATE_HZ = 16000
 FFT, HOP, BANDS = 512, 256, 96
@@ -44,16 +52,16 @@ NORMALISED = (1, 204, 204, 51, 51, 51, 64, 64, 64, 1506, 200)
 
 def variables() -> dict[str, tuple[int, ...]]:
     """Name → shape of every array the network needs."""
-    found = dict(SHAPES)
-    found |= {name.replace("kernel", "bias"): (shape[-1],) for name, shape in SHAPES.items()}
-    for place, channels in enumerate(NORMALISED):
+    shapes = dict(SHAPES)
+    shapes |= {name.replace("kernel", "bias"): (shape[-1],) for name, shape in SHAPES.items()}
+    for number, channels in enumerate(NORMALISED):
         for part in ("beta", "gamma", "moving_mean", "moving_variance"):
-            found[f"{_norm(place)}/{part}"] = (channels,)
-    return found
+            shapes[f"{_norm(number)}/{part}"] = (channels,)
+    return shapes
 
 
-def _norm(place: int) -> str:
-    return "batch_normalization" + (f"_{place}" if place else "")
+def _norm(number: int) -> str:
+    return "batch_normalization" + (f"_{number}" if number else "")
 
 
 @dataclass(frozen=True)
@@ -84,10 +92,10 @@ class Musicnn:
         padded = functional.pad(x, (0, 0, 3, 3))
         timbral = torch.cat([self._front(padded, "conv2d", 1), self._front(padded, "conv2d_1", 2)], dim=2)
         tempo = []
-        for place, (name, length) in enumerate((("conv2d_2", 128), ("conv2d_3", 64), ("conv2d_4", 32)), start=3):
+        for norm, (name, length) in enumerate((("conv2d_2", 128), ("conv2d_3", 64), ("conv2d_4", 32)), start=3):
             # TensorFlow's "same" for an even filter: one more zero behind than before.
             before = (length - 1) // 2
-            tempo.append(self._front(functional.pad(x, (0, 0, before, length - 1 - before)), name, place))
+            tempo.append(self._front(functional.pad(x, (0, 0, before, length - 1 - before)), name, norm))
         front = torch.cat([timbral, *tempo], dim=2)
         cnn1 = self._middle(front, "conv2d_5", 6)
         cnn2 = self._middle(cnn1, "conv2d_6", 7) + cnn1
@@ -106,20 +114,20 @@ class Musicnn:
         The normalisation of a channel is monotonous, so that of the highest band (of the lowest, where it turns
         the order round) is the highest normalisation.
         """
-        found = functional.conv2d(x, self._w[f"{name}/kernel"].permute(3, 2, 0, 1), self._w[f"{name}/bias"])
+        maps = functional.conv2d(x, self._w[f"{name}/kernel"].permute(3, 2, 0, 1), self._w[f"{name}/bias"])
         rising = self._w[f"{_norm(norm)}/gamma"][:, None] >= 0
-        found = torch.relu(torch.where(rising, found.amax(dim=3), found.amin(dim=3)))
-        return self._normalise(found, norm).transpose(1, 2)
+        highest = torch.where(rising, maps.amax(dim=3), maps.amin(dim=3))
+        return self._normalise(torch.relu(highest), norm).transpose(1, 2)
 
     def _middle(self, x: torch.Tensor, name: str, norm: int) -> torch.Tensor:
         """Convolution over 7 frames and all channels, ReLU, normalisation: (batch, time, 64)."""
         kernel = self._w[f"{name}/kernel"][:, :, 0].permute(2, 1, 0)
-        found = functional.conv1d(functional.pad(x.transpose(1, 2), (3, 3)), kernel, self._w[f"{name}/bias"])
-        return self._normalise(torch.relu(found), norm).transpose(1, 2)
+        maps = functional.conv1d(functional.pad(x.transpose(1, 2), (3, 3)), kernel, self._w[f"{name}/bias"])
+        return self._normalise(torch.relu(maps), norm).transpose(1, 2)
 
-    def _normalise(self, x: torch.Tensor, place: int) -> torch.Tensor:
+    def _normalise(self, x: torch.Tensor, norm: int) -> torch.Tensor:
         """Batch normalisation by the trained mean and variance; channels are dimension 1."""
-        part = {name: self._w[f"{_norm(place)}/{name}"] for name in ("beta", "gamma", "moving_mean", "moving_variance")}
+        part = {name: self._w[f"{_norm(norm)}/{name}"] for name in ("beta", "gamma", "moving_mean", "moving_variance")}
         return functional.batch_norm(
             x, part["moving_mean"], part["moving_variance"], part["gamma"], part["beta"], training=False, eps=EPSILON
         )
@@ -127,18 +135,18 @@ class Musicnn:
     def embed(self, audio: Audio, rate_hz: int, hop_s: float) -> NDArray[np.float64]:
         """(windows, 200) of patches every `hop_s`; none for a clip shorter than a patch. rate_hz must be 16000."""
         if rate_hz != RATE_HZ:
-            raise ValueError(f"musicnn hears {RATE_HZ} Hz, not {rate_hz}")
+            raise ValueError(f"musicnn takes audio at {RATE_HZ} Hz, not {rate_hz}")
         bands = log_mel(audio)
         if len(bands) < PATCH_FRAMES:
             return np.zeros((0, 200))
         step = max(1, round(hop_s * RATE_HZ / HOP))
         patches = np.lib.stride_tricks.sliding_window_view(bands, PATCH_FRAMES, axis=0)[::step].transpose(0, 2, 1)
-        found = []
+        points = []
         with torch.inference_mode():
             for first in range(0, len(patches), BATCH):
                 batch = torch.from_numpy(patches[first : first + BATCH].copy())
-                found.append(self(batch).penultimate.numpy().astype(np.float64))
-        return np.concatenate(found)
+                points.append(self(batch).penultimate.numpy().astype(np.float64))
+        return np.concatenate(points)
 
 
 def log_mel(audio: Audio) -> NDArray[np.float32]:
@@ -153,8 +161,7 @@ def log_mel(audio: Audio) -> NDArray[np.float32]:
     power = (
         spectra.power_spectrogram(np.pad(x, FFT // 2, mode="reflect"), FFT, HOP) * float(spectra.hann(FFT).sum()) ** 2
     )
-    found: NDArray[np.float32] = np.log10(1 + 10000 * (power @ slaney_bank())).astype(np.float32)
-    return found
+    return np.log10(1 + 10000 * (power @ slaney_bank())).astype(np.float32)
 
 
 def slaney_bank() -> NDArray[np.float32]:
@@ -171,3 +178,21 @@ def slaney_bank() -> NDArray[np.float32]:
     fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     bank = np.maximum(0, np.minimum(rise, fall)) * 2 / (edges[2:] - edges[:-2])
     return bank.astype(np.float32)
+
+
+def read_weights() -> dict[str, NDArray[np.generic]]:
+    """The weights. Raises `Problem` if the package is not installed or its files are damaged."""
+    package = importlib.util.find_spec("musicnn")
+    if package is None or not package.submodule_search_locations:
+        raise Problem("musicnn is not installed. Install it with: .venv/bin/pip install --no-deps musicnn==0.1.0")
+    return read_folder(Path(package.submodule_search_locations[0]) / MODEL)
+
+
+def read_folder(folder: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays of the checkpoint in a folder of the wheel. Raises `Problem` if it is missing or damaged."""
+    with tempfile.TemporaryDirectory() as links:
+        # Its checkpoint has an empty name (".index"); the reader wants one.
+        for suffix in (".index", ".data-00000-of-00001"):
+            (Path(links) / f"{MODEL}{suffix}").symlink_to((folder / suffix).resolve())
+        index = tensorflow_checkpoint.read_index(Path(links) / f"{MODEL}.index")
+        return tensorflow_checkpoint.read_tensors(index)

@@ -7,49 +7,20 @@ chance of a single wrong "fell" or "rose" among them is about 5 %.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from scipy import special
 
+from src.base.words import listed
 from src.evaluate import catalogue, intervals
-from src.evaluate.intervals import Measure
+from src.evaluate.measure import Measure, Z
+from src.evaluate.schema import Change, Verdict
 
 Table = Mapping[int, Mapping[str, Mapping[str, Measure]]]
 """Step → genre → measure name → measure. The genre ALL holds what is not of one genre."""
-Verdict = Literal["fell", "rose", "no evidence", "unknown"]
 
 ALL = "all"
 LEVEL = 0.05
-Z = 1.959964
-
-
-@dataclass(frozen=True)
-class Change:
-    """A measure of a genre at two steps."""
-
-    name: str
-    genre: str
-    from_step: int
-    to_step: int
-    change: Measure
-    """After minus before."""
-    verdict: Verdict
-    closer: bool | None
-    """Whether it came nearer to held-out music; None where the intervals leave that open."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in metrics/evaluate.json."""
-        return {
-            "measure": self.name,
-            "genre": self.genre,
-            "from_step": self.from_step,
-            "to_step": self.to_step,
-            "change": self.change.to_json(),
-            "verdict": self.verdict,
-            "closer_to_real": self.closer,
-        }
 
 
 def p_value(change: Measure) -> float | None:
@@ -64,12 +35,12 @@ def p_value(change: Measure) -> float | None:
 
 def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:
     """Which hypotheses fall at this family-wise level (Holm, Scandinavian Journal of Statistics 6, 1979)."""
-    found = [False] * len(p)
-    for rank, place in enumerate(sorted(range(len(p)), key=lambda k: p[k])):
-        if p[place] > level / (len(p) - rank):
+    rejected = [False] * len(p)
+    for rank, index in enumerate(sorted(range(len(p)), key=lambda k: p[k])):
+        if p[index] > level / (len(p) - rank):
             break
-        found[place] = True
-    return found
+        rejected[index] = True
+    return rejected
 
 
 def subtract(before: Measure, after: Measure) -> Measure:
@@ -97,23 +68,32 @@ def changes(
     steps, which is used instead of the difference of the two intervals.
     """
     before, after = table[from_step], table[to_step]
-    found = []
+    compared = []
     for genre in sorted(before.keys() & after.keys()):
         for name in (name for name in catalogue.BY_NAME if name in before[genre] and name in after[genre]):
             change = (paired or {}).get((name, genre)) or subtract(before[genre][name], after[genre][name])
-            found.append((name, genre, change))
-    tested = [(place, p) for place, (_, _, change) in enumerate(found) if (p := p_value(change)) is not None]
-    sure = {place for (place, _), yes in zip(tested, holm([p for _, p in tested]), strict=True) if yes}
-    known = {place for place, _ in tested}
-    result = []
-    for place, (name, genre, change) in enumerate(found):
+            compared.append((name, genre, change))
+    p_values = {index: p for index, (_, _, change) in enumerate(compared) if (p := p_value(change)) is not None}
+    significant = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    changed = []
+    for index, (name, genre, change) in enumerate(compared):
         verdict: Verdict = "unknown"
-        if place in known:
-            verdict = "no evidence" if place not in sure else "fell" if (change.value or 0) < 0 else "rose"
+        if index in significant:
+            verdict = "no evidence" if not significant[index] else "fell" if (change.value or 0) < 0 else "rose"
         goal = real.get(genre, {}).get(name)
         closer = nearer(before[genre][name], after[genre][name], goal) if verdict in ("fell", "rose") else None
-        result.append(Change(name, genre, from_step, to_step, change, verdict, closer))
-    return result
+        changed.append(
+            Change(
+                measure=name,
+                genre=genre,
+                from_step=from_step,
+                to_step=to_step,
+                change=change,
+                verdict=verdict,
+                closer_to_real=closer,
+            )
+        )
+    return changed
 
 
 def nearer(before: Measure, after: Measure, goal: Measure | None) -> bool | None:
@@ -164,16 +144,16 @@ def sentences(table: Table, first: Sequence[Change], late: Sequence[Change]) -> 
 
     first: changes from the first to the last step. late: from the second to the last.
     """
-    found = []
+    said = []
     for name, entry in catalogue.BY_NAME.items():
-        mine = [change for change in first if change.name == name and change.verdict != "unknown"]
+        mine = [change for change in first if change.measure == name and change.verdict != "unknown"]
         if mine:
-            found.append(_measure_sentence(entry, mine, table))
+            said.append(_measure_sentence(entry, mine, table))
     for genre in sorted({change.genre for change in late} - {ALL}):
         mine = [change for change in late if change.genre == genre and change.verdict != "unknown"]
         if mine:
-            found.append(_late_sentence(genre, mine))
-    return found
+            said.append(_late_sentence(genre, mine))
+    return said
 
 
 def _measure_sentence(entry: catalogue.Entry, mine: Sequence[Change], table: Table) -> str:
@@ -189,12 +169,12 @@ def _measure_sentence(entry: catalogue.Entry, mine: Sequence[Change], table: Tab
         return f"{entry.label}: no change between step {start} and step {end} that its intervals support."
     text = f"{entry.label} {' and '.join(parts)} between step {start} and step {end}"
     if still and still != [ALL]:
-        text += f"; no evidence of a change for {words(still)}"
+        text += f"; no evidence of a change for {listed(still)}"
     if entry.better == "closer to real":
-        nearer_now = [change.genre for change in mine if change.closer is True]
-        farther = [change.genre for change in mine if change.closer is False]
-        text += f"; nearer to held-out music for {words(nearer_now)}" if nearer_now else ""
-        text += f"; farther from it for {words(farther)}" if farther else ""
+        nearer_now = [change.genre for change in mine if change.closer_to_real is True]
+        farther = [change.genre for change in mine if change.closer_to_real is False]
+        text += f"; nearer to held-out music for {listed(nearer_now)}" if nearer_now else ""
+        text += f"; farther from it for {listed(farther)}" if farther else ""
     return text + "."
 
 
@@ -203,21 +183,15 @@ def _where(count: int, total: int) -> str:
 
 
 def _from_to(entry: catalogue.Entry, change: Change, table: Table) -> str:
-    before, after = (table[step][change.genre][change.name].value for step in (change.from_step, change.to_step))
+    before, after = (table[step][change.genre][change.measure].value for step in (change.from_step, change.to_step))
     label = "" if change.genre == ALL else f"{change.genre} "
     return f"{label}{entry.shown(before).removesuffix(' ' + entry.unit)} to {entry.shown(after)}"
 
 
 def _late_sentence(genre: str, mine: Sequence[Change]) -> str:
     start, end = mine[0].from_step, mine[0].to_step
-    moved = [catalogue.BY_NAME[change.name].label for change in mine if change.verdict in ("fell", "rose")]
+    moved = [catalogue.BY_NAME[change.measure].label for change in mine if change.verdict in ("fell", "rose")]
     if not moved:
         return f"By none of {len(mine)} measures is there evidence that {genre} changed after step {start}."
-    return (
-        f"After step {start}, {genre} changed by {len(moved)} of {len(mine)} measures until step {end}: {words(moved)}."
-    )
-
-
-def words(names: Sequence[str]) -> str:
-    """a, b and c."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+    text = f"After step {start}, {genre} changed by {len(moved)} of {len(mine)} measures until step {end}"
+    return f"{text}: {listed(moved)}."

@@ -24,33 +24,32 @@ def window_bits(
     windows: Sequence[Window],
     genres: Sequence[int],
     done: Callable[[int], None] = lambda samples: None,
-    device: str = "cpu",
 ) -> Floats:
     """Mean bits per sample of each window under each genre: (genres, windows).
 
     codes: (time,) of one clip; every window has at least `receptive_field` samples before it. `done` is told the
     number of predictions after each forward pass.
     """
-    found = np.zeros((len(genres), len(windows)))
+    totals = np.zeros((len(genres), len(windows)))
     if not windows:
-        return found
+        return totals
     weights = np.array([window.length for window in windows], dtype=np.float64)
-    for place, start, length in _pieces(windows, max(1, CHUNK_SAMPLES // len(genres))):
-        piece = torch.from_numpy(codes[start - receptive_field : start + length].astype(np.int64)).to(device)
+    for index, start, length in _pieces(windows, max(1, CHUNK_SAMPLES // len(genres))):
+        piece = torch.from_numpy(codes[start - receptive_field : start + length].astype(np.int64))
         batch = piece.expand(len(genres), -1)
         with torch.inference_mode():
-            logits = network(batch[:, :-1], torch.tensor(genres, device=device))
+            logits = network(batch[:, :-1], torch.tensor(genres))
             bits = target_bits(logits, batch[:, receptive_field:])
-        found[:, place] += bits.double().sum(dim=1).cpu().numpy()
+        totals[:, index] += bits.double().sum(dim=1).numpy()
         done(length * len(genres))
-    return found / weights
+    return totals / weights
 
 
 def _pieces(windows: Sequence[Window], most: int) -> Iterator[tuple[int, int, int]]:
     """(index of the window, start, length), no piece longer than `most`."""
-    for place, window in enumerate(windows):
+    for index, window in enumerate(windows):
         for offset in range(0, window.length, most):
-            yield place, window.start + offset, min(most, window.length - offset)
+            yield index, window.start + offset, min(most, window.length - offset)
 
 
 def context_bits(
@@ -60,7 +59,6 @@ def context_bits(
     starts: Sequence[int],
     genre: int,
     silence: int,
-    device: str = "cpu",
 ) -> Floats:
     """Bits by length of real context: (starts, ranges), the ranges those of `position_edges`.
 
@@ -70,15 +68,15 @@ def context_bits(
     """
     edges = position_edges(receptive_field)
     rows = np.stack([codes[start : start + receptive_field + 1] for start in starts]).astype(np.int64)
-    found = np.zeros((len(starts), len(edges)))
+    means = np.zeros((len(starts), len(edges)))
     size = max(1, CHUNK_SAMPLES // receptive_field)
     for first in range(0, len(starts), size):
-        real = torch.from_numpy(rows[first : first + size]).to(device)
-        quiet = torch.full((len(real), receptive_field - 1), silence, dtype=torch.int64, device=device)
+        real = torch.from_numpy(rows[first : first + size])
+        quiet = torch.full((len(real), receptive_field - 1), silence, dtype=torch.int64)
         batch = torch.cat([quiet, real], dim=1)
         with torch.inference_mode():
-            logits = network(batch[:, :-1], torch.full((len(real),), genre, device=device))
-            bits = target_bits(logits, real[:, 1:]).double().cpu().numpy()
+            logits = network(batch[:, :-1], torch.full((len(real),), genre))
+            bits = target_bits(logits, real[:, 1:]).double().numpy()
         for column, (low, high) in enumerate(edges):
-            found[first : first + size, column] = bits[:, low - 1 : high].mean(axis=1)
-    return found
+            means[first : first + size, column] = bits[:, low - 1 : high].mean(axis=1)
+    return means

@@ -4,13 +4,11 @@ In: audio (time,) in [-1, 1], its rate in Hz, the number of mu-law codes. Out: n
 exist, such as the centroid of silence). `src/evaluate/catalogue.py` says what each name means and its unit.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from src.evaluate import intervals, spectra
+from src.evaluate import spectra
 from src.evaluate.likelihood import Codes, count_pairs
 from src.evaluate.spectra import Audio
 
@@ -43,11 +41,11 @@ def measure(audio: Audio, rate_hz: int, codes: Codes) -> Values:
 
 def window_measures(audio: Audio, rate_hz: int, codes: Codes) -> Values:
     """The measures that make sense in a part of a clip: all but rhythm, drift and the longest run."""
-    found = {**level_measures(audio, rate_hz), **spectrum_measures(audio, rate_hz), **code_measures(codes)}
-    found["tonal_clarity"] = tonal_clarity(audio, rate_hz)
-    found["onset_rate"] = rhythm_measures(audio, rate_hz)["onset_rate"]
-    del found["longest_constant_run"]
-    return found
+    values = {**level_measures(audio, rate_hz), **spectrum_measures(audio, rate_hz), **code_measures(codes)}
+    values["tonal_clarity"] = tonal_clarity(audio, rate_hz)
+    values["onset_rate"] = rhythm_measures(audio, rate_hz)["onset_rate"]
+    del values["longest_constant_run"]
+    return values
 
 
 def parts(audio: Audio, codes: Codes, count: int = WINDOWS) -> list[tuple[Audio, Codes]]:
@@ -148,15 +146,15 @@ def rhythm_measures(audio: Audio, rate_hz: int) -> Values:
     near = np.lib.stride_tricks.sliding_window_view(np.pad(rise, 5), 11).max(axis=1)
     peaks = np.flatnonzero((rise >= near) & (rise > np.median(rise) + ONSET_RISE_DB))
     starts = peaks[np.diff(peaks, prepend=-100) > 5]
-    found = {**none, "onset_rate": len(starts) * rate_hz / len(audio)}
+    values = {**none, "onset_rate": len(starts) * rate_hz / len(audio)}
     if len(rise) < 320:
-        return found
+        return values
     # Beats fall between frames: without smoothing only every few beats would meet again.
     smooth = np.convolve(rise, spectra.hann(8) / 4, mode="same")
     x = smooth - smooth.mean()
     energy = float(x @ x)
     if energy <= 0.01 * len(x):  # changes of 0.1 dB are no rhythm
-        return {**found, "tempo_strength": 0.0}
+        return {**values, "tempo_strength": 0.0}
     lags = np.arange(25, 151)
     strength = np.array([float(x[lag:] @ x[:-lag]) / energy * len(x) / (len(x) - lag) for lag in lags])
     best = float(strength.max())
@@ -164,8 +162,8 @@ def rhythm_measures(audio: Audio, rate_hz: int) -> Values:
     first = int(np.flatnonzero(strength >= 0.9 * best)[0]) if best > 0 else int(strength.argmax())
     while first + 1 < len(strength) and strength[first + 1] > strength[first]:
         first += 1
-    found["tempo_strength"] = min(1.0, max(0.0, best))
-    return {**found, "tempo": 6000.0 / float(lags[first])} if best >= STEADY else found
+    values["tempo_strength"] = min(1.0, max(0.0, best))
+    return {**values, "tempo": 6000.0 / float(lags[first])} if best >= STEADY else values
 
 
 def tonal_clarity(audio: Audio, rate_hz: int) -> float:
@@ -201,15 +199,3 @@ def drift_measures(audio: Audio, rate_hz: int) -> Values:
     ]
     levels = [decibels(float(np.mean(np.asarray(part, dtype=np.float64) ** 2))) for part in (first, last)]
     return {"drift_level": levels[1] - levels[0], "drift_spectrum": float(np.abs(bands[1] - bands[0]).mean())}
-
-
-def with_intervals(
-    audio: Audio, rate_hz: int, encode: Callable[[Audio], Codes], units: dict[str, str]
-) -> dict[str, intervals.Measure]:
-    """Every sound measure of one clip, with the interval its parts support. units: name → unit."""
-    codes = encode(audio)
-    rows = [window_measures(piece, rate_hz, part) for piece, part in parts(audio, codes)]
-    return {
-        name: intervals.whole_with_windows(value, [row[name] for row in rows if name in row], units[name])
-        for name, value in measure(audio, rate_hz, codes).items()
-    }

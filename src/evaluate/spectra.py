@@ -34,8 +34,8 @@ def power_spectrogram(audio: Audio, length: int, hop: int) -> Floats32:
     """Power of Hann-windowed frames: (frames, length // 2 + 1); a full-scale sine peaks at 1/4."""
     window = hann(length)
     spectrum = fft.rfft(frames(audio, length, hop) * window, axis=1)
-    found: Floats32 = (spectrum.real**2 + spectrum.imag**2) / np.float32(window.sum() ** 2)
-    return found
+    power: Floats32 = (spectrum.real**2 + spectrum.imag**2) / np.float32(window.sum() ** 2)
+    return power
 
 
 @cache
@@ -59,8 +59,8 @@ def mel_bank(rate_hz: int, length: int, bands: int, low_hz: float = 40.0) -> Flo
 def log_mel_db(audio: Audio, rate_hz: int, length: int, hop: int, bands: int) -> Floats32:
     """Mel band powers in dB, floored at -100: (frames, bands)."""
     power = power_spectrogram(audio, length, hop) @ mel_bank(rate_hz, length, bands)
-    found: Floats32 = 10 * np.log10(np.maximum(power, np.float32(POWER_FLOOR)))
-    return found
+    levels: Floats32 = 10 * np.log10(np.maximum(power, np.float32(POWER_FLOOR)))
+    return levels
 
 
 def mean_spectrum(audio: Audio, length: int = 1024) -> NDArray[np.float64]:
@@ -68,10 +68,11 @@ def mean_spectrum(audio: Audio, length: int = 1024) -> NDArray[np.float64]:
 
     Hann frames of `length` samples overlapping by half, each less its mean (P. D. Welch, IEEE Trans. Audio
     Electroacoustics 15, 1967); every bin but the first and the last stands for two.
+    scipy.signal.welch gives the same to 1e-7, which would change the sixth digit of some figures.
     """
     piece = frames(audio, length, length // 2)
     spectrum = fft.rfft((piece - piece.mean(axis=1, keepdims=True)) * hann(length), axis=1)
     power = (spectrum.real.astype(np.float64) ** 2 + spectrum.imag.astype(np.float64) ** 2).mean(axis=0)
     power[1:-1] *= 2
-    found: NDArray[np.float64] = power / float(hann(length).sum() ** 2)
-    return found
+    scaled: NDArray[np.float64] = power / float(hann(length).sum() ** 2)
+    return scaled

@@ -17,6 +17,7 @@ import yaml
 
 from src.base import files
 from src.config import step_name
+from src.evaluate.measure import rounded
 from src.record import checkpoint
 from src.wavenet.network import WaveNetConfig
 
@@ -204,8 +205,8 @@ def write_times(path: Path, step: int, slow: float = 1) -> None:
 
 def measure(value: float, half: float | None = None, unit: str = "", over: str = "songs") -> dict[str, Any]:
     """A measure as metrics/evaluate.json has it."""
-    spread = {"lo": None, "hi": None} if half is None else {"lo": value - half, "hi": value + half}
-    return {"value": value, **spread, "n": 1 if half is None else 12, "over": over, "unit": unit}
+    spread = {"lo": None, "hi": None} if half is None else {"lo": rounded(value - half), "hi": rounded(value + half)}
+    return {"value": rounded(value), **spread, "n": 1 if half is None else 12, "over": over, "unit": unit}
 
 
 def write_metrics(folder: Path, steps: Sequence[int]) -> None:
@@ -248,6 +249,8 @@ def write_metrics(folder: Path, steps: Sequence[int]) -> None:
                     "confusion": [
                         [4 if row == column else int(step < max(steps)) for column in range(5)] for row in range(5)
                     ],
+                    "undecided": 0,
+                    "accuracy_windows": measure(0.5, 0.1, "share"),
                     "accuracy": measure(0.5 if step < max(steps) else 1.0, 0.1, "share", "clips"),
                     "chance": 0.2,
                 }

@@ -27,8 +27,8 @@ def write_checkpoint(study: StudyFolder, step: int, *, known: bool = True) -> No
     params = config.load(study.root)
     genres = params.genres if known else tuple(reversed(params.genres))
     weights = {name: tensor * 1.0 for name, tensor in initialise(params.profile.model, step).state_dict().items()}
-    found = checkpoint.Checkpoint(step, "0123456789abcdef", genres, params.profile.model, weights, {})
-    checkpoint.save(study.root / "checkpoints" / step_name(step), found)
+    untrained = checkpoint.Checkpoint(step, "0123456789abcdef", genres, params.profile.model, weights, {})
+    checkpoint.save(study.root / "checkpoints" / step_name(step), untrained)
 
 
 def write_generation(folder: Path, step: int, primer_frames: int = 0) -> None:
@@ -56,8 +56,8 @@ def whole(study_with_clips: StudyFolder) -> StudyFolder:
 
 
 def read(study: StudyFolder, folder: str = "metrics") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((study.root / folder / "evaluate.json").read_text())
-    return found
+    content: dict[str, Any] = json.loads((study.root / folder / "evaluate.json").read_text())
+    return content
 
 
 def run(study: StudyFolder, monkeypatch: pytest.MonkeyPatch, name: str | None = None) -> None:
@@ -77,9 +77,9 @@ def numbers(item: Any) -> list[float]:
 def test_a_whole_study(whole: StudyFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     run(whole, monkeypatch)
     assert "Held-out bits per sample" in capsys.readouterr().out
-    found = read(whole)
-    assert list(found["steps"]) == ["2", "10", "30"]
-    for rows in found["steps"].values():
+    content = read(whole)
+    assert list(content["steps"]) == ["2", "10", "30"]
+    for rows in content["steps"].values():
         assert sorted(rows) == sorted(GENRES)
         for row in rows.values():
             assert 7.0 < row["bits_per_sample"] < 9.0  # untrained: near the uniform 8
@@ -87,23 +87,23 @@ def test_a_whole_study(whole: StudyFolder, monkeypatch: pytest.MonkeyPatch, caps
             assert (row["clips"], row["samples"]) == (1, RATE_HZ)
             assert row["measures"].keys() <= catalogue.BY_NAME.keys()
     for genre in GENRES:
-        baselines = found["baselines"][genre]
-        assert found["markov"][genre] == min(baselines[name]["value"] for name in ("markov_genre", "markov_pooled"))
-        assert found["markov"][genre] < baselines["unigram"]["value"]
-        assert found["steps"]["2"][genre]["measures"]["spectral_flatness"]["value"] > 0.95
-        assert found["steps"]["30"][genre]["measures"]["spectral_flatness"]["value"] < 0.2
-        assert found["references"]["white_noise"][genre]["measures"]["spectral_flatness"]["value"] > 0.95
-        assert {"real", "training", "other_genres", "shuffled"} <= found["references"].keys()
-        assert found["copying"]["30"][genre]["songs_searched"] == 10
-    assert found["conditioning"]["30"]["chance"] == 0.2
-    assert sum(map(sum, found["conditioning"]["30"]["confusion"])) <= 5
-    assert found["context"]["30"]["rock"][0]["from"] == 1
-    flat = [row for row in found["progress"] if row["measure"] == "spectral_flatness" and "trend" in row]
+        baselines = content["baselines"][genre]
+        assert content["markov"][genre] == min(baselines[name]["value"] for name in ("markov_genre", "markov_pooled"))
+        assert content["markov"][genre] < baselines["unigram"]["value"]
+        assert content["steps"]["2"][genre]["measures"]["spectral_flatness"]["value"] > 0.95
+        assert content["steps"]["30"][genre]["measures"]["spectral_flatness"]["value"] < 0.2
+        assert content["references"]["white_noise"][genre]["measures"]["spectral_flatness"]["value"] > 0.95
+        assert {"real", "training", "other_genres", "shuffled"} <= content["references"].keys()
+        assert content["copying"]["30"][genre]["songs_searched"] == 10
+    assert content["conditioning"]["30"]["chance"] == 0.2
+    assert sum(map(sum, content["conditioning"]["30"]["confusion"])) <= 5
+    assert content["context"]["30"]["rock"][0]["from"] == 1
+    flat = [row for row in content["progress"] if row["measure"] == "spectral_flatness" and "trend" in row]
     assert {row["verdict"] for row in flat} == {"fell"}
-    assert any(sentence.startswith("Spectral flatness fell in all 5 genres") for sentence in found["sentences"])
-    assert all(math.isfinite(number) for number in numbers(found))
+    assert any(sentence.startswith("Spectral flatness fell in all 5 genres") for sentence in content["sentences"])
+    assert all(math.isfinite(number) for number in numbers(content))
     summary = json.loads((whole.root / "metrics" / "summary.json").read_text())
-    assert summary["steps"]["30"]["rock"]["bits_per_sample"] == found["steps"]["30"]["rock"]["bits_per_sample"]
+    assert summary["steps"]["30"]["rock"]["bits_per_sample"] == content["steps"]["30"]["rock"]["bits_per_sample"]
     # The same again gives the same bytes: threads share the work, not the digits. No clip is named.
     before = (whole.root / "metrics" / "evaluate.json").read_bytes()
     whole.change("params/tiny.yaml", train__threads=2)
@@ -125,16 +125,16 @@ def test_what_is_missing_or_damaged_gets_a_sentence_and_the_rest_is_measured(
     shutil.rmtree(whole.root / "checkpoints" / step_name(30))
     write_checkpoint(whole, 30, known=False)
     run(whole, monkeypatch)
-    found = read(whole)
-    assert "generation.json does not exist" in found["why"]["sound of step 10"]
-    assert "rock.wav cannot be read" in found["why"]["sound of step 30"]
-    assert "hip.wav has 0.01 s" in found["why"]["sound of step 30"]
-    assert found["why"].keys() >= {"likelihood of step 2", "likelihood of step 30"}
-    assert "knows" in found["why"]["likelihood of step 30"]
-    assert "bits_per_sample" in found["steps"]["10"]["rock"]
-    assert "bits_per_sample" not in found["steps"]["2"]["rock"]
-    assert "rock" not in found["steps"]["30"]
-    silent = found["steps"]["30"]["metal"]["measures"]
+    content = read(whole)
+    assert "generation.json does not exist" in content["why"]["sound of step 10"]
+    assert "rock.wav cannot be read" in content["why"]["sound of step 30"]
+    assert "hip.wav has 0.01 s" in content["why"]["sound of step 30"]
+    assert content["why"].keys() >= {"likelihood of step 2", "likelihood of step 30"}
+    assert "knows" in content["why"]["likelihood of step 30"]
+    assert "bits_per_sample" in content["steps"]["10"]["rock"]
+    assert "bits_per_sample" not in content["steps"]["2"]["rock"]
+    assert "rock" not in content["steps"]["30"]
+    silent = content["steps"]["30"]["metal"]["measures"]
     assert silent["silence_share"]["value"] == 1.0
     assert silent["spectral_centroid"]["value"] is None
     assert silent["spectral_centroid"]["why"]
@@ -155,14 +155,14 @@ def test_an_imported_run_is_measured_by_its_sound_without_its_primer(
         folder = study.root / "work" / "runs" / "old" / "generations" / step_name(step)
         write_generation(folder, step, primer_frames=5117)
     run(study, monkeypatch, name="old")
-    found = read(study, "work/runs/old/metrics")
-    assert found["run"] == "old"
+    content = read(study, "work/runs/old/metrics")
+    assert content["run"] == "old"
     for genre in GENRES:
-        measures = found["steps"]["2"][genre]["measures"]
+        measures = content["steps"]["2"][genre]["measures"]
         assert measures["spectral_flatness"]["value"] > 0.95
         assert measures["clipping_share"]["value"] == 0  # the primer is clipped all through
         assert "frechet_logmel" not in measures
-    assert "distance" in found["why"]
+    assert "distance" in content["why"]
     assert not (study.root / "metrics").exists()
     with pytest.raises(Problem, match="imported runs: old"):
         run(study, monkeypatch, name="older")

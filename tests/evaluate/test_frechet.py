@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from src.evaluate import embedding, frechet, intervals
+from src.evaluate import embedding, frechet
 from src.evaluate.frechet import Cloud
+from src.evaluate.measure import Measure
 
 RNG = np.random.default_rng(0)
 
@@ -55,7 +56,7 @@ def test_the_interval_holds_the_truth() -> None:
 
 def test_too_few_windows_have_no_distance_but_a_reason() -> None:
     found = frechet.extrapolated(Cloud(np.zeros(2), np.eye(2)), np.zeros((5, 2)), seed=0)
-    assert found == intervals.Measure(None, "", 5, "windows", why=found.why)
+    assert found == Measure(None, "", 5, "windows", why=found.why)
     assert "too few" in str(found.why)
 
 

@@ -82,15 +82,15 @@ def test_a_network_that_knows_genre_is_right_and_one_that_ignores_it_is_undecide
     ]
     truth = [0, 1]
     right = conditioning.summarise(truth, heldout.score(knowing(3.0), FIELD, songs, GENRES).genres, GENRES)
-    assert right["confusion"] == [[1, 0], [0, 1]]
-    assert right["accuracy"]["value"] == 1.0
-    assert right["accuracy"]["lo"] == pytest.approx(0.3424, abs=1e-3)  # two songs prove little
-    assert right["accuracy_windows"]["value"] == 1.0
+    assert right.confusion == ((1, 0), (0, 1))
+    assert right.accuracy.value == 1.0
+    assert right.accuracy.lo == pytest.approx(0.3424, abs=1e-3)  # two songs prove little
+    assert right.accuracy_windows.value == 1.0
     blind = conditioning.summarise(truth, heldout.score(knowing(0.0), FIELD, songs, GENRES).genres, GENRES)
-    assert blind["undecided"] == 2
-    assert blind["accuracy"]["value"] == 0.0
-    assert blind["confusion"] == [[0, 0], [0, 0]]
-    assert blind["chance"] == 0.5
+    assert blind.undecided == 2
+    assert blind.accuracy.value == 0.0
+    assert blind.confusion == ((0, 0), (0, 0))
+    assert blind.chance == 0.5
 
 
 def test_uniform_networks_cost_eight_bits_in_every_section() -> None:
@@ -103,7 +103,7 @@ def test_uniform_networks_cost_eight_bits_in_every_section() -> None:
     assert (bits["calm"].over, bits["calm"].n) == ("songs", 2)
     assert (bits["loud"].over, bits["loud"].n) == ("windows", 4)
     context = heldout.context_rows(scores, songs, FIELD)
-    assert [row["bits"]["value"] for row in context["calm"]] == [8.0] * len(context["calm"])
+    assert [row.bits.to_json()["value"] for row in context["calm"]] == [8.0] * len(context["calm"])
     assert heldout.bits_change(scores, scores, songs)["calm"].value == 0.0
     assert heldout.scored(songs, "calm") == {"clips": 2, "samples": 2000}
 
@@ -134,4 +134,4 @@ def test_the_number_of_workers_changes_no_digit() -> None:
     for name in ("own", "genres", "context"):
         for a, b in zip(getattr(one, name), getattr(two, name), strict=True):
             assert np.array_equal(a, b)
-    assert one.own[1][heldout.conditioning_places(songs[1])] == pytest.approx(one.genres[1][1])
+    assert one.own[1][heldout.conditioning_windows(songs[1])] == pytest.approx(one.genres[1][1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from src.evaluate import intervals
-from src.evaluate.intervals import Measure
+from src.evaluate.measure import Measure, wilson
 
 
 def coverage(n: int, trials: int = 400) -> float:
@@ -47,10 +47,10 @@ def test_the_same_values_give_the_same_interval() -> None:
 def test_wilson_against_published_values() -> None:
     # Newcombe, Statistics in Medicine 17 (1998), table I: 81/263, 15/148, 0/20.
     for hits, n, lo, hi in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)]:
-        found = intervals.wilson(hits, n, "songs")
+        found = wilson(hits, n, "songs")
         assert found.lo == pytest.approx(lo, abs=1e-4)
         assert found.hi == pytest.approx(hi, abs=1e-4)
-    assert intervals.wilson(5, 5, "songs").hi == 1.0
+    assert wilson(5, 5, "songs").hi == 1.0
 
 
 def test_the_spread_of_windows_gives_the_interval_of_the_whole() -> None:

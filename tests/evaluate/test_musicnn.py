@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from src.base.errors import Problem
-from src.evaluate import musicnn, musicnn_weights
+from src.evaluate import musicnn
 
 REFERENCE = np.load(Path(__file__).parents[1] / "data" / "musicnn" / "reference.npz")
 FRAMES, STRIDE = [0, 1, 31, 63, 93, 123, 186], 8
@@ -79,7 +79,7 @@ def test_the_log_mel_input_is_that_of_librosa() -> None:
 
 def test_every_layer_equals_the_published_graph() -> None:
     try:
-        network = musicnn.Musicnn(musicnn_weights.read())
+        network = musicnn.Musicnn(musicnn.read_weights())
     except Problem as problem:
         pytest.skip(str(problem))
     patches = (4 * np.random.default_rng(2019).random((2, 187, 96))).astype(np.float32)
@@ -104,4 +104,4 @@ def test_patches_are_three_seconds_and_a_short_clip_has_none() -> None:
 
 def test_a_folder_without_weights_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem):
-        musicnn_weights.read_folder(tmp_path)
+        musicnn.read_folder(tmp_path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src.evaluate import intervals, progress
-from src.evaluate.intervals import Measure
+from src.evaluate.measure import Measure
 from src.evaluate.progress import ALL
 
 
@@ -26,7 +26,7 @@ def test_a_clear_fall_an_unclear_one_and_one_without_interval() -> None:
         15000,
         {},
     )
-    assert {change.name: change.verdict for change in found} == {
+    assert {change.measure: change.verdict for change in found} == {
         "bits_per_sample": "fell",
         "rms": "no evidence",
         "tempo": "unknown",

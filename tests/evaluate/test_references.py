@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from src.evaluate import intervals, result
-from src.evaluate import references as listening
-from src.evaluate.intervals import Measure
+from src.evaluate import pieces, references, result
+from src.evaluate.measure import Measure
 from src.evaluate.spectra import Audio
 from src.wavenet import mulaw
 
@@ -29,12 +28,12 @@ def song(genre: str, seed: int, seconds: float = 12.0) -> Audio:
     return out
 
 
-ROOM = listening.Room(RATE_HZ, mulaw.encode)
+METHOD = pieces.Method(RATE_HZ, mulaw.encode)
 
 
 @pytest.fixture(scope="module")
-def heard() -> tuple[listening.Library, dict[str, dict[str, dict[str, Measure]]]]:
-    collector = listening.Collector(ROOM, LENGTH, most=40)
+def heard() -> tuple[references.ReferenceSongs, dict[str, dict[str, dict[str, Measure]]]]:
+    collector = references.Collector(METHOD, LENGTH, most=40)
     for genre, first in (("low", 0), ("high", 100)):
         for number in range(4):
             training = number < 3
@@ -51,92 +50,89 @@ def value(measures: dict[str, Measure], name: str) -> float:
 
 
 def test_references_stand_between_ceiling_and_floor(
-    heard: tuple[listening.Library, dict[str, dict[str, dict[str, Measure]]]],
+    heard: tuple[references.ReferenceSongs, dict[str, dict[str, dict[str, Measure]]]],
 ) -> None:
-    library, references = heard
-    noise = [ROOM.piece(audio) for audio in listening.white_noise(LENGTH, mulaw.decode, 256)]
-    floor = listening.noise_reference(noise, ("low", "high"), library, ROOM)
+    songs, measured = heard
+    noise = [METHOD.piece(audio) for audio in pieces.white_noise(LENGTH, mulaw.decode, 256)]
+    floor = references.noise_reference(noise, ("low", "high"), songs, METHOD)
     for genre in ("low", "high"):
         for name in ("frechet_logmel", "distance_logmel"):
-            ladder = [value(references[which][genre], name) for which in ("real", "other_genres")]
+            ladder = [value(measured[which][genre], name) for which in ("real", "other_genres")]
             assert ladder[0] < ladder[1]
-            assert ladder[0] < value(references["shuffled"][genre], name)
+            assert ladder[0] < value(measured["shuffled"][genre], name)
             assert ladder[0] < value(floor[genre], name)
-        assert references["shuffled"][genre]["spectral_flatness"].value == pytest.approx(0.99, abs=0.02)
-        real = references["real"][genre]
-        assert value(real, "code_entropy") == pytest.approx(
-            value(references["shuffled"][genre], "code_entropy"), abs=0.1
-        )
+        assert measured["shuffled"][genre]["spectral_flatness"].value == pytest.approx(0.99, abs=0.02)
+        real = measured["real"][genre]
+        assert value(real, "code_entropy") == pytest.approx(value(measured["shuffled"][genre], "code_entropy"), abs=0.1)
         assert real["rms"].over == "windows"  # one held-out song: its pieces are all there is
-        assert references["training"][genre]["rms"].over == "songs"
+        assert measured["training"][genre]["rms"].over == "songs"
 
 
 def test_a_generation_that_is_a_training_song_is_told_and_noise_is_not(
-    heard: tuple[listening.Library, dict[str, dict[str, dict[str, Measure]]]],
+    heard: tuple[references.ReferenceSongs, dict[str, dict[str, dict[str, Measure]]]],
 ) -> None:
-    library, _ = heard
-    null = [value for songs in library.null().values() for song in songs for value in song]
+    songs, _ = heard
     copied = 0.001 * np.random.default_rng(0).normal(size=LENGTH).astype(np.float32)
     copied[RATE_HZ : 4 * RATE_HZ] += song("high", 101)[5 * RATE_HZ : 8 * RATE_HZ]
-    row = listening.copying_row([ROOM.piece(copied)], library, null)
-    assert row["longest_s"] == pytest.approx(3.0, abs=0.5)
-    assert row["start_s"] == pytest.approx(1.0, abs=0.4)
-    assert row["song_genre"] == "high"
-    assert row["held_out_as_long"] == 0.0
-    assert row["songs_searched"] == 6
-    noise = ROOM.piece(0.1 * np.random.default_rng(1).normal(size=LENGTH).astype(np.float32))
-    assert listening.copying_row([noise], library, null)["longest_s"] == 0
+    row = references.longest_copy([METHOD.piece(copied)], songs)
+    assert row.longest_s == pytest.approx(3.0, abs=0.5)
+    assert row.start_s == pytest.approx(1.0, abs=0.4)
+    assert row.song_genre == "high"
+    assert row.held_out_as_long == 0.0
+    assert row.songs_searched == 6
+    noise = METHOD.piece(0.1 * np.random.default_rng(1).normal(size=LENGTH).astype(np.float32))
+    assert references.longest_copy([noise], songs).longest_s == 0
 
 
 def test_a_generation_has_every_measure_with_an_interval_where_its_parts_allow(
-    heard: tuple[listening.Library, dict[str, dict[str, dict[str, Measure]]]],
+    heard: tuple[references.ReferenceSongs, dict[str, dict[str, dict[str, Measure]]]],
 ) -> None:
-    library, _ = heard
+    songs, _ = heard
     audio = song("low", 77, 5.0)
-    found = listening.generation([audio], [ROOM.piece(audio)], "low", library, ROOM)
+    found, _ = references.generation([audio], [METHOD.piece(audio)], "low", songs, METHOD)
     assert {"rms", "frechet_logmel", "distance_logmel", "longest_match", "drift_level"} <= found.keys()
     assert found["rms"].lo is not None
     assert found["drift_level"].lo is None
     assert value(found, "distance_logmel") < 2
-    far = listening.generation([audio], [ROOM.piece(audio)], "high", library, ROOM)
+    far, _ = references.generation([audio], [METHOD.piece(audio)], "high", songs, METHOD)
     assert value(far, "distance_logmel") > 2 * value(found, "distance_logmel")
-    unknown = listening.generation([audio], [ROOM.piece(audio)], "jazz", library, ROOM)
+    unknown, _ = references.generation([audio], [METHOD.piece(audio)], "jazz", songs, METHOD)
     assert unknown["frechet_logmel"].value is None
     assert "No training song" in str(unknown["frechet_logmel"].why)
-    alone = listening.generation([audio], [ROOM.piece(audio)], "low", None, ROOM)
+    alone, copied = references.generation([audio], [METHOD.piece(audio)], "low", None, METHOD)
     assert "frechet_logmel" not in alone
+    assert copied is None
 
 
 def test_silence_and_very_short_clips_have_reasons_instead_of_figures() -> None:
     silent = np.zeros(LENGTH, dtype=np.float32)
-    found = listening.generation([silent], [ROOM.piece(silent)], "low", None, ROOM)
+    found, _ = references.generation([silent], [METHOD.piece(silent)], "low", None, METHOD)
     assert found["spectral_centroid"].value is None
     assert found["spectral_centroid"].why
     assert found["silence_share"].value == 1.0
     short = np.random.default_rng(0).normal(size=RATE_HZ // 2).astype(np.float32) * 0.1
-    measured = listening.generation([short], [ROOM.piece(short)], "low", None, ROOM)
+    measured, _ = references.generation([short], [METHOD.piece(short)], "low", None, METHOD)
     assert measured["rms"].value is not None
 
 
 def test_pieces_are_spread_and_do_not_overlap() -> None:
     audio = np.arange(100.0)
-    pieces = listening.cut(audio, 30, 6)
-    assert [piece[0] for piece in pieces] == [0, 35, 70]
-    assert listening.cut(audio, 200, 3) == []
-    assert [len(piece) for piece in listening.cut(audio, 60, 4)] == [60]
+    assert [piece[0] for piece in pieces.cut(audio, 30, 6)] == [0, 35, 70]
+    assert pieces.cut(audio, 200, 3) == []
+    assert [len(piece) for piece in pieces.cut(audio, 60, 4)] == [60]
 
 
 def test_intervals_do_not_leave_what_a_measure_can_be() -> None:
-    found = result.bounded("spectral_flatness", intervals.Measure(0.99, "", 3, "windows", 0.9, 1.2))
+    found = result.bounded("spectral_flatness", Measure(0.99, "", 3, "windows", 0.9, 1.2))
     assert (found.lo, found.hi) == (0.9, 1.0)
-    found = result.bounded("frechet_logmel", intervals.Measure(-2.0, "", 3, "windows", -9.0, 5.0))
+    found = result.bounded("frechet_logmel", Measure(-2.0, "", 3, "windows", -9.0, 5.0))
     assert (found.lo, found.hi) == (-2.0, 5.0)
-    found = result.bounded("rms", intervals.Measure(-20.0, "dBFS", 3, "windows", -30.0, -10.0))
+    found = result.bounded("rms", Measure(-20.0, "dBFS", 3, "windows", -30.0, -10.0))
     assert found.lo == -30.0
 
 
 def test_pieces_are_measured_of_so_many_songs_and_no_more() -> None:
-    collector = listening.Collector(ROOM, LENGTH, most=1)
+    collector = references.Collector(METHOD, LENGTH, most=1)
     assert [collector.claim("low", training=True) for _ in range(2)] == [True, False]
     assert collector.claim("low", training=False)
     assert collector.claim("high", training=True)

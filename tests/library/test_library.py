@@ -17,6 +17,7 @@ from src.base.errors import Problem
 from src.config import LibraryParams, Params
 from src.library import __main__ as library
 from src.library.demo import compose
+from src.library.record import RECORD
 
 ROOT = Path(__file__).parents[2]
 AUDIO = b"fLaC" + bytes(64)
@@ -41,7 +42,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def record() -> dict[str, object]:
-    found = json.loads(library.RECORD.read_text(encoding="utf-8"))
+    found = json.loads(RECORD.read_text(encoding="utf-8"))
     assert isinstance(found, dict)
     return found
 
@@ -50,7 +51,7 @@ def test_the_demo_is_composed_once_and_is_the_same_in_every_clone(
     params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.prepare_demo(params, jobs=2)
-    songs, text = files_of(library.DEMO), library.RECORD.read_bytes()
+    songs, text = files_of(library.DEMO), RECORD.read_bytes()
     assert record() | {"state": "", "recipe": ""} == {
         "kind": "demo", "path": "data/demo-library", "files": 2 * 5 + 4, "state": "", "recipe": ""
     }  # fmt: skip
@@ -61,15 +62,15 @@ def test_the_demo_is_composed_once_and_is_the_same_in_every_clone(
     monkeypatch.chdir(other)
     library.prepare_demo(params, jobs=1)
     assert files_of(library.DEMO) == songs
-    assert library.RECORD.read_bytes() == text
+    assert RECORD.read_bytes() == text
 
     def refuse(*_: object) -> int:
         raise AssertionError("a whole library is not composed again")
 
     monkeypatch.setattr(compose, "compose", refuse)
-    before = library.RECORD.stat().st_mtime_ns
+    before = RECORD.stat().st_mtime_ns
     library.prepare_demo(params, jobs=1)
-    assert library.RECORD.stat().st_mtime_ns == before
+    assert RECORD.stat().st_mtime_ns == before
 
 
 def _drop_a_file() -> None:
@@ -86,15 +87,15 @@ def _add_a_file() -> None:
 
 
 def _lose_the_record() -> None:
-    library.RECORD.unlink()
+    RECORD.unlink()
 
 
 def _damage_the_record() -> None:
-    library.RECORD.write_text("{")
+    RECORD.write_text("{")
 
 
 def _older_sources() -> None:
-    library.RECORD.write_text(json.dumps(record() | {"recipe": "of an older composer"}))
+    RECORD.write_text(json.dumps(record() | {"recipe": "of an older composer"}))
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_a_demo_that_is_not_whole_is_composed_again(
     library.prepare_demo(params, jobs=2)
     assert len(calls) == 1
     assert files_of(library.DEMO) == files_of(whole / library.DEMO)
-    assert library.RECORD.read_bytes() == (whole / library.RECORD).read_bytes()
+    assert RECORD.read_bytes() == (whole / RECORD).read_bytes()
 
 
 def test_another_seed_gives_another_library(params: Params) -> None:
@@ -162,7 +163,7 @@ def test_an_interrupted_composition_leaves_the_old_library_or_none(
     monkeypatch.setattr(compose, "compose", whole)
     library.prepare_demo(params, jobs=2)
     songs = files_of(library.DEMO)
-    library.RECORD.unlink()
+    RECORD.unlink()
     monkeypatch.setattr(compose, "compose", interrupted)
     with pytest.raises(KeyboardInterrupt):
         library.prepare_demo(params, jobs=1)
@@ -198,9 +199,9 @@ def test_an_own_library_is_recorded_and_left_alone(own: Path) -> None:
     assert first | {"state": ""} == {"kind": "own", "path": str(own), "files": 2, "state": "", "recipe": None}
     assert library.DEMO.is_dir()
     assert not any(library.DEMO.iterdir())
-    written = library.RECORD.stat().st_mtime_ns
+    written = RECORD.stat().st_mtime_ns
     library.record_own(str(own))
-    assert library.RECORD.stat().st_mtime_ns == written, "an unchanged library does not touch its record"
+    assert RECORD.stat().st_mtime_ns == written, "an unchanged library does not touch its record"
     assert files_of(own) == before
 
 
