@@ -13,7 +13,7 @@ IMPORTED = Path("work/runs")
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The places of one run. Nothing is promised to exist."""
+    """Paths of one run's files; they need not exist."""
 
     name: str
     """"current" or the imported run's name."""

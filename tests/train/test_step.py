@@ -14,7 +14,7 @@ from src.clips.clipset import ClipRow, ClipSet
 from src.config import Params, TrainParams
 from src.train import step
 from src.train.step import Feed, first_state, learning_rate
-from src.wavenet import mulaw, network, optimizers
+from src.wavenet import batches, mulaw, network, optimizers
 from tests.conftest import GENRES, ROOT, StudyFolder
 
 SETTINGS = config.load(ROOT).profile.train
@@ -115,3 +115,11 @@ def test_the_first_state_is_the_seed_s_network_and_the_optimizer_s_beginning(stu
     start = optimizers.Adam().start(dict(state.model.named_parameters()))
     assert state.moments.keys() == start.keys()
     assert all(torch.equal(state.moments[name], start[name]) for name in start)
+
+
+def test_the_draws_of_a_seed_are_these_on_every_machine() -> None:
+    lengths, genres = [1000, 2000, 50, 3000], [0, 1, 1, 1]
+    by_genre = batches.draw(2019, 7, 4, 100, lengths, genres, "genre")
+    assert by_genre == [(0, 489), (3, 78), (0, 346), (0, 276)]
+    by_song = batches.draw(2019, 8, 4, 100, lengths, genres, "song")
+    assert by_song == [(0, 286), (1, 787), (0, 144), (0, 610)]
