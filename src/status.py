@@ -52,20 +52,20 @@ def main(
 ) -> None:
     """Show every run in work/train/, the one that was last active first."""
     while True:
-        found, problems = [], []
+        runs, problems = [], []
         for folder in sorted(layout.TRAINING.glob("*")):
             try:
-                found += [read(folder)] if (folder / journal.NAME).is_file() else []
+                runs += [read(folder)] if (folder / journal.NAME).is_file() else []
             except Problem as damaged:
                 problems.append(damaged)
-        if not found and not problems:
+        if not runs and not problems:
             raise Problem(
                 f"No training has begun here: {layout.TRAINING}/ holds no run. Start one with: python -m src.train"
             )
         if watch:
             console.out.clear()
-        if found:
-            console.show(table(sorted(found, key=lambda status: status.idle_s)))
+        if runs:
+            console.show(table(sorted(runs, key=lambda status: status.idle_s)))
         for problem in problems:
             console.warn(str(problem))
         if not watch:
@@ -98,11 +98,11 @@ def read(folder: Path) -> Status:
     )
 
 
-def table(found: list[Status]) -> Table:
+def table(runs: list[Status]) -> Table:
     """One column a run."""
     shown = Table(title="Trainings", title_justify="left", show_header=False)
     shown.add_column("what", style="bold")
-    for _ in found:
+    for _ in runs:
         shown.add_column("value")
     rows: dict[str, Callable[[Status], str]] = {
         "run": lambda status: status.fingerprint,
@@ -117,7 +117,7 @@ def table(found: list[Status]) -> Table:
         "not yet in MLflow": lambda status: f"{status.unshipped_steps:,} steps",
     }
     for name, words in rows.items():
-        shown.add_row(name, *(words(status) for status in found))
+        shown.add_row(name, *(words(status) for status in runs))
     return shown
 
 

@@ -39,7 +39,7 @@ class About(BaseModel):
     fingerprint: str = Field(pattern=r"^[0-9a-z][0-9a-z-]{0,63}$")
     """The run it belongs to."""
     genres: tuple[Annotated[str, Field(pattern=GENRE_NAME)], ...] = Field(strict=False)
-    """Genre names; the place of a name is its id. They become names of files."""
+    """Genre names; the index of a name is its id. They become names of files."""
     model: WaveNetConfig
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     optimizer_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -105,16 +105,16 @@ def about(folder: Path) -> About:
         raise _missing(folder)
     content = _content(path, MOST_ABOUT_BYTES)
     try:
-        found = About.model_validate_json(content)
+        info = About.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise DamagedCheckpointError(f"{path} is damaged: {place}: {first['msg']}.") from None
-    if found.digest() != found.about_sha256:
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise DamagedCheckpointError(f"{path} is damaged: {field}: {first['msg']}.") from None
+    if info.digest() != info.about_sha256:
         raise DamagedCheckpointError(f"{path} is damaged: its fields do not have the SHA-256 that it gives.")
-    if folder.name.startswith("step-") and folder.name not in (step_name(found.step), f"step-{found.step:06d}"):
-        raise DamagedCheckpointError(f"{folder} is damaged: it holds step {found.step}.")
-    return found
+    if folder.name.startswith("step-") and folder.name not in (step_name(info.step), f"step-{info.step:06d}"):
+        raise DamagedCheckpointError(f"{folder} is damaged: it holds step {info.step}.")
+    return info
 
 
 def load(folder: Path) -> Checkpoint:
@@ -146,33 +146,33 @@ def damage(folder: Path, fingerprint: str, model: WaveNetConfig | None = None) -
 
 def steps(folder: Path) -> list[int]:
     """Steps whose checkpoint folders stand in `folder`, ascending (not verified)."""
-    found = [path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir()]
-    return sorted(int(text) for text in found if text.isdigit())
+    numbers = [path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir()]
+    return sorted(int(text) for text in numbers if text.isdigit())
 
 
 def newest(
     folder: Path, *, at_most: int, fingerprint: str, model: WaveNetConfig | None = None
 ) -> tuple[Checkpoint | None, list[str]]:
-    """The newest good checkpoint of a run and a step up to `at_most`, and a sentence for each one passed over.
+    """The newest whole checkpoint of a run up to step `at_most`, and a sentence for each one passed over.
 
     model: as for `damage`.
     """
     passed: list[str] = []
     for step in reversed([step for step in steps(folder) if step <= at_most]):
-        place = step_folder(folder, step)
+        candidate = step_folder(folder, step)
         try:
-            found = load(place)
-            _belongs(place, found, fingerprint, model)
-            return found, passed
+            loaded = load(candidate)
+            _belongs(candidate, loaded, fingerprint, model)
+            return loaded, passed
         except Problem as problem:
             passed.append(str(problem))
     return None, passed
 
 
-def _belongs(folder: Path, found: About | Checkpoint, fingerprint: str, model: WaveNetConfig | None) -> None:
-    if found.fingerprint != fingerprint:
-        raise DamagedCheckpointError(f"{folder} belongs to another run: {found.fingerprint}, not {fingerprint}.")
-    if model is not None and found.model != model:
+def _belongs(folder: Path, info: About | Checkpoint, fingerprint: str, model: WaveNetConfig | None) -> None:
+    if info.fingerprint != fingerprint:
+        raise DamagedCheckpointError(f"{folder} belongs to another run: {info.fingerprint}, not {fingerprint}.")
+    if model is not None and info.model != model:
         raise DamagedCheckpointError(f"{folder} is damaged: its network is not the one of its run.")
 
 
@@ -186,10 +186,10 @@ def _verified(folder: Path, info: About) -> tuple[bytes, bytes]:
     size = MOST_ABOUT_BYTES + 4 * sum(math.prod(shape) for shape in shapes.values())
     weights = _hashed(folder / WEIGHTS, info.weights_sha256, size)
     optimizer = _hashed(folder / OPTIMIZER, info.optimizer_sha256, 2 * size)  # no optimizer has more than two slots
-    found = _header(folder / WEIGHTS, weights)
-    if found != {name: ("F32", shape) for name, shape in shapes.items()}:
-        odd = sorted(found.keys() ^ shapes.keys()) or sorted(
-            name for name in shapes if found[name] != ("F32", shapes[name])
+    tensors = _header(folder / WEIGHTS, weights)
+    if tensors != {name: ("F32", shape) for name, shape in shapes.items()}:
+        odd = sorted(tensors.keys() ^ shapes.keys()) or sorted(
+            name for name in shapes if tensors[name] != ("F32", shapes[name])
         )
         raise DamagedCheckpointError(
             f"{folder / WEIGHTS} is damaged: {odd[0]!r} is not a tensor, or not of the shape, that its network needs."

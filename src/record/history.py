@@ -69,16 +69,16 @@ def summaries(view: View) -> dict[int, Summary]:
     for step, line in view.steps.items():
         first_new.setdefault(line.attempt, step)
         new_steps[line.attempt] = new_steps.get(line.attempt, 0) + 1
-    found: dict[int, Summary] = {}
+    told: dict[int, Summary] = {}
     numbers = sorted(view.attempts)
     before_ms: int | None = None
-    for place, number in enumerate(numbers):
+    for index, number in enumerate(numbers):
         attempt = view.attempts[number]
         last_ms = view.last_times.get(number, attempt.time_ms)
-        superseded = place + 1 < len(numbers)
+        superseded = index + 1 < len(numbers)
         first, last = view.spans.get(number, (None, None))
         ended_ms = int(attempt.end["time_ms"]) if attempt.end else last_ms if superseded else None
-        found[number] = Summary(
+        told[number] = Summary(
             attempt=number,
             began_ms=attempt.time_ms,
             ended_ms=ended_ms,
@@ -93,10 +93,10 @@ def summaries(view: View) -> dict[int, Summary]:
             cause=attempt.cause or ("killed" if superseded else ""),
             detail=public(attempt.detail),
             downtime_s=0.0 if before_ms is None else max(0, attempt.time_ms - before_ms) / 1000,
-            lost_s=_lost_s(view, first_new.get(number)) if place else 0.0,
+            lost_s=_lost_s(view, first_new.get(number)) if index else 0.0,
         )
         before_ms = ended_ms
-    return found
+    return told
 
 
 def _lost_s(view: View, first_new: int | None) -> float | None:
@@ -112,19 +112,19 @@ def _lost_s(view: View, first_new: int | None) -> float | None:
 
 def tell(view: View) -> str:
     """The run's attempts as Markdown: what someone who was not there wants to know first."""
-    found = list(summaries(view).values())
-    if not found:
+    attempts = list(summaries(view).values())
+    if not attempts:
         return "Nothing has begun yet."
-    headline = _headline(view, found)
+    headline = _headline(view, attempts)
     room = MOST_CHARACTERS - len(headline) - 300  # for the table's head and the sentence before it
     rows: list[str] = []
-    for summary in reversed(found):
-        row = _row(summary, first=summary is found[0])
+    for summary in reversed(attempts):
+        row = _row(summary, first=summary is attempts[0])
         room -= len(row) + 1
         if room < 0:
             break
         rows.insert(0, row)
-    before = [f"The last {len(rows)} of {len(found)} attempts:", ""] if len(rows) < len(found) else []
+    before = [f"The last {len(rows)} of {len(attempts)} attempts:", ""] if len(rows) < len(attempts) else []
     head = [
         "| attempt | began (UTC) | started by | went on from | steps | repeated | how it ended | time lost before it |",
         "|---|---|---|---|---|---|---|---|",
@@ -147,18 +147,18 @@ def _row(summary: Summary, *, first: bool) -> str:
     )
 
 
-def _headline(view: View, found: list[Summary]) -> str:
+def _headline(view: View, attempts: list[Summary]) -> str:
     """The whole story in a few sentences."""
-    last = found[-1]
+    last = attempts[-1]
     state = {"finished": "Finished", "": "Running"}.get(last.cause, f"Stopped ({last.ended})")
     steps = f"{state} at step {view.last_step:,}, each step recorded once."
-    if len(found) == 1:
+    if len(attempts) == 1:
         return f"{steps} Nothing interrupted it." if last.cause in ("", "finished") else steps
-    restarts = len(found) - 1
-    automatic = sum(summary.automatic for summary in found[1:])
+    restarts = len(attempts) - 1
+    automatic = sum(summary.automatic for summary in attempts[1:])
     by = f"{automatic} by the supervisor, {restarts - automatic} by a person"
-    lost_s = sum(summary.lost_s or 0 for summary in found)
-    whole_s = ((last.ended_ms or view.last_times.get(last.attempt, last.began_ms)) - found[0].began_ms) / 1000
+    lost_s = sum(summary.lost_s or 0 for summary in attempts)
+    whole_s = ((last.ended_ms or view.last_times.get(last.attempt, last.began_ms)) - attempts[0].began_ms) / 1000
     return (
         f"{steps} {restarts} restart{'s' if restarts > 1 else ''} ({by}): {view.replayed:,} steps done again, "
         f"{lost_s:,.1f} s lost of {whole_s:,.1f} s."

@@ -249,7 +249,7 @@ def repair(path: Path) -> str | None:
                 last = max(last, record["step"])
             good = offset
     except Problem:
-        taken = [place.name.rpartition("-")[2] for place in path.parent.glob(f"{path.name}.damaged-*")]
+        taken = [other.name.rpartition("-")[2] for other in path.parent.glob(f"{path.name}.damaged-*")]
         number = max((int(text) for text in taken if text.isdigit()), default=0) + 1
         aside = path.with_name(f"{path.name}.damaged-{number}")
         with files.replacing(aside) as temporary, path.open("rb") as file:

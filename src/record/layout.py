@@ -38,7 +38,7 @@ class ImportedRun(BaseModel):
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The places of one run. Nothing is promised to exist."""
+    """Paths of one run's files; they need not exist."""
 
     name: str
     """"current" or the imported run's name."""

@@ -1,25 +1,25 @@
-"""MLflow, the one place that knows it: runs, attempts, metrics, checkpoints as logged models, playable audio.
+"""What is sent to MLflow: runs, attempts, metrics, checkpoints as logged models, playable audio.
 
 What is logged is a view of the journal and of the stages' outputs; it can be made again from them. Everything that
 MLflow, its database or its server can do wrong arrives as `TrackingError`, so that no stage dies of it.
 """
 
+import json
 import os
 import re
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from src.base import files, provenance
+from src.base import provenance
 from src.base.errors import Problem
 from src.config import step_name
+from src.record import tracking_database
+from src.record.tracking_database import ARTIFACTS, EXPERIMENT
 
-EXPERIMENT = "wavenet-study"
 DATABASE = Path("mlruns/mlflow.db")
-ARTIFACTS = Path("mlruns/artifacts")
 BATCH = 1000
 """Most metrics MLflow takes in one call."""
 
@@ -29,6 +29,9 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+OWN_FINGERPRINT = r"[0-9a-f]{16}"
+"""What `train.run.fingerprint` gives; the fingerprint of an imported run is its name, a dash and a digest."""
 
 Point = tuple[str, float, int, int]
 """A metric's value: (key, value, time_ms, step)."""
@@ -48,6 +51,8 @@ def _guarded(doing: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise TrackingError(f"MLflow could not be used ({doing}): {first}") from error
+    except Problem as problem:
+        raise TrackingError(str(problem)) from problem
 
 
 def address(root: Path = Path()) -> str:
@@ -63,11 +68,8 @@ class Store:
         _quiet()
         local = self.uri.startswith("sqlite:///")
         if local:
-            database = Path(self.uri.removeprefix("sqlite:///"))
-            database.parent.mkdir(parents=True, exist_ok=True)
-            if not database.exists():
-                _create(database)
-            _relocate(database, (root / ARTIFACTS).resolve())
+            with _guarded("making its database"):
+                tracking_database.prepare(Path(self.uri.removeprefix("sqlite:///")), (root / ARTIFACTS).resolve())
             # Plain `mlflow ui` looks for ./mlflow.db and knows no setting in a file.
             link = root / DATABASE.name
             if not link.is_symlink() and not link.exists():
@@ -76,13 +78,13 @@ class Store:
             from mlflow.tracking import MlflowClient
 
             self._client: Any = MlflowClient(tracking_uri=self.uri)
-            found = self._client.get_experiment_by_name(EXPERIMENT)
+            experiment = self._client.get_experiment_by_name(EXPERIMENT)
             # An experiment of our own: the Default one's artifacts lie where the server was started.
-            place = (root / ARTIFACTS).resolve().as_uri() if local else None
+            artifacts = (root / ARTIFACTS).resolve().as_uri() if local else None
             self._experiment: str = (
-                found.experiment_id
-                if found is not None
-                else self._client.create_experiment(EXPERIMENT, artifact_location=place)
+                experiment.experiment_id
+                if experiment is not None
+                else self._client.create_experiment(EXPERIMENT, artifact_location=artifacts)
             )
 
     def run(
@@ -100,18 +102,14 @@ class Store:
         journal is another run, so that two machines at the same study do not write into one. None: the newest run.
         """
         with _guarded("opening the run"):
-            found = [
+            same_journal = (
                 run
-                for run in self._client.search_runs(
-                    [self._experiment], f"tags.fingerprint = '{fingerprint}' and tags.part = 'study'"
-                )
+                for run in self._runs(fingerprint)
                 if journal_id is None or run.data.tags.get("journal", journal_id) == journal_id
-            ]
+            )
             own = {"fingerprint": fingerprint, "part": "study", **tags}
-            run = (
-                found[0]
-                if found
-                else self._client.create_run(self._experiment, start_time=start_time_ms, run_name=name, tags=own)
+            run = next(same_journal, None) or self._client.create_run(
+                self._experiment, start_time=start_time_ms, run_name=name, tags=own
             )
             run_id = str(run.info.run_id)
             if journal_id is not None and "journal" not in run.data.tags:
@@ -124,6 +122,19 @@ class Store:
                 for start in range(0, len(missing), 100):
                     self._client.log_batch(run_id, params=missing[start : start + 100])
             return run_id
+
+    def find(self, fingerprint: str) -> str | None:
+        """Id of the newest run of this fingerprint; None if there is none."""
+        with _guarded("looking for the run"):
+            run = next(iter(self._runs(fingerprint)), None)
+            return None if run is None else str(run.info.run_id)
+
+    def _runs(self, fingerprint: str) -> Sequence[Any]:
+        """The runs of this fingerprint, newest first, attempts not among them."""
+        runs: Sequence[Any] = self._client.search_runs(
+            [self._experiment], f"tags.fingerprint = '{fingerprint}' and tags.part = 'study'"
+        )
+        return runs
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run."""
@@ -162,13 +173,13 @@ class Store:
     def attempt(self, run_id: str, number: int, start_time_ms: int, tags: Mapping[str, str]) -> str:
         """Id of the nested run that stands for an attempt; created if there is none."""
         with _guarded("recording an attempt"):
-            found = self._client.search_runs(
+            nested = self._client.search_runs(
                 [self._experiment],
                 f"tags.`mlflow.parentRunId` = '{run_id}' and tags.attempt = '{number}' "
                 f"and tags.began_ms = '{start_time_ms}'",
             )
-            if found:
-                return str(found[0].info.run_id)
+            if nested:
+                return str(nested[0].info.run_id)
             run = self._client.create_run(
                 self._experiment,
                 start_time=start_time_ms,
@@ -186,8 +197,6 @@ class Store:
     def dataset(self, run_id: str, name: str, digest: str, counts: Mapping[str, int]) -> None:
         """Record the training set by digest and counts, without its content."""
         with _guarded("recording the data set"):
-            import json
-
             from mlflow.entities import Dataset, DatasetInput, InputTag
 
             source = json.dumps({"tags": {"content": "private; see the digest"}})
@@ -199,11 +208,11 @@ class Store:
     def checkpoint(self, run_id: str, name: str, params: Mapping[str, str]) -> str:
         """Id of the logged model that stands for a checkpoint (weights are not copied); created if there is none."""
         with _guarded("recording a checkpoint"):
-            found = self._client.search_logged_models(
+            models = self._client.search_logged_models(
                 [self._experiment], f"name = '{name}' and source_run_id = '{run_id}'", max_results=1
             )
-            if found:
-                return str(found[0].model_id)
+            if models:
+                return str(models[0].model_id)
             model = self._client.create_logged_model(
                 self._experiment, name=name, source_run_id=run_id, params=dict(params), model_type="wavenet"
             )
@@ -222,13 +231,13 @@ class Store:
                 ]
                 self._client.log_batch(run_id, metrics=batch)
 
-    def files(self, run_id: str, path: Path, place: str) -> None:
-        """Copy a file, or all files of a folder, to the run's artifacts under `place`."""
+    def files(self, run_id: str, path: Path, folder: str) -> None:
+        """Copy a file, or all files of a folder, to `folder` of the run's artifacts."""
         with _guarded("copying files"):
             if path.is_dir():
-                self._client.log_artifacts(run_id, str(path), place)
+                self._client.log_artifacts(run_id, str(path), folder)
             else:
-                self._client.log_artifact(run_id, str(path), place)
+                self._client.log_artifact(run_id, str(path), folder)
 
 
 def study_run(
@@ -239,10 +248,17 @@ def study_run(
     journal_id: str | None = None,
     root: Path = Path(),
 ) -> str:
-    """Id of the run of the study's own training (see `Store.run`), with provenance as tags.
+    """Id of the run of a training (see `Store.run`), with provenance as tags.
 
+    params: of the study's own training, which the run gets if it has none yet. An imported run was trained with others:
+    it is only looked up, and `TrackingError` is raised if its import was not sent yet.
     began_ms: when its training began, if not now.
     """
+    if not re.fullmatch(OWN_FINGERPRINT, fingerprint):
+        imported = store.find(fingerprint)
+        if imported is None:
+            raise TrackingError(f"MLflow has no run {fingerprint}: `python -m src.legacy DIR` sends it.")
+        return imported
     shown = {
         "profile": params.study.profile,
         "seed": params.study.seed,
@@ -295,55 +311,3 @@ def _quiet() -> None:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     for name in ("mlflow", "alembic", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _create(database: Path) -> None:
-    """Let MLflow make its tables in a file beside, and put that in place when it is whole.
-
-    MLflow does so in dozens of migrations, and one that was cut off by a kill fails for ever after ("table
-    _alembic_tmp_… already exists").
-    """
-    try:
-        with files.exclusive(database.with_name(f".{database.name}.lock"), what="The making of MLflow's database"):
-            if database.exists():
-                return
-            for left in database.parent.glob(f".{database.name}.*.tmp*"):  # SQLite's own journals among them
-                files.remove(left)
-            with files.replacing(database) as temporary, _guarded("making its database"):
-                from mlflow.tracking import MlflowClient
-
-                MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
-    except TrackingError:
-        raise
-    except Problem as problem:
-        raise TrackingError(str(problem)) from problem
-
-
-def _relocate(database: Path, artifacts: Path) -> None:
-    """Point artifact places at this checkout if it was moved: MLflow stores them as absolute addresses.
-
-    Only places that end in our own folder are touched, and only if the place they name is not this checkout's.
-    """
-    if not database.is_file():
-        return
-    here = artifacts.as_uri()
-    tail = f"/{ARTIFACTS}"
-    with sqlite3.connect(database, timeout=5) as connection:
-        try:
-            row = connection.execute(
-                "SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)
-            ).fetchone()
-            if row is None or row[0] == here or not row[0].endswith(tail):
-                return
-            was = row[0]
-            for table, column in (
-                ("experiments", "artifact_location"),
-                ("runs", "artifact_uri"),
-                ("logged_models", "artifact_location"),
-            ):
-                connection.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} LIKE ? || '%'",
-                    (here, len(was) + 1, was),
-                )
-        except sqlite3.Error:
-            return  # of another MLflow version, locked or damaged: artifacts stay where they were; MLflow will say

@@ -237,3 +237,19 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, name: str) -> None:
             checkpoint.load(folder)
         files.remove(folder / name)
         (folder / name).touch()
+
+
+def test_steps_are_sorted_by_number_and_nothing_else_counts(tmp_path: Path) -> None:
+    for name in ("step-100", "step-20", "step-3", "step-x", "other-5"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "step-7").touch()
+    assert checkpoint.steps(tmp_path) == [3, 20, 100]
+
+
+def test_the_newest_one_may_be_of_the_last_step_that_is_allowed(tmp_path: Path) -> None:
+    for step in (10, 20):
+        checkpoint.save(tmp_path / step_name(step), sample(step))
+    for at_most, step in ((20, 20), (19, 10)):
+        newest, passed = checkpoint.newest(tmp_path, at_most=at_most, fingerprint=RUN)
+        assert newest is not None
+        assert (newest.step, passed) == (step, [])

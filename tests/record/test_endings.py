@@ -145,3 +145,53 @@ def test_one_that_died_before_its_first_line_is_an_attempt_too(tmp_path: Path) -
 
 def test_a_run_without_attempts_has_a_story_too() -> None:
     assert history.tell(journal.View()) == "Nothing has begun yet."
+
+
+def test_the_story_is_told_in_numbers_that_are_those_of_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 31), 10_000)
+    alone = history.tell(journal.read(path))
+    assert alone.startswith("Running at step 30, each step recorded once. Nothing interrupted it.\n")
+    endings.close(path, 1, Ending("killed", "SIGKILL"), 40_500)
+    assert history.tell(journal.read(path)).startswith(
+        "Stopped (killed: SIGKILL) at step 30, each step recorded once.\n"
+    )
+    begin(path, 2, 20, range(21, 26), 50_000, moved=True, processes=2)
+    endings.close(path, 2, Ending("crashed", "exit status 1"), 55_500)
+    assert "once. 1 restart (1 by the supervisor, 0 by a person): 5 steps" in history.tell(journal.read(path))
+    begin(path, 3, 20, range(21, 41), 60_000)
+    endings.close(path, 3, Ending("finished"), 81_000)
+    headline, _, _, _, *rows = history.tell(journal.read(path)).splitlines()
+    assert headline == (
+        "Finished at step 40, each step recorded once. 2 restarts (2 by the supervisor, 0 by a person): "
+        "15 steps done again, 30.5 s lost of 71.0 s."
+    )
+    assert rows == [
+        "| 1 | 1970-01-01 00:00:10 | a person | the beginning | 1 to 30 |  | killed: SIGKILL |  |",
+        "| 2 | 1970-01-01 00:00:50 | the supervisor, on another machine, 2 processes | step 20 | 21 to 25 | 5 "
+        "| crashed: exit status 1 | no new step |",
+        "| 3 | 1970-01-01 00:01:00 | the supervisor | step 20 | 21 to 40 | 10 | finished | 30.5 s |",
+    ]
+
+
+def test_a_detail_is_cut_only_where_it_is_too_long_or_holds_a_digest() -> None:
+    assert endings.public("x" * endings.MOST_DETAIL) == "x" * endings.MOST_DETAIL
+    assert endings.public("x" * (endings.MOST_DETAIL + 1)) == "x" * endings.MOST_DETAIL + "…"
+    assert endings.public("commit 0123456789a") == "commit 0123456789a"
+    assert endings.public("digest 0123456789ab") == "digest …"
+
+
+@pytest.mark.parametrize(
+    ("cause", "of_its_own"),
+    [("crashed", True), ("out of memory", True), ("killed", False), ("interrupted", False), ("gave up", False)],
+)
+def test_an_attempt_is_to_blame_for_its_own_faults_alone(cause: endings.Cause, of_its_own: bool) -> None:
+    assert Ending(cause).of_its_own is of_its_own
+    assert (str(Ending(cause)), str(Ending(cause, "why"))) == (cause, f"{cause} (why)")
+
+
+def test_an_attempt_that_does_not_say_how_many_processes_it_had_is_one(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 3), 10_000)
+    first = history.summaries(journal.read(path))[1]
+    assert (first.processes, first.moved, first.start_step, first.first_step, first.last_step) == (1, False, 0, 1, 2)

@@ -106,3 +106,41 @@ def test_a_step_that_leaves_others_out_is_damage(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"step": 5,', b'"step": 95,'))
     assert "damaged" in (journal.repair(path) or "")
     assert journal.read(path).last_step == 4
+
+
+def test_the_latest_losses_are_those_of_the_window_up_to_a_step(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, 1, 0, range(1, 302))
+    view = journal.read(path)
+    assert list(view.latest_losses(300)) == list(range(101, 301))
+    assert list(view.latest_losses(3)) == [1, 2, 3]
+    assert list(view.latest_losses(400)) == list(range(201, 302))  # as far as they are known
+
+
+def test_lines_are_read_between_two_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, 1, 0, range(1, 4))
+    behind = [offset for offset, _ in journal.records(path)]
+    assert behind[-1] == path.stat().st_size
+    assert [offset for offset, _ in journal.records(path, behind[0], behind[2])] == behind[1:3]
+    assert [offset for offset, _ in journal.records(path, behind[0], behind[2] - 1)] == behind[1:2]
+
+
+def test_two_journals_have_two_identities_and_one_keeps_its_own(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    assert journal.identity(first) is None
+    write(first, 1, 0, range(1, 3))
+    write(second, 2, 0, range(1, 3))
+    before = journal.identity(first)
+    write(first, 2, 2, range(3, 5))
+    assert journal.identity(first) == before
+    assert journal.identity(second) not in (None, before)
+
+
+def test_a_second_damage_is_set_aside_under_the_next_number(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    for number in (1, 2):
+        write(path, number, 0, range(1, 3))
+        path.write_bytes(path.read_bytes() + b"[]\n")
+        assert f"journal.jsonl.damaged-{number}" in (journal.repair(path) or "")
+    assert journal.repair(path) is None

@@ -1,9 +1,11 @@
 """Which checkpoints stay: the compared ones, the last few, what the disk allows, and always the newest good one."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from src import config
 from src.base.errors import Problem
@@ -13,8 +15,9 @@ from src.config import Params, step_name
 from src.record import checkpoint
 from src.record.checkpoint import Checkpoint
 from src.record.journal import Journal
-from src.train.keeper import Keeper
+from src.train.keeper import Keeper, resume
 from src.train.run import Run
+from src.train.workers import Workers
 from src.wavenet import optimizers
 from src.wavenet.network import initialise
 from tests.conftest import StudyFolder
@@ -101,3 +104,57 @@ def test_what_a_killed_attempt_left_is_cleared(keeper: Keeper, params: Params, t
     (keeper._run.checkpoints / ".step-10.99.tmp").mkdir()
     Keeper(keeper._run, Journal(tmp_path / "journal.jsonl", 2))
     assert [path.name for path in keeper._run.checkpoints.iterdir()] == ["step-5"]
+
+
+@pytest.mark.parametrize(
+    ("saved", "lost", "last_recorded", "expected"),
+    [
+        ([], [], 0, 0),
+        ([2, 5], [], 0, 0),  # the journal knows no step: none of them counts
+        ([2, 5], [], 7, 5),
+        ([2, 5], [], 5, 5),
+        ([2, 5], [], 4, 2),  # never beyond the journal
+        ([5], [], 7, 0),  # step 2 is to be kept: back before it
+        ([2, 5], [2], 7, 0),
+        ([2, 5], [5], 7, 2),
+        ([2, 10, 15], [10], 16, 2),  # back before the damaged one that is to be kept
+    ],
+)
+def test_a_training_goes_on_from_the_newest_whole_one(
+    keeper: Keeper, params: Params, saved: list[int], lost: list[int], last_recorded: int, expected: int
+) -> None:
+    save(keeper, params, *saved)
+    for step in lost:
+        spoil(keeper, step)
+    start, state = resume(keeper._run, last_recorded, Workers(0, 1))
+    assert start == expected
+    wanted = initialise(params.profile.model, 1 if expected else params.study.seed).state_dict()
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in state.model.state_dict().items())
+
+
+def test_going_back_before_a_kept_one_is_said(
+    keeper: Keeper, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(keeper, params, 5)
+    resume(keeper._run, 7, Workers(0, 1))
+    assert "step 2 is to be kept and has no checkpoint" in capsys.readouterr().err
+    save(keeper, params, 2)
+    spoil(keeper, 2)
+    resume(keeper._run, 7, Workers(0, 1))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "It is made again" in said
+    assert "step 10 is to be kept" not in said  # its turn has not come
+
+
+def test_what_is_written_beside_the_training_is_what_was_there_when_it_was_saved(
+    keeper: Keeper, params: Params
+) -> None:
+    model = initialise(params.profile.model, 1)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    keeper._thread.submit(lambda: threading.Event().wait(0.2))  # the write begins after the next step
+    keeper.save(5, model.state_dict(), {})
+    for tensor in model.state_dict().values():
+        tensor.add_(1)
+    keeper.finish()
+    written = checkpoint.load(keeper._run.checkpoints / step_name(5)).weights
+    assert all(torch.equal(tensor, before[name]) for name, tensor in written.items())

@@ -1,0 +1,71 @@
+"""MLflow's own database on this machine, mlruns/mlflow.db: made whole, and kept right when the checkout is moved.
+
+In: paths of the database and of the artifacts. Out: a database that MLflow can use. A server (MLFLOW_TRACKING_URI) has
+none of this.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from src.base import files
+
+ARTIFACTS = Path("mlruns/artifacts")
+EXPERIMENT = "wavenet-study"
+
+
+def prepare(database: Path, artifacts: Path) -> None:
+    """Make the database if there is none, and point it at `artifacts`, the absolute folder of this checkout.
+
+    Raises `Problem` if another process holds its making up or the disk is full, and whatever MLflow raises.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True)
+    if not database.exists():
+        _create(database)
+    _relocate(database, artifacts)
+
+
+def _create(database: Path) -> None:
+    """Let MLflow make its tables in a file beside, and put that in place when it is whole.
+
+    MLflow does so in dozens of migrations, and one that was cut off by a kill fails for ever after ("table
+    _alembic_tmp_… already exists").
+    """
+    with files.exclusive(database.with_name(f".{database.name}.lock"), what="The making of MLflow's database"):
+        if database.exists():
+            return
+        for left in database.parent.glob(f".{database.name}.*.tmp*"):  # SQLite's own journals among them
+            files.remove(left)
+        with files.replacing(database) as temporary:
+            from mlflow.tracking import MlflowClient
+
+            MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
+
+
+def _relocate(database: Path, artifacts: Path) -> None:
+    """Point the addresses of artifacts at this checkout if it was moved: MLflow stores them as absolute ones.
+
+    Only addresses that end in our own folder are touched, and only if they are not this checkout's already.
+    """
+    # SQL, because MLflow 3.17 offers nothing else: an experiment's `artifact_location` and a run's `artifact_uri` are
+    # set at creation, and neither `MlflowClient` (rename_experiment, update_run), nor its REST API, nor `mlflow
+    # experiments update` or `mlflow db` can change them afterwards. A relative address is made absolute by MLflow.
+    here = artifacts.as_uri()
+    with sqlite3.connect(database, timeout=5) as connection:
+        try:
+            row = connection.execute(
+                "SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)
+            ).fetchone()
+            if row is None or row[0] == here or not row[0].endswith(f"/{ARTIFACTS}"):
+                return
+            before = row[0]
+            for table, column in (
+                ("experiments", "artifact_location"),
+                ("runs", "artifact_uri"),
+                ("logged_models", "artifact_location"),
+            ):
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} LIKE ? || '%'",
+                    (here, len(before) + 1, before),
+                )
+        except sqlite3.Error:
+            return  # of another MLflow version, locked or damaged: artifacts stay where they were; MLflow will say
