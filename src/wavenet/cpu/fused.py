@@ -22,7 +22,8 @@ import torch
 
 from src.wavenet.cpu.packing import Packing
 from src.wavenet.cpu.pieces import Piece, Worker, cut
-from src.wavenet.shape import WaveNetConfig, check_codes, check_inputs
+from src.wavenet.network import check_codes, check_inputs
+from src.wavenet.shape import WaveNetConfig
 
 
 class FusedLoss:
