@@ -24,6 +24,7 @@ from src.base import console, files
 from src.base.errors import Problem
 from src.wavenet import network, sampler
 from src.wavenet.network import WaveNet
+from src.wavenet.sampling import Sampling
 
 STREAMS = (1, 2, 3, 5, 6, 10, 20, 40)
 EAGER_FRAMES = 200
@@ -105,14 +106,14 @@ def _ours(
     ids = [stream % genres for stream in range(streams)]
     group: Any
     if device == "cuda":
-        group = DeviceStreams(model, ids)
+        group = DeviceStreams(model, ids, Sampling(weights=kind))
     else:
         from src.wavenet.cpu.streams import Streams
 
-        group = Streams(model, ids, threads, kind)
-    group.start("silence", None)
+        group = Streams(model, ids, Sampling(weights=kind), threads)
+    group.start()
     numbers = np.random.default_rng(0).random((streams, frames))
-    return lambda: group.sample(numbers, 1.0, None, None)
+    return lambda: group.sample(numbers)
 
 
 def divergence(model: WaveNet, frames: int = 500) -> dict[str, float]:
@@ -125,8 +126,8 @@ def divergence(model: WaveNet, frames: int = 500) -> dict[str, float]:
     genre = None if model.config.global_condition_cardinality is None else 0
     kinds: tuple[Any, ...] = ("float32", "bfloat16")
     for kind in kinds:
-        group = Group(PackedWeights(model, kind), [genre])
-        group.start("silence", [None])
+        group = Group(PackedWeights(model, kind), [genre], Sampling(weights=kind))
+        group.start([None])
         probabilities = np.zeros((frames, 1, quantization), np.float32)
         group.run(codes.copy(), np.zeros((1, frames)), seen=probabilities)
         seen.append(np.maximum(probabilities[:, 0].astype(np.float64), 1e-30))

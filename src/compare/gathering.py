@@ -17,6 +17,8 @@ from src.compare import sounds
 from src.compare.comparison import Clip, Comparison, Counts, Run
 from src.config import step_name
 from src.evaluate import schema
+from src.generate import generations
+from src.generate.generations import GeneratedClip
 from src.record import checkpoint, journal, layout
 from src.record.layout import RunFiles
 from src.wavenet.shape import WaveNetConfig
@@ -115,16 +117,13 @@ def _noted(notes: list[str], what: str) -> Iterator[None]:
 
 def _clips(paths: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
     folder = paths.generation(step)
-    content = files.read_json(folder / "generation.json", made_by=f"python -m src.generate --step {step}")
+    generation = generations.load(folder)
     timed = {(str(item["genre"]), int(item.get("clip", 1))): item for item in times.get("clips", []) if "genre" in item}
     clips = []
-    for item in content["clips"]:
-        name, genre, number = str(item["file"]), str(item["genre"]), int(item.get("clip", 1))
-        if "/" in name or name.startswith("."):
-            raise Problem(f"{folder / 'generation.json'} names a file outside its folder: {name!r}.")
-        wav = folder / name
+    for item in generation.clips:
+        genre, number, primer = item.genre, item.clip, item.primer_frames
+        wav = folder / item.file
         mp3 = wav.with_suffix(".mp3")
-        primer = int(item.get("primer_frames", 0))
         sound, whole, trouble = _sound(wav, mp3, primer, item)
         took = {key: float(value) for key, value in timed.get((genre, number), {}).items() if key in SPEEDS}
         clips.append(
@@ -135,8 +134,8 @@ def _clips(paths: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
                 sound=sound,
                 wav=wav if whole else None,
                 mp3=mp3 if sound and mp3.is_file() else None,
-                primer_s=primer / int(content.get("rate_hz", 16000)),
-                digest=str(item.get("sha256", "")),
+                primer_s=primer / generation.rate_hz,
+                digest=item.sha256,
                 seconds=took.get("seconds"),
                 samples_per_s=took.get("samples_per_s"),
                 trouble=trouble,
@@ -145,13 +144,13 @@ def _clips(paths: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
     return clips
 
 
-def _sound(wav: Path, mp3: Path, primer: int, item: dict[str, Any]) -> tuple[sounds.Sound | None, bool, str]:
+def _sound(wav: Path, mp3: Path, primer: int, item: GeneratedClip) -> tuple[sounds.Sound | None, bool, str]:
     """What can be shown of a clip, whether its wav is whole, and what is wrong.
 
     A damaged wav does not silence the clip: its mp3 is the same sound.
     """
     try:
-        sound = sounds.read(wav, primer, frames=item.get("frames"))
+        sound = sounds.read(wav, primer, frames=item.frames)
     except Problem as problem:
         try:
             return sounds.read(mp3, primer), False, f"{problem} The mp3 is shown instead."
@@ -159,7 +158,7 @@ def _sound(wav: Path, mp3: Path, primer: int, item: dict[str, Any]) -> tuple[sou
             return None, False, str(problem)
     if sound.silent:
         return sound, True, "This clip is silent."
-    if item.get("sha256") and files.sha256_of(wav) != item["sha256"]:
+    if files.sha256_of(wav) != item.sha256:
         return sound, True, "This file is not the one that was generated: its digest is not that of generation.json."
     return sound, True, ""
 

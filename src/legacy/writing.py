@@ -13,6 +13,8 @@ from src.audio import encode
 from src.base import console, files, tensorflow_checkpoint
 from src.base.errors import Problem
 from src.config import step_name
+from src.generate import generations
+from src.generate.generations import GeneratedClip
 from src.legacy import audio, study_2019
 from src.legacy.reading import Findings, Training, Wav
 from src.legacy.training_log import NOT_FINITE
@@ -148,7 +150,7 @@ def _write_generation(place: RunFiles, found: Findings, step: int, notes: list[s
             "imported": True,
             "clips": clips,
         }
-        files.write_json(temporary / "generation.json", content)
+        generations.write(temporary, generations.Generation.model_validate(content))
     if not clips:
         files.remove(folder)
 
@@ -182,24 +184,23 @@ def _write_clip(folder: Path, wav: Wav, receptive_field: int, channels: int, not
 
 def _is_there(folder: Path, wavs: list[Wav]) -> bool:
     """Whether the folder holds exactly these clips, whole."""
-    clips = _imported(folder)
-    named = {clip["source"]["file"]: clip for clip in clips}
+    named = {clip.source.file: clip for clip in _imported(folder) if clip.source}
     return set(named) == {wav.path.name for wav in wavs} and all(
-        named[wav.path.name]["source"]["sha256"] == wav.sha256
+        getattr(named[wav.path.name].source, "sha256", None) == wav.sha256
         and (folder / f"{wav.genre}.mp3").is_file()
         and (folder / f"{wav.genre}.wav").is_file()
-        and files.sha256_of(folder / f"{wav.genre}.wav") == named[wav.path.name]["sha256"]
+        and files.sha256_of(folder / f"{wav.genre}.wav") == named[wav.path.name].sha256
         for wav in wavs
     )
 
 
-def _imported(folder: Path) -> list[dict[str, Any]]:
-    """The clips of a folder that an import wrote; empty if something else did."""
+def _imported(folder: Path) -> tuple[GeneratedClip, ...]:
+    """The clips of a folder that an import wrote; empty if something else did, or if its description is damaged."""
     try:
-        content = json.loads((folder / "generation.json").read_text(encoding="utf-8"))
-        return list(content["clips"]) if content.get("imported") else []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
+        generation = generations.load(folder)
+    except Problem:
+        return ()
+    return generation.clips if generation.imported else ()
 
 
 def _write_checkpoints(place: RunFiles, found: Findings, fingerprint: str, notes: list[str]) -> None:

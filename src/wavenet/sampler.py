@@ -7,7 +7,7 @@ Source: the fast generation of Paine et al. 2016 (arXiv 1611.09482).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from src.base.errors import Problem
 from src.wavenet.gpu.device_streams import DeviceStreams
 from src.wavenet.network import WaveNet, check_genres
+from src.wavenet.sampling import Sampling
 
 if TYPE_CHECKING:
     from src.wavenet.cpu.streams import Streams
@@ -44,44 +45,37 @@ def generate(
     genres: Sequence[int | None],
     frames: int,
     uniforms: Uniforms | Doubles,
+    sampling: Sampling = Sampling(),
     *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    start: Literal["silence", "zeros"] = "silence",
     primers: Sequence[Codes | None] | None = None,
     chunk_frames: int = 1600,
     threads: int = 1,
-    weights: Literal["float32", "bfloat16"] = "float32",
     on_progress: Callable[[int], None] | None = None,
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Codes of new audio, chunk after chunk: (streams, up to chunk_frames), values 0..Q-1.
 
     genres: one id for each stream (None for a network without genres). frames: length in samples.
     uniforms: function, or array (streams, frames), of the number in [0, 1) that picks each sample.
-    temperature: divides the logits. top_k, top_p: keep the k likeliest codes, or the likeliest that together
-    have probability p. start: what precedes the first sample, a receptive field of silence or all-zero
-    buffers. primers: recorded codes for each stream (or None), taken in before the first sample; they are not
-    part of the output. threads: streams are shared out over these. weights: bfloat16 halves
-    the memory read for each sample, at some loss of accuracy (docs/wavenet.md). on_progress: told the number of samples
-    made since the last call, over all streams. Raises `Problem` for lengths, genres or settings out of range.
+    primers: recorded codes for each stream (or None), taken in before the first sample; they are not part of the
+    output. threads: streams are shared out over these. on_progress: told the number of samples made since the last
+    call, over all streams. Raises `Problem` for lengths, genres, primers or settings out of range.
     """
-    _check(model, genres, frames, temperature, top_k, top_p, primers, chunk_frames)
+    _check(model, genres, frames, sampling, primers, chunk_frames)
     group: Streams | DeviceStreams
     if next(model.parameters()).is_cuda:
-        group = DeviceStreams(model, genres)
+        group = DeviceStreams(model, genres, sampling)
     else:
         from src.wavenet.cpu import streams
 
-        group = streams.Streams(model, genres, threads, weights)
-    group.start(start, primers)
+        group = streams.Streams(model, genres, sampling, threads)
+    group.start(primers)
     for first in range(0, frames, chunk_frames):
         count = min(chunk_frames, frames - first)
         if callable(uniforms):
             numbers = np.stack([uniforms(stream, first, count) for stream in range(len(genres))])
         else:
             numbers = uniforms[:, first : first + count]
-        yield group.sample(numbers, temperature, top_k, top_p)
+        yield group.sample(numbers)
         if on_progress is not None:
             on_progress(count * len(genres))
 
@@ -90,9 +84,7 @@ def _check(
     model: WaveNet,
     genres: Sequence[int | None],
     frames: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
+    sampling: Sampling,
     primers: Sequence[Codes | None] | None,
     chunk_frames: int,
 ) -> None:
@@ -103,12 +95,8 @@ def _check(
     if named and len(named) < len(genres):
         raise Problem("Some clips have a genre and some have none.")
     check_genres(model.config, named or None)
-    if not temperature > 0:
-        raise Problem(f"temperature is {temperature}; it must be above 0.")
-    if top_k is not None and not 1 <= top_k <= codes:
-        raise Problem(f"top_k is {top_k}; it must be in 1..{codes}.")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise Problem(f"top_p is {top_p}; it must be above 0 and at most 1.")
+    if sampling.top_k is not None and sampling.top_k > codes:
+        raise Problem(f"top_k is {sampling.top_k}; it must be in 1..{codes}.")
     for primer in primers or ():
         if primer is not None and len(primer) and not (np.min(primer) >= 0 and np.max(primer) < codes):
             raise Problem(f"A primer has codes outside 0..{codes - 1}: it was encoded for another network.")

@@ -65,7 +65,7 @@ def test_a_line_that_decides_a_number_makes_a_new_run(checkout: Path, file: str,
     ("file", "before", "after"),
     [
         ("src/train/step.py", '"""The steps of a training', '"""All steps of a training'),
-        ("src/clips/clipset.py", "import csv", "# why\nimport csv"),
+        ("src/clips/clipset.py", "import hashlib", "# why\nimport hashlib"),
         ("src/base/console.py", "def say(", "def unused() -> None:\n    pass\n\n\ndef say("),
         ("src/train/attempt.py", "SYNC_EVERY_S = 1.0", "SYNC_EVERY_S = 2.0"),
         ("src/wavenet/sampler.py", '"""Generation', '"""The generation'),

@@ -11,6 +11,7 @@ from benchmarks.baselines import ConvolutionalWaveNet, QueueLoop
 from benchmarks.generate import divergence
 from src.wavenet import network
 from src.wavenet.cpu.streams import Streams
+from src.wavenet.sampling import Sampling
 from tests.conftest import StudyFolder
 from tests.wavenet.examples import tiny_batch, tiny_network, tiny_values
 
@@ -27,10 +28,10 @@ def test_the_plain_port_is_the_same_network() -> None:
 def test_the_eager_loop_picks_the_same_codes() -> None:
     model = tiny_network()
     numbers = np.random.default_rng(3).random((2, 60))
-    group = Streams(model, [0, 2])
-    group.start("zeros", None)
+    group = Streams(model, [0, 2], Sampling(start="zeros"))
+    group.start()
     theirs = QueueLoop(model, [0, 2]).sample(torch.from_numpy(numbers)).numpy()
-    assert (group.sample(numbers, 1.0, None, None) == theirs).mean() > 0.95
+    assert (group.sample(numbers) == theirs).mean() > 0.95
 
 
 def test_divergence_of_bfloat16_is_small_and_not_zero() -> None:

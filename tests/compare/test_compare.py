@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from src.base.errors import Problem
 from src.compare import __main__ as compare
 from src.compare import figures, gathering
-from src.record import tracking
+from src.record import tracking, tracking_database
 from tests.compare import tiny_run
 
 STEPS = tiny_run.STEPS
@@ -337,7 +337,7 @@ def test_the_page_is_an_artifact_of_the_run_it_is_about(tmp_path: Path, monkeypa
     assert result.exit_code == 0, result.output
     assert "warning: MLflow" not in result.output
     client = MlflowClient(tracking_uri=f"sqlite:///{(tracking.DATABASE).resolve()}")
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    experiment = client.get_experiment_by_name(tracking_database.EXPERIMENT)
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.data.tags["fingerprint"] == tiny_run.FINGERPRINT

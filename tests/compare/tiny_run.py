@@ -183,7 +183,6 @@ def write_generation(folder: Path, step: int, progress: float, duration_s: float
             "rate_hz": RATE_HZ,
             "start": "silence",
             "temperature": 1.0,
-            "checkpoint": "0" * 64,
             "clips": clips,
         },
     )

@@ -11,10 +11,12 @@ import pytest
 import soundfile
 
 from src import config
+from src.base import files
 from src.base.errors import Problem
 from src.config import step_name
 from src.evaluate import __main__ as evaluate
 from src.evaluate import catalogue
+from src.generate import generations
 from src.record import checkpoint
 from src.wavenet.network import initialise
 from tests.conftest import GENRES, RATE_HZ, StudyFolder
@@ -40,10 +42,20 @@ def write_generation(folder: Path, step: int, primer_frames: int = 0) -> None:
         tone = 0.3 * np.sin(2 * np.pi * 220 * (number + 1) * np.arange(len(noise)) / RATE_HZ)
         audio = noise if step == 2 else tone + 0.05 * noise
         audio = np.concatenate([np.sign(np.sin(np.arange(primer_frames))), audio])
-        soundfile.write(folder / f"{genre}.wav", audio, RATE_HZ, subtype="PCM_16")
-        row = {"file": f"{genre}.wav", "genre": genre, "clip": 1, "frames": len(audio), "primer_frames": primer_frames}
-        clips.append(row)
-    (folder / "generation.json").write_text(json.dumps({"step": step, "rate_hz": RATE_HZ, "clips": clips}))
+        wav = folder / f"{genre}.wav"
+        soundfile.write(wav, audio, RATE_HZ, subtype="PCM_16")
+        clips.append(
+            generations.GeneratedClip(
+                file=wav.name,
+                genre=genre,
+                clip=1,
+                frames=len(audio),
+                primer_frames=primer_frames,
+                sha256=files.sha256_of(wav),
+            )
+        )
+    about = generations.Generation(step=step, rate_hz=RATE_HZ, start="silence", temperature=1.0, clips=tuple(clips))
+    generations.write(folder, about)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from src.record import checkpoint, journal, layout
 from src.record.tracking import Store
 from src.wavenet import mulaw, optimizers, sampler
 from src.wavenet.network import WaveNet, loss
+from src.wavenet.sampling import Sampling
 from tests.legacy import logs
 
 DATA = Path(__file__).parents[1] / "data" / "legacy"
@@ -119,7 +120,7 @@ def test_an_imported_checkpoint_generates_and_trains_on(root: Path, left: Path) 
     assert (loaded.genres, loaded.optimizer) == (("folk", "jazz", "soul"), {})
     model = WaveNet(loaded.model)
     model.load_state_dict(loaded.weights)
-    chunks = list(sampler.generate(model, [0, 2], 50, np.full((2, 50), 0.5), start="zeros"))
+    chunks = list(sampler.generate(model, [0, 2], 50, np.full((2, 50), 0.5), Sampling(start="zeros")))
     assert np.concatenate(chunks, axis=1).shape == (2, 50)
     codes = torch.from_numpy(np.random.default_rng(1).integers(0, 16, (2, 200)))
     parameters, adam = dict(model.named_parameters()), optimizers.Adam()

@@ -10,6 +10,7 @@ import torch
 from src.wavenet import mulaw, network, optimizers, reference
 from src.wavenet.cpu.streams import Group, PackedWeights
 from src.wavenet.network import WaveNet, WaveNetConfig
+from src.wavenet.sampling import Sampling
 from src.wavenet.training import TrainingStep
 from tests.wavenet.examples import DATA, SHARED, tiny_arrays, tiny_batch, tiny_network, tiny_values
 
@@ -78,8 +79,8 @@ def test_five_updates(name: str, epsilon: float) -> None:
 def test_incremental_probabilities_from_all_zero_buffers() -> None:
     arrays = tiny_arrays("arrays")
     codes = arrays["incremental_codes"].astype(np.int64)
-    group = Group(PackedWeights(tiny_network(), "float32"), [1])
-    group.start("zeros", [codes[:1]])
+    group = Group(PackedWeights(tiny_network(), "float32"), [1], Sampling(start="zeros"))
+    group.start([codes[:1]])
     seen = np.zeros((len(codes), 1, 16), np.float32)
     fed = np.append(codes[1:], 0)[None]
     group.run(fed, np.zeros(fed.shape), seen=seen)

@@ -1,7 +1,7 @@
 """The fast path against the parallel network, and what a clip may depend on."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from src.wavenet.cpu import streams
 from src.wavenet.cpu.streams import Group, PackedWeights, Streams
 from src.wavenet.gpu.device_streams import DeviceStreams
 from src.wavenet.network import WaveNet, WaveNetConfig
+from src.wavenet.sampling import Sampling, Start, Weights
 from tests.wavenet.examples import random_genres, random_network
 
 Codes = npt.NDArray[np.int64]
@@ -47,8 +48,8 @@ def test_the_fast_path_equals_the_parallel_network(seeds: range) -> None:
             else None
             for _ in genres
         ]
-        group = Group(PackedWeights(model, "float32"), genres)
-        group.start("silence", primers)
+        group = Group(PackedWeights(model, "float32"), genres, Sampling())
+        group.start(primers)
         seen = np.zeros((length, len(genres), config.quantization_channels), np.float32)
         group.run(codes.copy(), np.zeros(codes.shape), seen=seen)
         quiet = np.full(config.receptive_field, mulaw.silence(config.quantization_channels))
@@ -61,16 +62,16 @@ def test_the_fast_path_equals_the_parallel_network(seeds: range) -> None:
 
 @pytest.mark.parametrize("start", ["silence", "zeros"])
 @pytest.mark.parametrize("seed", range(6))
-def test_priming_at_once_leaves_what_feeding_one_by_one_leaves(seed: int, start: Literal["silence", "zeros"]) -> None:
+def test_priming_at_once_leaves_what_feeding_one_by_one_leaves(seed: int, start: Start) -> None:
     model = random_network(seed)
     config = model.config
     random = np.random.default_rng(seed)
     genres = _genres(model, 1, seed)
     primer = random.integers(0, config.quantization_channels, config.receptive_field + 20)
     weights = PackedWeights(model, "float32")
-    at_once, fed = Group(weights, genres), Group(weights, genres)
-    at_once.start(start, [primer])
-    fed.start(start, [primer[:1]])
+    at_once, fed = (Group(weights, genres, Sampling(start=start)) for _ in range(2))
+    at_once.start([primer])
+    fed.start([primer[:1]])
     fed.run(primer[None, 1:].copy(), np.zeros((1, len(primer) - 1)))
     numbers = random.random((1, 50))
     ours, theirs = np.full((1, 50), -1), np.full((1, 50), -1)
@@ -102,9 +103,10 @@ def test_all_zero_buffers_and_silence_differ() -> None:
     model = random_network(4)
     numbers = np.full((1, 40), 0.5)
     results = []
-    for start in ("silence", "zeros"):
-        group = Group(PackedWeights(model, "float32"), _genres(model, 1, 0))
-        group.start(start, [None])
+    starts: tuple[Start, ...] = ("silence", "zeros")
+    for start in starts:
+        group = Group(PackedWeights(model, "float32"), _genres(model, 1, 0), Sampling(start=start))
+        group.start([None])
         seen = np.zeros((40, 1, model.config.quantization_channels), np.float32)
         group.run(np.full((1, 40), -1), numbers, seen=seen)
         results.append(seen[0])
@@ -135,7 +137,7 @@ def test_codes_follow_the_softmax() -> None:
     grid = (np.arange(4000) + 0.5) / 4000
 
     def frequencies(**settings: Any) -> npt.NDArray[np.float64]:
-        codes = next(sampler.generate(model, [None] * len(grid), 1, grid[:, None], **settings))
+        codes = next(sampler.generate(model, [None] * len(grid), 1, grid[:, None], Sampling(**settings)))
         return np.bincount(codes[:, 0], minlength=8) / len(grid)
 
     np.testing.assert_allclose(frequencies(), probabilities, atol=5e-4)
@@ -155,9 +157,10 @@ def test_bfloat16_weights_diverge_a_little() -> None:
     config = model.config
     codes = np.random.default_rng(0).integers(0, config.quantization_channels, (1, 60))
     seen = []
-    for kind in ("float32", "bfloat16"):
-        group = Group(PackedWeights(model, kind), _genres(model, 1, 0))
-        group.start("silence", [None])
+    kinds: tuple[Weights, ...] = ("float32", "bfloat16")
+    for kind in kinds:
+        group = Group(PackedWeights(model, kind), _genres(model, 1, 0), Sampling(weights=kind))
+        group.start([None])
         seen.append(np.zeros((60, 1, config.quantization_channels), np.float32))
         group.run(codes.copy(), np.zeros(codes.shape), seen=seen[-1])
     difference = np.abs(seen[0] - seen[1]).max()
@@ -183,10 +186,14 @@ def test_progress_counts_samples_and_chunks_cover_the_length() -> None:
         ({"genres": [7]}, "Genre ids"),
         ({"genres": [None]}, "needs a genre"),
         ({"genres": [0, None]}, "some have none"),
-        ({"temperature": 0.0}, "temperature"),
-        ({"temperature": float("nan")}, "temperature"),
-        ({"top_k": 0}, "top_k"),
-        ({"top_p": 1.5}, "top_p"),
+        ({"sampling": {"temperature": 0.0}}, "temperature"),
+        ({"sampling": {"temperature": float("nan")}}, "temperature"),
+        ({"sampling": {"temperature": float("inf")}}, "temperature"),
+        ({"sampling": {"top_k": 0}}, "top_k"),
+        ({"sampling": {"top_k": 10_000}}, "top_k"),
+        ({"sampling": {"top_p": 1.5}}, "top_p"),
+        ({"sampling": {"start": "noise"}}, "start"),
+        ({"sampling": {"weights": "int8"}}, "weights"),
         ({"primers": [np.array([999])]}, "another network"),
     ],
 )
@@ -194,7 +201,8 @@ def test_bad_requests_are_one_sentence(changed: dict[str, Any], message: str) ->
     model = random_network(1)
     request: dict[str, Any] = {"genres": [0], "frames": 5, "uniforms": np.zeros((1, 5))} | changed
     with pytest.raises(Problem, match=message):
-        next(sampler.generate(model, **request))
+        sampling = Sampling(**request.pop("sampling", {}))
+        next(sampler.generate(model, sampling=sampling, **request))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -203,13 +211,13 @@ def test_the_gpu_s_way_gives_the_same_codes_on_a_cpu(seed: int) -> None:
     random = np.random.default_rng(seed)
     genres = _genres(model, 3, seed)
     primers = [None, random.integers(0, model.config.quantization_channels, 30), None]
-    for start, settings in (("silence", (1.0, None, None)), ("zeros", (0.8, 2, 0.9))):
-        ours, theirs = Streams(model, genres), DeviceStreams(model, genres)
+    for sampling in (Sampling(), Sampling(temperature=0.8, top_k=2, top_p=0.9, start="zeros")):
+        ours, theirs = Streams(model, genres, sampling), DeviceStreams(model, genres, sampling)
         numbers = random.random((3, 40))
         results = []
         for group in (ours, theirs):
-            group.start(start, primers)  # type: ignore[arg-type]
-            results.append(group.sample(numbers, *settings))
+            group.start(primers)
+            results.append(group.sample(numbers))
         np.testing.assert_array_equal(results[0], results[1])
 
 
@@ -220,16 +228,16 @@ def test_the_same_codes_on_a_gpu() -> None:
     numbers = np.random.default_rng(0).random((5, 170))
     there = _joined(sampler.generate(random_network(4).cuda(), genres, 170, numbers))
     here = DeviceStreams(model, genres)
-    here.start("silence", None)
-    assert (here.sample(numbers, 1.0, None, None) == there).mean() > 0.99
+    here.start()
+    assert (here.sample(numbers) == there).mean() > 0.99
 
 
 def test_groups_are_shared_out_evenly() -> None:
     model = random_network(0)
     for count, threads, groups in ((1, 2, 1), (5, 1, 1), (5, 2, 2), (20, 2, 4), (7, 1, 2), (2, 4, 2)):
-        shared = streams.Streams(model, [None] * count, threads)
+        shared = streams.Streams(model, [None] * count, threads=threads)
         assert len(shared.groups) == groups
-        sizes = [len(group.history) for group in shared.groups]
+        sizes = [len(group.past.history) for group in shared.groups]
         assert sum(sizes) == count
         assert max(sizes) - min(sizes) <= 1
 

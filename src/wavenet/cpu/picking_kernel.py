@@ -1,10 +1,20 @@
-"""Picking a code from logits with a given number, in a numba loop: the CPU's twin of `picking.py`."""
+"""Picking a code from logits with a given number, in a numba loop: the CPU's twin of `device_streams.pick`."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from src.wavenet.cpu.lanes import Index, Lanes, Memory, Register, compiled, counting, exp, in_lanes
+
+
+class Picking(NamedTuple):
+    """The settings of `Sampling` that the loops need, as plain numbers."""
+
+    temperature: float
+    top_k: int
+    """0: all codes."""
+    top_p: float
+    """2: all codes."""
 
 
 @in_lanes
@@ -24,7 +34,7 @@ def _weight_block(logits: Memory, at: Index, greatest: Lanes, sharpness: Lanes, 
 
 
 @compiled
-def pick(logits: Any, row: int, quantization: int, number: float, temperature: float, top_k: int, top_p: float) -> int:
+def pick(logits: Any, row: int, quantization: int, number: float, picking: Picking) -> int:
     """The code at which the cumulative softmax passes `number` (codes in rising order)."""
     outputs = logits.shape[1]
     blocks = outputs // 16
@@ -33,10 +43,10 @@ def pick(logits: Any, row: int, quantization: int, number: float, temperature: f
     greatest = _greatest(logits, row * outputs, blocks)
     for block in range(blocks):
         sums[block] = _weight_block(
-            logits, row * outputs + block * 16, greatest, np.float32(1 / temperature), weights, block * 16
+            logits, row * outputs + block * 16, greatest, np.float32(1 / picking.temperature), weights, block * 16
         )
-    if top_k > 0 or top_p <= 1:
-        _keep_likeliest(weights[:quantization], top_k, top_p)
+    if picking.top_k > 0 or picking.top_p <= 1:
+        _keep_likeliest(weights[:quantization], picking.top_k, picking.top_p)
         for block in range(blocks):
             sums[block] = weights[block * 16 : block * 16 + 16].sum()
     total = 0.0

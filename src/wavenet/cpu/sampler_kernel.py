@@ -4,7 +4,7 @@ Each weight is read once for all streams of a group. A stream's arithmetic is th
 whatever its group: rows of a product are independent, and each adds its terms in the order of the inputs.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +25,60 @@ from src.wavenet.cpu.lanes import (
     sigmoid,
     tanh,
 )
-from src.wavenet.cpu.picking_kernel import pick
+from src.wavenet.cpu.picking_kernel import Picking, pick
 
 ROWS = 6
 """Streams of one group: six rows of four vectors are what 32 vector registers hold, with the weights."""
 PANEL = 64
+
+
+class Weights(NamedTuple):
+    """A network's weights as the loops read them: float32, the products' as `panels`, float32 or bfloat16 in uint16."""
+
+    causal: Any
+    """(taps, Q, R)"""
+    dilated: Any
+    """`panels` of (layers, width · R, 2D)"""
+    dense: Any
+    """`panels` of (layers, D, R)"""
+    dense_bias: Any
+    """(layers, R)"""
+    skip: Any
+    """`panels` of (layers · D, S)"""
+    skip_bias: Any
+    """(S,): the sum over the layers"""
+    inner: Any
+    """`panels` of (S, S)"""
+    inner_bias: Any
+    """(S,)"""
+    outer: Any
+    """`panels` of (S, Q padded)"""
+    outer_bias: Any
+    """(Q padded,)"""
+    dilations: Any
+    """(layers,) int64"""
+    width: int
+    """Filter width."""
+
+
+class Past(NamedTuple):
+    """What a group of streams remembers; the loops change rings and history in place."""
+
+    biases: Any
+    """(layers, streams, 2D) float32, the genre's share included"""
+    rings: Any
+    """(slots, streams, R) float32: the past inputs of every layer, one ring of (width - 1) · dilation slots after
+    the other"""
+    history: Any
+    """(streams, taps) int64: the last codes, -1 for none; the last column is fed first"""
+
+
+class Rows(NamedTuple):
+    """Rows of numbers in an array of any shape: row r begins at element `at + r · apart`."""
+
+    values: Any
+    at: int
+    apart: int
 
 
 def panels(weights: npt.NDArray[np.float32], outputs: int) -> npt.NDArray[np.float32]:
@@ -89,57 +138,33 @@ def _relu(values: Memory, at: Index) -> None:
 
 
 @compiled
-def product(
-    inputs: Any,
-    at: int,
-    row: int,
-    count: int,
-    weights: Any,
-    weights_at: int,
-    out: Any,
-    to: int,
-    columns: int,
-    rows: int,
-) -> None:
+def product(inputs: Rows, count: int, weights: Any, weights_at: int, out: Rows, columns: int, rows: int) -> None:
     """out (rows, columns) += inputs (rows, count) · packed weights (columns // width, count, width)."""
     width = min(PANEL, columns)
     for panel in range(columns // width):
         _panel(
-            inputs,
-            at,
-            row,
-            weights,
-            weights_at + panel * count * width,
-            count,
-            out,
-            to + panel * width,
-            columns,
-            rows,
-            width // 16,
-        )
+            inputs.values, inputs.at, inputs.apart, weights, weights_at + panel * count * width, count,
+            out.values, out.at + panel * width, out.apart, rows, width // 16,
+        )  # fmt: skip
 
 
 @compiled
-def advance(
-    causal: Any, dilated: Any, biases: Any, dense: Any, dense_bias: Any, skip: Any, skip_bias: Any, inner: Any,
-    inner_bias: Any, outer: Any, outer_bias: Any, dilations: Any, width: int, quantization: int, rings: Any,
-    history: Any, time: int, codes: Any, numbers: Any, temperature: float, top_k: int, top_p: float, seen: Any,
-) -> None:  # fmt: skip
+def advance(weights: Weights, past: Past, time: int, codes: Any, numbers: Any, picking: Picking, seen: Any) -> None:
     """Run a group of streams for codes.shape[1] samples.
 
-    causal (taps, Q, R), biases (layers, streams, 2D), dense_bias (layers, R), skip_bias (S), inner_bias (S),
-    outer_bias (Q padded): float32. dilated, dense, skip, inner, outer: `panels`, float32 or bfloat16 in uint16.
-    rings (slots, streams, R): the past inputs of every layer, one ring of (width - 1) · dilation slots after
-    the other. history (streams, taps): the last codes, -1 for none; its last column is fed first. time: samples
-    fed so far. codes (streams, n): a code >= 0 is taken as it is, -1 is replaced by one picked with numbers
-    (streams, n) from the softmax of logits / temperature, cut to top_k (0: all) and top_p (2: all).
-    seen: (n, streams, Q) for the probabilities without temperature, or of length 0.
+    time: samples fed so far. codes (streams, n): a code >= 0 is taken as it is, -1 is replaced by one picked with
+    numbers (streams, n) from the softmax of logits / temperature. seen: (n, streams, Q) for the probabilities without
+    temperature, or of length 0.
     """
+    causal, dilated, dense, dense_bias = weights.causal, weights.dilated, weights.dense, weights.dense_bias
+    dilations, width, quantization = weights.dilations, weights.width, weights.causal.shape[1]
+    biases, rings, history = past.biases, past.rings, past.history
     rows, taps = history.shape
     layers, depth2 = biases.shape[0], biases.shape[2]
-    depth, residual, skips, outputs = depth2 // 2, dense_bias.shape[1], skip_bias.shape[0], outer_bias.shape[0]
+    depth, residual = depth2 // 2, dense_bias.shape[1]
+    skips, outputs = weights.skip_bias.shape[0], weights.outer_bias.shape[0]
     hidden = np.zeros((rows, residual), np.float32)
-    past = np.zeros((rows, width * residual), np.float32)
+    inputs = np.zeros((rows, width * residual), np.float32)
     both = np.zeros((rows, depth2), np.float32)
     gated = np.zeros((rows, layers * depth), np.float32)
     total = np.zeros((rows, skips), np.float32)
@@ -161,17 +186,20 @@ def advance(
                 ring = (slot + (time + n + tap * dilations[layer]) % span) * rows * residual
                 for row in range(rows):
                     for block in range(0, residual, 16):
-                        copy(rings, ring + row * residual + block, past, (row * width + tap) * residual + block)
+                        copy(rings, ring + row * residual + block, inputs, (row * width + tap) * residual + block)
             ring = (slot + (time + n) % span) * rows * residual
             slot += span
             for row in range(rows):
                 for block in range(0, residual, 16):
                     at = row * residual + block
-                    copy(hidden, at, past, (row * width + width - 1) * residual + block)
+                    copy(hidden, at, inputs, (row * width + width - 1) * residual + block)
                     copy(hidden, at, rings, ring + at)
                 for block in range(0, depth2, 16):
                     copy(biases, (layer * rows + row) * depth2 + block, both, row * depth2 + block)
-            product(past, 0, width * residual, width * residual, dilated, layer * dilated_size, both, 0, depth2, rows)
+            product(
+                Rows(inputs, 0, width * residual), width * residual, dilated, layer * dilated_size,
+                Rows(both, 0, depth2), depth2, rows,
+            )  # fmt: skip
             for row in range(rows):
                 for block in range(0, depth, 16):
                     at = row * depth2 + block
@@ -180,41 +208,41 @@ def advance(
                     add(dense_bias, layer * residual + block, hidden, row * residual + block)
             if layer + 1 < layers:
                 product(
-                    gated, layer * depth, layers * depth, depth, dense, layer * dense_size, hidden, 0, residual, rows
-                )
+                    Rows(gated, layer * depth, layers * depth), depth, dense, layer * dense_size,
+                    Rows(hidden, 0, residual), residual, rows,
+                )  # fmt: skip
         for row in range(rows):
-            total[row] = skip_bias
-            mixed[row] = inner_bias
-            logits[row] = outer_bias
-        product(gated, 0, layers * depth, layers * depth, skip, 0, total, 0, skips, rows)
+            total[row] = weights.skip_bias
+            mixed[row] = weights.inner_bias
+            logits[row] = weights.outer_bias
+        all_gated, all_total, all_mixed = Rows(gated, 0, layers * depth), Rows(total, 0, skips), Rows(mixed, 0, skips)
+        product(all_gated, layers * depth, weights.skip, 0, all_total, skips, rows)
         for at in range(0, rows * skips, 16):
             _relu(total, at)
-        product(total, 0, skips, skips, inner, 0, mixed, 0, skips, rows)
+        product(all_total, skips, weights.inner, 0, all_mixed, skips, rows)
         for at in range(0, rows * skips, 16):
             _relu(mixed, at)
-        product(mixed, 0, skips, skips, outer, 0, logits, 0, outputs, rows)
+        product(all_mixed, skips, weights.outer, 0, Rows(logits, 0, outputs), outputs, rows)
         for row in range(rows):
             if seen.shape[0] > 0:
                 shifted = np.exp((logits[row, :quantization] - logits[row, :quantization].max()).astype(np.float64))
                 seen[n, row] = shifted / shifted.sum()
             if codes[row, n] < 0:
-                codes[row, n] = pick(logits, row, quantization, numbers[row, n], temperature, top_k, top_p)
+                codes[row, n] = pick(logits, row, quantization, numbers[row, n], picking)
             for tap in range(taps - 1):
                 history[row, tap] = history[row, tap + 1]
             history[row, taps - 1] = codes[row, n]
 
 
 @compiled
-def prime(
-    causal: Any, dilated: Any, bias: Any, dense: Any, dense_bias: Any, dilations: Any, width: int, rings: Any,
-    codes: Any, row: int,
-) -> None:  # fmt: skip
+def prime(weights: Weights, bias: Any, rings: Any, codes: Any, row: int) -> None:
     """Fill one stream's rings as if its codes had been fed one by one: all samples of a layer together.
 
     bias: (layers, 2D) of this stream. codes: (time,); before them the rings' inputs were zero. row: the
-    stream's place in rings (slots, streams, R). Blocks of samples take the rows that `advance` gives to
+    stream's row in rings (slots, streams, R). Blocks of samples take the rows that `advance` gives to
     streams, so every number is the one that feeding would have left.
     """
+    causal, width = weights.causal, weights.width
     quantization, residual = causal.shape[1], causal.shape[2]
     taps, frames = causal.shape[0], codes.shape[0]
     depth2 = bias.shape[1]
@@ -233,7 +261,7 @@ def prime(
     gated = np.zeros((ROWS, depth), np.float32)
     slot = 0
     for layer in range(bias.shape[0]):
-        dilation = dilations[layer]
+        dilation = weights.dilations[layer]
         span = (width - 1) * dilation
         for time in range(max(frames - span, 0), frames):
             rings[slot + time % span, row] = hidden[time]
@@ -255,20 +283,15 @@ def prime(
                             past[r, tap * residual + block : tap * residual + block + 16] = 0
                 both[r] = bias[layer]
             product(
-                past,
-                0,
-                width * residual,
-                width * residual,
-                dilated,
-                layer * width * residual * depth2,
-                both,
-                0,
-                depth2,
-                rows,
-            )
+                Rows(past, 0, width * residual), width * residual, weights.dilated,
+                layer * width * residual * depth2, Rows(both, 0, depth2), depth2, rows,
+            )  # fmt: skip
             for r in range(rows):
                 for block in range(0, depth, 16):
                     _gate(both, r * depth2 + block, r * depth2 + depth + block, gated, r * depth + block)
                 for block in range(0, residual, 16):
-                    add(dense_bias, layer * residual + block, hidden, (first + r) * residual + block)
-            product(gated, 0, depth, depth, dense, layer * depth * residual, hidden, first * residual, residual, rows)
+                    add(weights.dense_bias, layer * residual + block, hidden, (first + r) * residual + block)
+            product(
+                Rows(gated, 0, depth), depth, weights.dense, layer * depth * residual,
+                Rows(hidden, first * residual, residual), residual, rows,
+            )  # fmt: skip

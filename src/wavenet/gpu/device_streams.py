@@ -8,15 +8,14 @@ operations. Numbers agree with the CPU's within float tolerance, not bit for bit
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from src.wavenet import mulaw
-from src.wavenet.gpu.picking import pick
 from src.wavenet.network import WaveNet
+from src.wavenet.sampling import Sampling
 
 GRAPH_SAMPLES = 50
 
@@ -24,7 +23,13 @@ GRAPH_SAMPLES = 50
 class DeviceStreams:
     """Some streams of one network on the network's device, each with its own genre and history."""
 
-    def __init__(self, model: WaveNet, genres: Sequence[int | None]) -> None:
+    def __init__(
+        self,
+        model: WaveNet,
+        genres: Sequence[int | None],
+        sampling: Sampling = Sampling(),
+    ) -> None:
+        self.sampling = sampling
         self.config = config = model.config
         state = {name: value.detach().float() for name, value in model.state_dict().items()}
         self.device = device = state["causal.weight"].device
@@ -59,18 +64,17 @@ class DeviceStreams:
         self.history = torch.full((streams, causal.shape[0]), config.quantization_channels, device=device)
         self.time = torch.zeros((), dtype=torch.int64, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._settings: tuple[float, int | None, float | None] | None = None
         self._numbers = torch.zeros(streams, GRAPH_SAMPLES, dtype=torch.float64, device=device)
         self._codes = torch.zeros(streams, GRAPH_SAMPLES, dtype=torch.int64, device=device)
 
-    def start(self, how: Literal["silence", "zeros"], primers: Sequence[npt.NDArray[np.integer] | None] | None) -> None:
+    def start(self, primers: Sequence[npt.NDArray[np.integer] | None] | None = None) -> None:
         """Set every stream's past: a receptive field of silence, or nothing (all-zero rings), then its primer."""
         config = self.config
         quiet = mulaw.silence(config.quantization_channels)
         pasts = []
         for primer in primers if primers is not None else [None] * len(self.history):
             past = np.array([quiet] if primer is None or not len(primer) else primer, np.int64)
-            if how == "silence":
+            if self.sampling.start == "silence":
                 past = np.concatenate([np.full(config.receptive_field, quiet), past])
             pasts.append(past[-config.receptive_field :])
         longest = max(len(past) for past in pasts)
@@ -103,9 +107,7 @@ class DeviceStreams:
             gated = torch.tanh(filtered) * torch.sigmoid(gate)
             hidden = hidden + gated @ self.dense[layer] + self.dense_bias[layer]
 
-    def sample(
-        self, numbers: npt.NDArray[np.float64], temperature: float, top_k: int | None, top_p: float | None
-    ) -> npt.NDArray[np.int64]:
+    def sample(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """The next codes (streams, n), picked with numbers (streams, n) in [0, 1)."""
         count = numbers.shape[1]
         result = torch.empty(numbers.shape, dtype=torch.int64, device=self.device)
@@ -115,10 +117,10 @@ class DeviceStreams:
             while first < count:
                 whole = self.device.type == "cuda" and count - first >= GRAPH_SAMPLES
                 if whole:
-                    self._replay(given[:, first : first + GRAPH_SAMPLES], (temperature, top_k, top_p))
+                    self._replay(given[:, first : first + GRAPH_SAMPLES])
                     result[:, first : first + GRAPH_SAMPLES] = self._codes
                 else:
-                    result[:, first] = self._advance(given[:, first], temperature, top_k, top_p)
+                    result[:, first] = self._advance(given[:, first])
                 first += GRAPH_SAMPLES if whole else 1
         return result.cpu().numpy()
 
@@ -128,8 +130,8 @@ class DeviceStreams:
         hidden = self.causal.new_zeros(streams, self.causal.shape[2])
         for tap, table in enumerate(self.causal):
             hidden = hidden + table[self.history[:, tap]]
-        places = self.slots[:, None] + (self.time + self.taps) % self.spans[:, None]
-        past = self.rings[places.flatten()].view(layers, -1, streams, hidden.shape[1])
+        slots = self.slots[:, None] + (self.time + self.taps) % self.spans[:, None]
+        past = self.rings[slots.flatten()].view(layers, -1, streams, hidden.shape[1])
         past = past.transpose(1, 2).reshape(layers, streams, -1)
         before = torch.baddbmm(self.biases, past, self.past_kernel)
         hiddens, gated = self._chain(hidden, before)
@@ -156,29 +158,50 @@ class DeviceStreams:
             hidden = hidden + gated[-1] @ self.dense[layer] + self.dense_bias[layer]
         return torch.stack(hiddens), torch.cat(gated, -1)
 
-    def _advance(
-        self, numbers: torch.Tensor, temperature: float, top_k: int | None, top_p: float | None
-    ) -> torch.Tensor:
-        codes = pick(self.logits(), numbers, temperature, top_k, top_p)
+    def _advance(self, numbers: torch.Tensor) -> torch.Tensor:
+        codes = pick(self.logits(), numbers, self.sampling)
         self.history.copy_(torch.cat([self.history[:, 1:], codes[:, None]], 1))
         return codes
 
-    def _replay(self, numbers: torch.Tensor, settings: tuple[float, int | None, float | None]) -> None:
+    def _replay(self, numbers: torch.Tensor) -> None:
         """`GRAPH_SAMPLES` samples with one captured graph: from `_numbers` to `_codes`."""
-        if self._graph is None or settings != self._settings:
+        if self._graph is None:
             kept = [tensor.clone() for tensor in (self.rings, self.history, self.time)]
             aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):
                 for _ in range(3):  # warm-up: libraries allocate, Triton compiles
-                    self._advance(self._numbers[:, 0], *settings)
+                    self._advance(self._numbers[:, 0])
             torch.cuda.current_stream().wait_stream(aside)
             for tensor, value in zip((self.rings, self.history, self.time), kept, strict=True):
                 tensor.copy_(value)
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
-                for place in range(GRAPH_SAMPLES):
-                    self._codes[:, place] = self._advance(self._numbers[:, place], *settings)
-            self._graph, self._settings = graph, settings
+                for sample in range(GRAPH_SAMPLES):
+                    self._codes[:, sample] = self._advance(self._numbers[:, sample])
+            self._graph = graph
         self._numbers.copy_(numbers)
         self._graph.replay()
+
+
+def pick(logits: torch.Tensor, numbers: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """The codes (streams,) at which the cumulative softmax of logits (streams, Q) passes numbers (streams,).
+
+    The softmax is of logits / temperature, cut to the top_k likeliest codes and to the likeliest that together
+    have probability top_p; of equally likely codes the lower goes first. `picking_kernel.py` does the same on a CPU.
+    """
+    top_k, top_p = sampling.top_k, sampling.top_p
+    weights = torch.softmax(logits.double() / sampling.temperature, -1)
+    if top_k is not None or top_p is not None:
+        ranked, order = torch.sort(weights, dim=-1, descending=True, stable=True)
+        before = ranked.cumsum(-1) - ranked
+        cut = before >= (2.0 if top_p is None else top_p)
+        cut[:, 0] = False
+        if top_k is not None:
+            cut[:, top_k:] = True
+        weights = torch.zeros_like(weights).scatter(-1, order, ranked.masked_fill(cut, 0.0))
+    passed = weights.cumsum(-1)
+    threshold = (numbers * passed[:, -1])[:, None]
+    # At the very end of the range rounding may leave nothing beyond the threshold: the last possible code then.
+    beyond = (passed > threshold) | (passed >= passed[:, -1:])
+    return beyond.to(torch.int8).argmax(-1)
