@@ -1,6 +1,5 @@
 """Clips as others read them."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +40,11 @@ def test_any_crop_of_any_clip(folder: Path, memory_bytes: int) -> None:
                 clips.read(index, start, frames)
 
 
-def test_a_crop_costs_little(folder: Path) -> None:
+def test_a_clip_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips = ClipSet.open(folder)
     clips.read(0, 0, 1)
-    began = time.perf_counter()
-    for start in range(1000):
-        clips.read(0, start, 3000)
-    assert (time.perf_counter() - began) / 1000 < 1e-3
+    monkeypatch.setattr(soundfile, "read", None)
+    assert clips.read(0, 5, 3000).shape == (3000,)
 
 
 def test_the_digest_is_of_the_set(folder: Path) -> None:

@@ -184,11 +184,9 @@ def test_a_hanging_decoder_is_given_up(full: StudyFolder) -> None:
     fake = full.root / "ffmpeg"
     fake.write_text("#!/bin/sh\nexec sleep 1000\n")
     fake.chmod(0o755)
-    began = time.monotonic()
     done = full.run("src.manifest", "--time-limit-s", "4", IMAGEIO_FFMPEG_EXE=str(fake))
     assert done.returncode == 0, done.stdout
     assert manifest(full)["hangs.m4a"].reason == "took longer than 4 s to read"
-    assert time.monotonic() - began < 60
     # It is not tried again, unless it is given more time.
     assert "Read 0 files, decoded 0 songs" in here.run(full, "src.manifest", "--time-limit-s", "4").stdout
     assert "Read 0 files, decoded 1 songs" in here.run(full, "src.manifest").stdout

@@ -47,17 +47,12 @@ def test_a_long_step_is_given_up_when_asked(study_with_clips: StudyFolder) -> No
     study.change("params/tiny.yaml", model__residual_channels=64, model__dilation_channels=64, model__skip_channels=384)
     process = study.start("src.train")
     wait_for_step(study, 1)
-    step_s = journal.read(book(study)).steps[1].seconds
-    assert step_s is not None
-    asked = time.monotonic()
     kill(process.pid, signum=signal.SIGTERM)
-    while children(process.pid):
-        time.sleep(0.01)
-    took_s = time.monotonic() - asked
     printed, _ = process.communicate(timeout=100)
     assert process.returncode == 143, printed
+    # A request is looked at when a step ends: without giving up, this would be step 2.
     assert "Stopped after step 1, which is saved" in printed
-    assert took_s < max(1.0, 0.8 * step_s)  # without it, the second step would have to end first
+    assert list(journal.read(book(study)).steps) == [1]
 
 
 def test_one_request_that_reaches_both_processes_is_one_request(study_with_clips: StudyFolder) -> None:
