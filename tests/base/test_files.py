@@ -60,7 +60,7 @@ def test_reading_says_which_command_makes_the_file(tmp_path: Path, content: str 
 def test_the_lock_refuses_a_second_process_and_dies_with_the_first(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     code = (
-        "import sys, pathlib\nfrom src.run import files\n"
+        "import sys, pathlib\nfrom src.base import files\n"
         f"with files.exclusive(pathlib.Path({str(lock)!r}), what='A'):\n    print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
