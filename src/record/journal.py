@@ -1,17 +1,20 @@
 """The journal: every attempt and every step of a run, appended before it counts. MLflow is a view of it.
 
 One JSON object a line in `journal.jsonl` (docs/formats.md). A line counts when its newline is there. The first
-line of a step counts; later ones are replays after an interruption and must say the same loss.
+line of a step counts; later ones are replays after an interruption and must say the same loss. Each line ends with a
+link, a short hash over itself and the link before it: a line that was changed, left out, added or moved is found.
 """
 
 import errno
 import hashlib
 import json
+import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from src.base import files
 from src.base.errors import Problem
@@ -24,9 +27,29 @@ FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "step": {"attempt": (int,), "step": (int,), "loss": (float, int), "time_ms": (int,)},
     "validation": {"attempt": (int,), "step": (int,), "bits_per_sample": (dict,)},
     "mismatch": {"attempt": (int,), "step": (int,)},
-    "end": {"attempt": (int,), "cause": (str,)},
+    "end": {"attempt": (int,), "time_ms": (int,), "cause": (str,)},
 }
 """Kind of a line → what it must hold."""
+
+OPTIONAL: dict[str, tuple[type, ...]] = {
+    "seconds": (float, int, type(None)),
+    "time_ms": (int,),
+    "processes": (int,),
+    "detail": (str,),
+    "machine": (str,),
+    "boot": (str,),
+    "processor": (str,),
+}
+"""What any line may hold and is read from it."""
+
+LARGEST = 2**43
+"""No number of ours is larger: as a time in ms it is the year 2248."""
+
+FORMAT = 2
+"""Stands in the first line of a journal whose lines are linked; older journals have neither."""
+
+LINK = re.compile(rb', "chain": "([0-9a-f]{16})"}\n\Z')
+"""How a linked line ends."""
 
 LOSS_WINDOW = 200
 """Steps whose median is called the loss at a step: single steps vary too much."""
@@ -156,42 +179,120 @@ def identity(path: Path) -> str | None:
     return None
 
 
+def link(before: str, content: bytes) -> str:
+    """The link of a line: 16 hexadecimal digits over the link before it ("" at the beginning) and its own content.
+
+    content: the line's bytes up to the comma before `"chain"`.
+    """
+    return hashlib.sha256(before.encode() + content).hexdigest()[:16]
+
+
+def head(path: Path) -> str | None:
+    """The link of the last whole line: "" for an empty or missing journal, None for one without links."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        return _link_before(file, path.stat().st_size)
+
+
 def records(path: Path, offset: int = 0, until: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Whole lines from byte `offset` on, and up to byte `until`, each with the offset behind it.
 
-    Raises `Problem` naming the byte where the journal stops being readable.
+    Raises `Problem` naming the byte where the journal stops being readable, and the last step before it.
     """
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
+        before = _link_before(file, offset)
         file.seek(offset)
+        step = None
         for line in file:
-            if not line.endswith(b"\n") or (until is not None and offset + len(line) > until):
+            if until is not None and offset + len(line) > until:
                 return
             try:
-                record = json.loads(line)
+                if not line.endswith(b"\n"):
+                    if before and _follows(line[:-1] + b"\n", before):
+                        raise ValueError("its last byte was changed")
+                    return
+                record = json.loads(line, parse_constant=_refuse)
                 _check(record)
-            except (ValueError, KeyError, TypeError) as error:
+                before = _checked_link(line, record, before)
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                behind = "" if step is None else f", behind step {step}"
                 raise Problem(
-                    f"{path} is damaged at byte {offset} ({error}). `python -m src.train` sets the damaged rest aside "
-                    "and goes on from the last checkpoint before it."
+                    f"{path} is damaged at byte {offset}{behind} ({_said(error)}). `python -m src.train` sets the "
+                    "damaged rest aside and goes on from the last checkpoint before it."
                 ) from None
             offset += len(line)
+            step = record.get("step", step)
             yield offset, record
+
+
+def _link_before(file: BinaryIO, offset: int) -> str | None:
+    """The link of the line that ends at byte `offset`, "" at the beginning, None if it has none."""
+    size = 4096
+    while True:
+        file.seek(max(0, offset - size))
+        lines = file.read(min(size, offset)).split(b"\n")
+        if len(lines) > 2 or size >= offset:  # the last whole line is here with its beginning
+            break
+        size *= 2
+    whole = lines[-2:-1]  # behind the last newline there is nothing, or a torn line
+    if not whole:
+        return ""
+    found = LINK.search(whole[0] + b"\n")
+    return found[1].decode() if found else None
+
+
+def _follows(line: bytes, before: str) -> bool:
+    found = LINK.search(line)
+    return found is not None and found[1].decode() == link(before, line[: found.start()])
+
+
+def _checked_link(line: bytes, record: dict[str, Any], before: str | None) -> str | None:
+    """The line's link, or None in a journal without links. Raises ValueError if it does not follow from `before`.
+
+    before: the link before the line; "" at the beginning; None in a journal without links.
+    """
+    if before is None or (before == "" and "chain" not in record and "format" not in record):
+        if "chain" in record:
+            raise ValueError("a line with a link in a journal without links")
+        return None
+    if not _follows(line, before):
+        raise ValueError("the line is not the one that was written behind the line before it")
+    return str(record["chain"])
 
 
 def _check(record: Any) -> None:
     """Raise ValueError, KeyError or TypeError if a line is not one of ours: a changed byte may well be JSON still."""
-    for name, types in FIELDS[record["kind"]].items():
-        if type(record[name]) not in types:
-            raise TypeError(f"{name} is {record[name]!r}")
-    seconds = record.get("seconds")
-    if seconds is not None and type(seconds) not in (float, int):
-        raise TypeError(f"seconds is {seconds!r}")
-    if record["kind"] == "validation" and not all(type(bits) is float for bits in record["bits_per_sample"].values()):
-        raise TypeError("bits_per_sample are not numbers")
+    required = FIELDS[record["kind"]]
+    for name, types in {**{name: OPTIONAL[name] for name in OPTIONAL if name in record}, **required}.items():
+        value = record[name]
+        if type(value) not in types:
+            raise TypeError(f"{name} is {value!r}")
+        if type(value) is int and not 0 <= value <= LARGEST:
+            raise ValueError(f"{name} is out of range")
+    numbers = [record.get("loss"), record.get("seconds")]
+    if record["kind"] == "validation":
+        numbers += record["bits_per_sample"].values()
+        if not all(type(bits) is float for bits in record["bits_per_sample"].values()):
+            raise TypeError("bits_per_sample are not numbers")
+    if not all(number is None or math.isfinite(number) for number in numbers):
+        raise ValueError("a number is not finite")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _said(error: Exception) -> str:
+    """An error in a few words: a damaged line may hold anything, and quoting it must not fill the terminal."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    text = f"{error.args[0]!r} is not there" if isinstance(error, KeyError) else str(error)
+    return text if len(text) <= 120 else f"{text[:120]}…"
 
 
 class Journal:
@@ -202,21 +303,31 @@ class Journal:
         """path: None for a process that trains along but leaves the writing to another one."""
         self._attempt = attempt
         self._descriptor: int | None = None
+        self._head: str | None = ""
+        """The link of the last line; "" before there is one, None in a journal without links."""
         if path is not None:
+            self._head = head(path)
             with files.disk_full_is_a_problem("the journal"):
                 self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def append(self, kind: str, **values: Any) -> None:
         """Append one line. Raises `Problem` if the disk is full; a part of a line written then does not count."""
-        line = json.dumps({"kind": kind, "attempt": self._attempt, **values}, ensure_ascii=False, allow_nan=False)
-        content = line.encode() + b"\n"
         if self._descriptor is None:
             return
+        version = {"format": FORMAT} if self._head == "" else {}
+        record = {"kind": kind, "attempt": self._attempt, **version, **values}
+        content = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
+        following = self._head
+        if following is not None:
+            following = link(following, content[:-1])
+            content = content[:-1] + f', "chain": "{following}"}}'.encode()
+        content += b"\n"
         with files.disk_full_is_a_problem("the journal"):
             written = os.write(self._descriptor, content)
             if written != len(content):
                 os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._head = following
 
     def sync(self) -> None:
         """Force everything appended to the disk."""

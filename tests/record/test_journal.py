@@ -86,24 +86,126 @@ def test_a_journal_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     assert journal.read(tmp_path / "none").last_step == 0
 
 
-def test_every_changed_bit_of_a_line_is_read_or_refused_with_a_sentence(tmp_path: Path) -> None:
+def finished(path: Path) -> list[bytes]:
+    """The lines of a finished journal of eight steps."""
+    write(path, 1, 0, range(1, 9))
+    book = Journal(path, 1)
+    book.append("validation", step=8, bits_per_sample={"rock": 4.5}, time_ms=1009)
+    book.append("end", time_ms=1010, cause="finished", detail="", step=8)
+    book.close()
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def test_no_changed_bit_goes_unnoticed_and_every_journal_can_be_repaired(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    write(path, 1, 0, range(1, 4))
-    *before, line, _ = path.read_bytes().splitlines(keepends=True)
-    first, last = b"".join(before), b'{"kind": "step", "attempt": 1, "step": 3, "loss": 4.0, "time_ms": 1003}\n'
-    for bit in range(8 * len(line)):
-        changed = bytearray(line)
+    whole = b"".join(finished(path))
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
         changed[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(first + changed + last)
+        path.write_bytes(changed)
+        with pytest.raises(Problem, match=r"damaged at byte \d+"):
+            journal.read(path)
         journal.repair(path)
-        view = journal.read(path)  # never anything else than a View
-        assert view.last_step == max(view.steps, default=0), changed  # and never with a gap
+        assert whole.startswith(path.read_bytes())
+        for aside in tmp_path.glob("*.damaged-*"):
+            aside.unlink()
+
+
+@pytest.mark.parametrize(
+    ("order", "step"),
+    [
+        ([0, 1, 2, 3, 5, 6, 7, 8, 9, 10], 3),  # the line of step 4 is left out
+        ([0, 1, 2, 3, 5, 4, 6, 7, 8, 9, 10], 3),  # two lines changed places
+        ([0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 9, 10], 4),  # a line stands there twice
+        ([1, 2, 3, 4], None),  # the beginning is left out
+    ],
+)
+def test_a_line_left_out_added_or_moved_is_named_with_the_step_before_it(
+    tmp_path: Path, order: list[int], step: int | None
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    lines = finished(path)
+    path.write_bytes(b"".join(lines[index] for index in order))
+    with pytest.raises(Problem, match=f"behind step {step} " if step else "at byte 0 "):
+        journal.read(path)
+
+
+def test_a_loss_made_up_with_a_link_of_its_own_is_found_by_the_next_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    lines = finished(path)
+    content = lines[4].partition(b', "chain"')[0].replace(b'"loss": 5.0', b'"loss": 4.0')
+    before = json.loads(lines[3])["chain"]
+    lines[4] = content + f', "chain": "{journal.link(before, content)}"}}\n'.encode()
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(Problem, match="behind step 4 "):
+        journal.read(path)
+
+
+def unlinked(path: Path) -> bytes:
+    """A journal as older versions wrote it."""
+    lines = []
+    for line in finished(path):
+        record = json.loads(line)
+        record.pop("chain")
+        record.pop("format", None)
+        lines.append(json.dumps(record).encode() + b"\n")
+    path.write_bytes(b"".join(lines))
+    return path.read_bytes()
+
+
+def test_a_journal_without_links_is_read_and_goes_on_without(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    before = unlinked(path)
+    assert journal.head(path) is None
+    write(path, 2, 8, range(9, 11))
+    assert journal.read(path).last_step == 10
+    assert b"chain" not in path.read_bytes().removeprefix(before)
+
+
+def test_what_is_appended_follows_from_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    assert journal.head(path) == ""
+    write(path, 1, 0, range(1, 4))
+    write(path, 2, 3, range(4, 1000))  # more than is read at once from the end
+    last = json.loads(path.read_bytes().splitlines()[-1])
+    assert journal.head(path) == last["chain"]
+    assert journal.read(path).last_step == 999
+    offsets = [offset for offset, _ in journal.records(path)]
+    assert len(list(journal.records(path, offsets[500]))) == len(offsets) - 501
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind": "step", "attempt": 1, "step": 9, "loss": NaN, "time_ms": 1}',
+        '{"kind": "step", "attempt": 1, "step": 9, "loss": 1e999, "time_ms": 1}',
+        f'{{"kind": "step", "attempt": 1, "step": {"9" * 4000}, "loss": 1.0, "time_ms": 1}}',
+        f'{{"kind": "step", "attempt": 1, "step": {"9" * 5000}, "loss": 1.0, "time_ms": 1}}',
+        '{"kind": "step", "attempt": 1, "step": 9, "loss": 1.0, "time_ms": -62135596800000}',
+        '{"kind": "step", "attempt": 1, "step": 9, "loss": 1.0, "time_ms": 99999999999999999}',
+        '{"kind": "end", "attempt": 1, "cause": "killed", "timf_ms": 1}',
+        '{"kind": "end", "attempt": 1, "cause": "killed", "time_ms": 1, "detail": 7}',
+        '{"kind": "attempt", "attempt": 1, "time_ms": 1, "start_step": 0, "automatic": true, "processes": "two"}',
+        '{"kind": "validation", "attempt": 1, "step": 9, "bits_per_sample": {"rock": Infinity}}',
+        '{"kind": ["step"]}',
+        "[" * 200_000,
+        "7",
+    ],
+)
+def test_a_line_that_is_none_of_ours_is_refused_and_set_aside(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    before = unlinked(path)
+    path.write_bytes(before + line.encode() + b"\n")
+    with pytest.raises(Problem, match=f"damaged at byte {len(before)}") as refused:
+        journal.read(path)
+    assert len(str(refused.value)) < 500
+    assert journal.repair(path) is not None
+    assert path.read_bytes() == before
 
 
 def test_a_step_that_leaves_others_out_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    write(path, 1, 0, range(1, 8))
-    path.write_bytes(path.read_bytes().replace(b'"step": 5,', b'"step": 95,'))
+    path.write_bytes(unlinked(path).replace(b'"step": 5,', b'"step": 95,'))
     assert "damaged" in (journal.repair(path) or "")
     assert journal.read(path).last_step == 4
 
