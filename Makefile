@@ -25,6 +25,7 @@ help:
 	@touch $@
 
 repro: .venv/made
+	@[ -e .git ] || { echo "error: this folder is not a git checkout, which DVC needs. Run first: git init" >&2; exit 1; }
 	@$(BIN)/python -m src.library
 	$(BIN)/dvc repro
 
@@ -45,6 +46,7 @@ check: .venv/made
 
 ui: .venv/made
 	@echo "MLflow opens in some 20 seconds at http://127.0.0.1:5000 (Ctrl-C ends it). Choose 'Model training' at its top left, then wavenet-study."
+	@$(BIN)/python -c "from src.record.tracking import Store; Store()"
 	@$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
 
 notebooks: .venv/made

@@ -280,4 +280,9 @@ def _conflicts(study: Study, scale: Profile, path: Path) -> list[str]:
         found.append(
             f"{path}: clips.duration_s is longer than manifest.minimum_duration_s: some songs could not fill a clip"
         )
+    clip = f"{scale.clips.duration_s:g} s of a clip (clips.duration_s)"
+    if scale.generate.duration_s > scale.clips.duration_s:
+        found.append(f"{path}: generate.duration_s is longer than the {clip}: it could be compared with no song")
+    if scale.generate.primer_s > scale.clips.duration_s:
+        found.append(f"{path}: generate.primer_s is longer than the {clip}")
     return found

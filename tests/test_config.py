@@ -58,9 +58,12 @@ def test_an_unknown_profile_names_those_that_exist(folder: Path) -> None:
 def test_parameters_that_do_not_fit_together(folder: Path) -> None:
     change_yaml(folder / "params.yaml", steps=[99999])
     change_yaml(folder / "params/demo.yaml", train__sample_size=3_000_000, model__global_condition_cardinality=4)
+    change_yaml(folder / "params/demo.yaml", generate__duration_s=500, generate__primer_s=501)
     with pytest.raises(Problem) as caught:
         config.load(folder)
     text = str(caught.value)
+    assert "generate.duration_s is longer than the 120 s of a clip" in text
+    assert "generate.primer_s is longer than the 120 s of a clip" in text
     assert "99999 is beyond the last trained step" in text
     assert "lower train.sample_size" in text
     assert "global_condition_cardinality is 4; params.yaml has 5 genres" in text

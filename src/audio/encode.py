@@ -1,6 +1,9 @@
 """Writing generated audio: 16-bit WAV while it is made, and MP3 from it, the same bytes for the same samples."""
 
+import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -8,13 +11,29 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from src.base.errors import Problem
+
 with warnings.catch_warnings():
     # pydub looks for an ffmpeg of the system's while it is imported; ours is set below.
     warnings.simplefilter("ignore", RuntimeWarning)
     import pydub
+    import pydub.exceptions
 
 MP3_BITRATE = "64k"
 """Plenty for 16 kHz mono."""
+
+
+@contextmanager
+def written_to(folder: Path) -> Iterator[None]:
+    """Raise `Problem` for sound that cannot be written, which the libraries call "System error"."""
+    try:
+        yield
+    except (soundfile.SoundFileError, pydub.exceptions.PydubException) as error:
+        free = shutil.disk_usage(folder).free
+        raise Problem(
+            f"Sound could not be written to {folder} ({str(error).splitlines()[0]}); its disk has {free:,} bytes free. "
+            "Free some space and run the same command again."
+        ) from error
 
 
 def open_wav(path: Path, rate_hz: int) -> soundfile.SoundFile:

@@ -1,5 +1,6 @@
 """What a person sees: progress bars on a terminal, few plain lines elsewhere, one sentence for an error."""
 
+import errno
 import os
 import signal
 import sys
@@ -21,20 +22,32 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 PLAIN_INTERVAL_S = 20.0
 """Away from a terminal, a long stage says where it is this often."""
 
+_NOT_ALLOWED = "Give yourself the right to use it (ls -l, mount), or work in another folder"
+WAYS_OUT = {
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.EROFS: _NOT_ALLOWED,
+    errno.ENOSPC: "Free some space, or some of its number of files (df -h, df -i)",
+    errno.EDQUOT: "Free some space: your quota is used up",
+    errno.EMFILE: "Allow more open files (ulimit -n 1024)",
+    errno.ENFILE: "Close other programs: the system has too many files open",
+}
+"""What the system refuses any stage anywhere, and what a person can do about it."""
+
 
 def say(text: str) -> None:
     """Print one plain line (no markup is interpreted)."""
-    out.print(text, markup=False)
+    out.print(_printable(text), markup=False)
 
 
 def warn(text: str) -> None:
     """Print one line to standard error, marked as a warning."""
-    err.print(f"warning: {text}", markup=False, style="yellow")
+    err.print(f"warning: {_printable(text)}", markup=False, style="yellow")
 
 
 def error(problem: Problem) -> None:
     """Print a `Problem` as the one sentence that it is."""
-    err.print(f"error: {problem}", markup=False, style="bold red")
+    err.print(f"error: {_printable(str(problem))}", markup=False, style="bold red")
 
 
 def show(table: Table) -> None:
@@ -53,6 +66,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _printable(text: str) -> str:
+    """Names of files, genres and logs may hold escape sequences, which a terminal would obey."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 
 class Meter:
@@ -126,6 +144,12 @@ def run(app: typer.Typer) -> None:
         # `| head` closed the pipe: the reader has what it wanted.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as failure:
+        if failure.errno not in WAYS_OUT:
+            raise
+        place = f"{failure.filename}: " if failure.filename else ""
+        error(Problem(f"{place}{failure.strerror}. {WAYS_OUT[failure.errno]}, and run the same command again."))
+        sys.exit(1)
 
 
 @contextmanager

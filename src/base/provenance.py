@@ -72,8 +72,10 @@ def _digits(text: str) -> str:
 
 def git(root: Path, *arguments: str) -> str:
     """Output of a git command, or "" outside a repository or without git."""
+    # git refuses a checkout of another owner (a mounted folder, a container); this one's code is running already.
+    trusted = ["git", "-c", f"safe.directory={root.resolve()}"]
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([*trusted, *arguments], cwd=root, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

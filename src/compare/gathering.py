@@ -80,7 +80,8 @@ def read_run(paths: RunFiles) -> Run:
     device = ""
     for step in generated:
         with _noted(notes, f"The generation of step {step} cannot be read"):
-            times = _json(paths.generation_times(step))
+            path = paths.generation_times(step)
+            times = _json(path) if path is not None else {}
             batch_seconds |= {step: float(times["seconds"])} if "seconds" in times else {}
             device = str(times.get("device") or device)
             clips.extend(_clips(paths, step, times))

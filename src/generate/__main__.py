@@ -1,8 +1,8 @@
 """Generate audio with a checkpoint, for every genre at once.
 
 In: checkpoints/step-20/ and the `generate` section of the profile; data/clips/ too if clips go on from held-out songs
-(`generate.primer_s`). Out: generations/step-20/ with a .wav and an .mp3 for each clip, and the seconds it took in
-work/times/.
+(`generate.primer_s`). Out: generations/step-20/ with a .wav and an .mp3 for each clip, and the seconds it took
+beside the run's journal.
 
     python -m src.generate --step 20
 """
@@ -39,23 +39,18 @@ def main(
     loaded = checkpoint.load(run_files.checkpoint(int(step)))
     held_out = ClipSet.open(Path("data/clips")) if params.profile.generate.primer_s > 0 else None
     streams = clips.streams_of(params, loaded.genres)
+    for left in files.leftovers(run_files.generation(loaded.step)):  # DVC would hash what a killed process left
+        files.remove(left)
     with files.replacing(run_files.generation(loaded.step)) as temporary:
         temporary.mkdir(parents=True)
         seconds = clips.generate(temporary, loaded, params, streams, held_out)
     frames = clips.generated_frames(params)
-    files.write_json(
-        run_files.generation_times(loaded.step),
-        {
-            "step": loaded.step,
-            "seconds": seconds,
-            "device": "cpu",
-            "clips": [
-                # All streams run side by side, so each one took the whole time.
-                {"genre": stream.genre, "clip": stream.clip, "seconds": seconds, "samples_per_s": frames / seconds}
-                for stream in streams
-            ],
-        },
-    )
+    times = run_files.generation_times(loaded.step)
+    if times is not None:
+        # All streams run side by side, so each one took the whole time.
+        each = {"seconds": seconds, "samples_per_s": frames / seconds}
+        clip_times = [{"genre": stream.genre, "clip": stream.clip, **each} for stream in streams]
+        files.write_json(times, {"step": loaded.step, "seconds": seconds, "device": "cpu", "clips": clip_times})
     total, rate_hz = len(streams) * frames, params.profile.clips.rate_hz
     times_real_time = total / seconds / rate_hz
     console.say(

@@ -75,7 +75,7 @@ def generate(
     def numbers(stream: int, start: int, count: int) -> sampler.Doubles:
         return sampler.uniforms(params.study.seed, loaded.step, ids[stream], streams[stream].clip, start, count)
 
-    with ExitStack() as stack:
+    with encode.written_to(folder), ExitStack() as stack:
         wavs = [stack.enter_context(encode.open_wav(folder / stream.file, rate_hz)) for stream in streams]
         for wav, primer in zip(wavs, primers, strict=True):
             if len(primer):
@@ -93,7 +93,8 @@ def generate(
     clips = []
     for stream, primer in zip(streams, primers, strict=True):
         path = folder / stream.file
-        encode.mp3_from_wav(path, path.with_suffix(".mp3"))
+        with encode.written_to(folder):
+            encode.mp3_from_wav(path, path.with_suffix(".mp3"))
         clips.append(
             generations.GeneratedClip(
                 file=stream.file,

@@ -19,6 +19,9 @@ from src.base.errors import Problem
 NAME = "generation.json"
 MADE_BY = "python -m src.generate"
 
+MOST_FRAMES = 2**28
+"""Of one clip: 4.6 hours at 16 kHz."""
+
 
 def _plain_name(name: str) -> str:
     if name.startswith(".") or any(char in "/\\" or not char.isprintable() for char in name):
@@ -52,7 +55,7 @@ class GeneratedClip(_Model):
     genre: str = Field(min_length=1, max_length=200)
     clip: int = Field(ge=1)
     """Its number within the genre."""
-    frames: int = Field(ge=1)
+    frames: int = Field(ge=1, le=MOST_FRAMES)
     """Samples of the file, the primer included."""
     primer_frames: int = Field(ge=0)
     """Samples at the beginning that were not generated and belong to no measure."""
@@ -138,12 +141,18 @@ def _read(folder: Path, clip: GeneratedClip, rate_hz: int) -> Generated:
     if not path.is_file():
         raise Problem(f"{path} does not exist. Make it again with: {made_by}")
     try:
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        held = soundfile.info(path)
+        if held.frames != clip.frames or held.channels != 1:  # before its samples are read: a FLAC may hold a day
+            raise Problem(
+                f"{path} has {held.frames:,} samples and {held.channels} channels, not the {clip.frames:,} of one "
+                f"channel that {NAME} names. Make it again with: {made_by}"
+            )
+        audio, rate = soundfile.read(path, dtype="float32")
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         raise Problem(f"{path} cannot be read as audio ({error}). Make it again with: {made_by}") from None
     if rate != rate_hz:
         raise Problem(f"{path} has {rate} samples a second; {NAME} says {rate_hz}.")
-    mono = audio.mean(axis=1, dtype=np.float32)[clip.primer_frames :]
+    mono = np.asarray(audio, np.float32)[clip.primer_frames :]
     if len(mono) < rate_hz // 2:
         raise Problem(f"{path} has {len(mono) / rate_hz:.2f} s of generated sound; half a second is needed.")
     if not np.isfinite(mono).all():

@@ -36,7 +36,9 @@ def write(place: RunFiles, found: Findings, fingerprint: str) -> list[str]:
     for step in sorted({wav.step for wav in found.wavs}):
         _write_generation(place, found, step, notes)
     for step, content in generation_times(found).items():
-        files.write_json(place.generation_times(step), content)
+        path = place.generation_times(step)
+        if path is not None:
+            files.write_json(path, content)
     if found.known:
         content = {"genres": study_2019.SONGS, "source": "published with the study; the songs themselves are not"}
         files.write_json(place.metrics / "manifest.json", content)

@@ -1,5 +1,6 @@
 """Where the files of a run are: the study's own, or one imported under work/runs/<name>/."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,8 @@ from src.wavenet.shape import WaveNetConfig
 TRAINING = Path("work/train")
 IMPORTED = Path("work/runs")
 ABOUT = "about.json"
+NAME = r"[a-z0-9][a-z0-9-]{0,40}"
+"""What an imported run may be called: it becomes a folder."""
 
 
 class ImportedRun(BaseModel):
@@ -44,7 +47,6 @@ class RunFiles:
     """"current" or the imported run's name."""
     checkpoints: Path
     generations: Path
-    times: Path
     metrics: Path
     training: Path | None
     """Folder with the journal; None if no checkpoint says which run it was or the journal is not on this machine."""
@@ -63,9 +65,9 @@ class RunFiles:
         """Folder of the audio generated at a step."""
         return step_folder(self.generations, step)
 
-    def generation_times(self, step: int) -> Path:
-        """File with the seconds each clip of a step took."""
-        return self.times / f"generate-{step_name(step)}.json"
+    def generation_times(self, step: int) -> Path | None:
+        """File with the seconds each clip of a step took; with the run, so that another run's are never shown."""
+        return self.training / "times" / f"generate-{step_name(step)}.json" if self.training else None
 
 
 def training_folder(root: Path, fingerprint: str) -> Path:
@@ -87,7 +89,6 @@ def current(root: Path = Path()) -> RunFiles:
         name="current",
         checkpoints=checkpoints,
         generations=root / "generations",
-        times=root / "work" / "times",
         metrics=root / "metrics",
         training=training,
     )
@@ -96,7 +97,7 @@ def current(root: Path = Path()) -> RunFiles:
 def imported(name: str, root: Path = Path()) -> RunFiles:
     """A run imported by `python -m src.legacy`. Raises `Problem` naming those that exist."""
     folder = root / IMPORTED / name
-    if not folder.is_dir() or "/" in name:
+    if not re.fullmatch(NAME, name) or not folder.is_dir():
         known = ", ".join(sorted(path.name for path in (root / IMPORTED).glob("*") if path.is_dir())) or "none"
         raise Problem(
             f"There is no run named {name!r}; imported runs: {known}. Import one with: python -m src.legacy DIR"
@@ -105,7 +106,6 @@ def imported(name: str, root: Path = Path()) -> RunFiles:
         name=name,
         checkpoints=folder / "checkpoints",
         generations=folder / "generations",
-        times=folder / "times",
         metrics=folder / "metrics",
         training=folder,
     )

@@ -7,9 +7,11 @@ MLflow, its database or its server can do wrong arrives as `TrackingError`, so t
 import json
 import os
 import re
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from src.record import tracking_database
 from src.record.tracking_database import ARTIFACTS, EXPERIMENT
 
 DATABASE = Path("mlruns/mlflow.db")
+LONGEST_CALL_S = 60.0
+"""One call of MLflow may take no longer, whatever its server does."""
 BATCH = 1000
 """Most metrics MLflow takes in one call."""
 
@@ -43,21 +47,55 @@ class TrackingError(Problem):
 
 @contextmanager
 def _guarded(doing: str) -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
+    """Whatever MLflow and its stores raise becomes a `TrackingError`: they have errors of a dozen libraries."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise TrackingError(f"MLflow could not be used ({doing}): {first}") from error
     except Problem as problem:
         raise TrackingError(str(problem)) from problem
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise TrackingError(f"MLflow could not be used ({doing}): {first[:300]}") from error
+
+
+class _Bounded:
+    """An MLflow client whose every call ends within `LONGEST_CALL_S`.
+
+    A server that answers a byte a second, or asks to come back in an hour, would hold a caller for as long: its own
+    time limits are for one read, and no setting bounds a whole call.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._hung = False
+        self._client = self._call("connecting", make)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *given, **named: self._call(name, lambda: getattr(self._client, name)(*given, **named))
+
+    def _call(self, name: str, action: Callable[[], Any]) -> Any:
+        if self._hung:
+            raise TimeoutError("it did not answer before")
+        done: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(action())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+                done.set_exception(error)
+
+        threading.Thread(target=work, name=f"mlflow {name}", daemon=True).start()
+        try:
+            return done.result(LONGEST_CALL_S)
+        except TimeoutError:
+            self._hung = not done.done()  # what waits now must not be met again, call by call
+            raise TimeoutError(f"no answer to {name} within {LONGEST_CALL_S:g} s") from None
 
 
 def address(root: Path = Path()) -> str:
     """Where MLflow is: MLFLOW_TRACKING_URI if it is set, else mlruns/mlflow.db below `root`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / DATABASE).resolve()}"
+    path = str((root / DATABASE).resolve())
+    if set(path) & set("%?#"):  # 100% music, what? study: they mean something in an address
+        path = os.path.relpath(path)
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{path}"
 
 
 class Store:
@@ -67,18 +105,22 @@ class Store:
         self.uri = address(root)
         _quiet()
         local = self.uri.startswith("sqlite:///")
-        if local:
-            with _guarded("making its database"):
+        with _guarded("making its database"):
+            if local:
                 tracking_database.prepare(Path(self.uri.removeprefix("sqlite:///")), (root / ARTIFACTS).resolve())
-            # Plain `mlflow ui` looks for ./mlflow.db and knows no setting in a file.
-            link = root / DATABASE.name
-            if not link.is_symlink() and not link.exists():
-                link.symlink_to(DATABASE)
+                # Plain `mlflow ui` looks for ./mlflow.db and knows no setting in a file.
+                link = root / DATABASE.name
+                if not link.is_symlink() and not link.exists():
+                    with suppress(OSError):  # a folder that may not be written: `make ui` works without the link
+                        link.symlink_to(DATABASE)
         with _guarded("connecting"):
-            from mlflow.tracking import MlflowClient
-
-            self._client: Any = MlflowClient(tracking_uri=self.uri)
+            self._client: Any = _Bounded(lambda: _client(self.uri))
             experiment = self._client.get_experiment_by_name(EXPERIMENT)
+            if experiment is not None and experiment.lifecycle_stage == "deleted":
+                raise TrackingError(
+                    f"MLflow's experiment {EXPERIMENT} was deleted. Take it back with: mlflow experiments restore "
+                    f"--experiment-id {experiment.experiment_id} (with MLFLOW_TRACKING_URI={self.uri})"
+                )
             # An experiment of our own: the Default one's artifacts lie where the server was started.
             artifacts = (root / ARTIFACTS).resolve().as_uri() if local else None
             self._experiment: str = (
@@ -234,10 +276,14 @@ class Store:
     def files(self, run_id: str, path: Path, folder: str) -> None:
         """Copy a file, or all files of a folder, to `folder` of the run's artifacts."""
         with _guarded("copying files"):
-            if path.is_dir():
-                self._client.log_artifacts(run_id, str(path), folder)
-            else:
-                self._client.log_artifact(run_id, str(path), folder)
+            for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+                self._client.log_artifact(run_id, str(file), folder)
+
+
+def _client(uri: str) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
 
 
 def study_run(

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from src.base import files
+from src.base.errors import Problem
 
 ARTIFACTS = Path("mlruns/artifacts")
 EXPERIMENT = "wavenet-study"
@@ -19,6 +20,8 @@ def prepare(database: Path, artifacts: Path) -> None:
     Raises `Problem` if another process holds its making up or the disk is full, and whatever MLflow raises.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
+    if database.is_dir():  # MLflow would try for two minutes
+        raise Problem(f"{database} is a folder; MLflow's database belongs there. Move it away.")
     if not database.exists():
         _create(database)
     _relocate(database, artifacts)

@@ -20,8 +20,8 @@ import typer
 from src import config
 from src.base import console, files, provenance
 from src.base.errors import Problem
-from src.config import step_name
-from src.record import endings, journal, layout, shipping, tracking
+from src.config import step_folder, step_name
+from src.record import checkpoint, endings, journal, layout, shipping, tracking
 from src.record.endings import GIVE_UP
 from src.record.shipping import Shipper
 from src.train.run import Run
@@ -30,6 +30,7 @@ from src.train.supervisor import end_with, started_by_torchrun, supervise
 app = console.command_app("Train the WaveNet on the clips, through every interruption.")
 
 CHECKPOINTS = Path("checkpoints")
+GENERATIONS = Path("generations")
 SUMMARY = Path("metrics/train.json")
 
 
@@ -160,10 +161,9 @@ def connect(run: Run) -> Shipper:
 
 
 def ship_the_rest(run: Run) -> None:
-    """Send what MLflow did not take while the training ran."""
-    if not shipping.is_complete(run.folder, tracking.address()):
-        with shipping_beside(run):
-            pass
+    """Send what MLflow did not take while the training ran, or has no more: runs are deleted, and mlruns/ is lost."""
+    with shipping_beside(run):
+        pass
 
 
 def close_other_runs(store: tracking.Store, run: Run) -> None:
@@ -189,6 +189,10 @@ def publish(run: Run) -> None:
     with files.replacing(CHECKPOINTS) as temporary:
         for step in run.params.compared_steps:
             shutil.copytree(run.checkpoints / step_name(step), temporary / step_name(step))
+    for step in set(checkpoint.steps(GENERATIONS)) - set(run.params.compared_steps):
+        # DVC does not remove what a stage made that is no longer there; it would be hashed as this run's.
+        console.say(f"Step {step} is no longer compared: its audio in {GENERATIONS}/ is removed.")
+        files.remove(step_folder(GENERATIONS, step))
     view = journal.read(run.journal)
     losses = {str(step): statistics.median(view.latest_losses(step).values()) for step in run.params.compared_steps}
     files.write_json(

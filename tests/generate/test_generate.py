@@ -1,6 +1,7 @@
 """`src.generate` as a user runs it: clips for each genre, from silence or from a held-out song."""
 
 import json
+import subprocess
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,13 @@ def test_a_second_clip_of_a_genre_is_another_one_and_leaves_the_first_as_it_is(t
     assert list(both) == [f"{genre}{suffix}.wav" for genre in GENRES for suffix in ("", "-2")]
     assert [clip.clip for clip in about.clips] == [1, 2] * len(GENRES)
     assert len({sound.tobytes() for sound in both.values()}) == 2 * len(GENRES)
-    times = json.loads((trained.root / "work" / "times" / f"generate-step-{STEP}.json").read_text())
+    run = trained.root / "work" / "train" / "0123456789abcdef"  # with the run, not where another one would find it
+    times = json.loads((run / "times" / f"generate-step-{STEP}.json").read_text())
     assert [(row["genre"], row["clip"]) for row in times["clips"]] == [(clip.genre, clip.clip) for clip in about.clips]
+    left = trained.root / "generations" / f".step-{STEP}.7.tmp"  # of a process that was killed: DVC would hash it
+    left.mkdir()
     _, first = generated(trained, clips_per_genre=1)
+    assert not left.exists()
     assert list(first) == [f"{genre}.wav" for genre in GENRES]
     for name, sound in first.items():
         np.testing.assert_array_equal(sound, both[name])
@@ -77,7 +82,7 @@ def test_a_clip_goes_on_from_a_held_out_song_of_its_genre(study_with_clips: Stud
 
 
 def test_a_primer_without_clips_or_longer_than_every_song_is_one_sentence(trained: StudyFolder) -> None:
-    trained.change("params/tiny.yaml", generate__primer_s=10)
+    trained.change("params/tiny.yaml", generate__primer_s=10, clips__duration_s=10, manifest__minimum_duration_s=10)
     for sentence in ("clips.csv does not exist", "No held-out song of classical has the 10 s"):
         done = trained.run("src.generate", "--step", str(STEP))
         assert done.returncode != 0
@@ -94,3 +99,19 @@ def test_bfloat16_weights_change_the_sound_and_are_recorded(trained: StudyFolder
     rounded, others = generated(trained, weights="bfloat16")
     assert (exact.weights, rounded.weights) == ("float32", "bfloat16")
     assert any((sounds[name] != others[name]).any() for name in sounds)
+
+
+def test_a_full_disk_is_one_sentence(trained: StudyFolder) -> None:
+    place = trained.root / "generations"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small disk")
+    try:
+        done = trained.run("src.generate", "--step", str(STEP))
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+    assert done.returncode == 1
+    assert "Sound could not be written to generations/" in done.stdout
+    assert "Free some space" in done.stdout
+    assert "Traceback" not in done.stdout

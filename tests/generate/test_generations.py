@@ -1,6 +1,7 @@
 """Generated clips are read without their primer, and what is damaged is told."""
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,9 @@ def test_each_unusable_clip_gets_its_sentence_and_the_others_are_read(tmp_path: 
     soundfile.write(tmp_path / "nan.wav", np.full(RATE_HZ, np.nan), RATE_HZ, subtype="FLOAT")
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     names = ("good.wav", "short.wav", "rate.wav", "nan.wav", "bad.wav", "gone.wav")
-    write(tmp_path, [row(name, clip=number) for number, name in enumerate(names, 1)])
+    rows = [row(name, clip=number) for number, name in enumerate(names, 1)]
+    rows[1]["frames"] = 100
+    write(tmp_path, rows)
     found, unusable = generations.read(tmp_path)
     assert [clip.clip for clip in found] == [1]
     for name, words in zip(names[1:], ("0.01 s", "8000", "not numbers", "read as audio", "not exist"), strict=True):
@@ -82,6 +85,8 @@ def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
         ("clips", about([]) | {"clips": None}),
         ("clips.0", about([{}])),
         ("clips.0.genre", about([row("rock.wav", genre="r" * 10_000)])),
+        ("clips.0.genre", about([row("rock.wav", genre="r\udc80")])),
+        ("clips.0.frames", about([row("rock.wav") | {"frames": 10**12}])),
         ("clips.0.clip", about([row("rock.wav", clip=0)])),
         ("clips.0.primer_frames", about([row("rock.wav", primer_frames=-1)])),
         ("clips.1.sha256", about([row("rock.wav"), row("rock-2.wav", clip=2) | {"sha256": "0"}])),
@@ -112,6 +117,20 @@ def test_what_was_written_is_read_back_and_nothing_is_added(tmp_path: Path) -> N
 def test_reading_does_not_load_torch() -> None:
     code = "import sys, src.generate.generations; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_a_file_that_is_longer_than_it_should_be_is_not_read_into_memory(tmp_path: Path) -> None:
+    folder = tmp_path / "step-20"
+    folder.mkdir()
+    with soundfile.SoundFile(folder / "rock.wav", "w", RATE_HZ, 1, "PCM_16", format="FLAC") as file:
+        for _ in range(24 * 60):  # a day, in 300 kB
+            file.write(np.zeros(60 * RATE_HZ, np.int16))
+    write(folder, [row("rock.wav")])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    usable, unusable = generations.read(folder)
+    assert usable == []
+    assert "has 1,382,400,000 samples and 1 channels" in unusable[0]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"clips": 3, "rate_hz": 16000}', '{"clips": [{}], "rate_hz": 16000}'])

@@ -89,7 +89,7 @@ def test_a_folder_becomes_a_run_of_ours(root: Path, left: Path) -> None:
         assert (len(samples), rate_hz) == (16000, 16000)
         original, _ = soundfile.read(left / f"{clip['genre']}_7.wav", dtype="float64")
         np.testing.assert_array_equal(mulaw.encode(samples, 16), mulaw.encode(original[FIELD:], 16))
-    seconds = json.loads(place.generation_times(7).read_text())
+    seconds = json.loads((place.metrics.parent / "times" / "generate-step-7.json").read_text())
     assert [clip["genre"] for clip in seconds["clips"]] == ["folk", "jazz", "soul"]
     assert all(clip["inferred"] for clip in seconds["clips"])
 
@@ -218,7 +218,10 @@ def test_the_2019_study(root: Path) -> None:
     assert place.journal is not None
     view = journal.read(place.journal)
     assert (len(view.steps), view.replayed, len(view.attempts)) == (15004, 1, 90)
-    assert json.loads(place.generation_times(15000).read_text())["clips"][0]["inferred"] is True
+    assert (
+        json.loads((place.metrics.parent / "times" / "generate-step-15000.json").read_text())["clips"][0]["inferred"]
+        is True
+    )
     # Every step ends between the stamps of its attempt.
     for number, attempt in view.attempts.items():
         times = [step.time_ms for step in view.steps.values() if step.attempt == number]

@@ -31,3 +31,10 @@ def test_an_unknown_run_names_those_that_exist(tmp_path: Path) -> None:
     (tmp_path / "work" / "runs" / "study-2019").mkdir(parents=True)
     with pytest.raises(Problem, match="imported runs: study-2019"):
         layout.imported("other", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "../train", "a/b", "/tmp", "-x", "A"])
+def test_a_name_cannot_lead_out_of_the_imported_runs(tmp_path: Path, name: str) -> None:
+    (tmp_path / layout.IMPORTED).mkdir(parents=True)
+    with pytest.raises(Problem, match="There is no run named"):
+        layout.imported(name, tmp_path)

@@ -1,5 +1,11 @@
-"""MLflow's runs: whose parameters they show."""
+"""MLflow's runs: whose parameters they show, and what its stores and servers may do wrong."""
 
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,3 +63,126 @@ def test_generating_with_an_imported_run_adds_audio_and_no_parameter(
     assert shown.params == {"genres": "rock"}
     assert shown.metrics["generation_seconds"] == 2.0
     assert [item.path for item in store._client.list_artifacts(run_id, "generations/step-7")]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://nobody@127.0.0.1:1/none",  # no driver, or no server
+        "mysql+pymysql://127.0.0.1:1/none",
+        "s3://bucket/none",
+        "http://[::1",
+        "nonsense://",
+        "sqlite:////proc/none/mlflow.db",
+        "http://127.0.0.1:1",
+    ],
+)
+def test_whatever_an_address_leads_to_is_one_sentence(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(TrackingError, match="MLflow could not be used") as refused:
+        Store()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_where_the_database_belongs_is_named(tmp_path: Path) -> None:
+    (tmp_path / tracking.DATABASE).mkdir(parents=True)
+    with pytest.raises(TrackingError, match=r"mlflow\.db is a folder"):
+        Store(tmp_path)
+
+
+def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / tracking.DATABASE).write_bytes(b"no database" * 100)
+    with pytest.raises(TrackingError, match="not a database"):
+        Store(tmp_path)
+
+
+@pytest.fixture(params=["drips", "retry later"])
+def slow_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a server whose answer takes an hour."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        if request.param == "retry later":
+            connection.sendall(b"HTTP/1.1 429 Slow down\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n")
+        else:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3600\r\n\r\n")
+            while not over.wait(0.2):
+                connection.sendall(b" ")
+        connection.close()
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    over.set()
+    listening.close()
+
+
+def test_a_server_that_takes_an_hour_is_given_up(slow_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", slow_server)
+    monkeypatch.setattr(tracking, "LONGEST_CALL_S", 2.0)
+    with pytest.raises(TrackingError, match="no answer to get_experiment_by_name within 2 s"):
+        Store()
+
+
+def test_a_call_that_hangs_is_the_last_one_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+
+    class Hanging:
+        def hang(self) -> None:
+            called.append(1)
+            time.sleep(60)
+
+    monkeypatch.setattr(tracking, "LONGEST_CALL_S", 0.2)
+    client = tracking._Bounded(Hanging)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            client.hang()
+    assert called == [1]
+
+
+def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(tmp_path: Path) -> None:
+    first = Store(tmp_path)
+    first._client.delete_experiment(first._experiment)
+    with pytest.raises(TrackingError, match=r"was deleted.*mlflow experiments restore --experiment-id 1"):
+        Store(tmp_path)
+
+
+def test_a_deleted_run_is_made_again(store: Store) -> None:
+    first = store.run("f" * 16, "n", {"a": 1}, {})
+    store._client.delete_run(first)
+    second = store.run("f" * 16, "n", {"a": 1}, {})
+    assert second != first
+    assert store.find("f" * 16) == second
+
+
+def test_a_folder_s_name_may_hold_signs_that_mean_something_in_an_address(tmp_path: Path) -> None:
+    root = tmp_path / "100% what? a%20b #1"
+    root.mkdir()
+    (root / "sound.wav").write_bytes(b"RIFF")
+    code = (
+        "from pathlib import Path; from src.record.tracking import Store; store = Store(); "
+        "run = store.run('0123456789abcdef', 'n', {}, {}); store.files(run, Path('sound.wav'), 'generations'); "
+        "print([item.path for item in store._client.list_artifacts(run, 'generations')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=root,
+        env=StudyFolder(root).environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['generations/sound.wav']"
+    assert (root / tracking.DATABASE).is_file()
+    assert [path.name for path in root.parent.iterdir()] == [root.name]  # nothing beside the checkout

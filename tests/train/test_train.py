@@ -8,7 +8,9 @@ import sqlite3
 import time
 from pathlib import Path
 
+from src.base import files
 from src.record import journal
+from src.record.tracking import Store
 from tests.chaos.harness import sabotaged
 from tests.conftest import StudyFolder
 from tests.processes import book, children, hashes, kill_family, losses, training_folder, wait_for_step
@@ -135,3 +137,26 @@ def test_a_run_that_died_just_before_its_end_is_ended(undisturbed: StudyFolder, 
     assert "was set aside as journal.jsonl.damaged-1" in done.stdout
     assert len(losses(study)) == 30
     assert hashes(root / "checkpoints") == hashes(undisturbed.root / "checkpoints")
+
+
+def test_a_lost_mlflow_is_made_again_from_the_journal(undisturbed: StudyFolder, tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path / "copy")
+    shutil.copytree(undisturbed.root, study.root)
+    files.remove(study.root / "mlruns")
+    done = study.run("src.train")
+    assert done.returncode == 0, done.stdout
+    assert "has all its" in done.stdout
+    store = Store(study.root)
+    (run_id,) = [run.info.run_id for run in store._client.search_runs([store._experiment], "tags.part = 'study'")]
+    assert len(store._client.get_metric_history(run_id, "loss")) == journal.read(book(study)).last_step
+
+
+def test_audio_of_a_step_that_is_no_longer_compared_goes(undisturbed: StudyFolder, tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path / "copy")
+    shutil.copytree(undisturbed.root, study.root)
+    for step in (10, 99999):
+        (study.root / "generations" / f"step-{step}").mkdir(parents=True)
+    study.change("params.yaml", steps=[10])
+    done = study.run("src.train")
+    assert done.returncode == 0, done.stdout
+    assert [path.name for path in (study.root / "generations").iterdir()] == ["step-10"]

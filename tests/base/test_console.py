@@ -1,0 +1,83 @@
+"""What a person sees when the system refuses something, and what never reaches a terminal."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from src.base import console
+from src.base.errors import Problem
+from tests.conftest import ROOT, StudyFolder
+
+
+@pytest.mark.parametrize("number", sorted(console.WAYS_OUT))
+def test_what_the_system_refuses_is_one_sentence_with_a_way_out(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = console.command_app("x")
+
+    @app.command()
+    def main() -> None:
+        raise OSError(number, os.strerror(number), "work/lock")
+
+    with pytest.raises(SystemExit) as ended:
+        run_without_arguments(app)
+    assert ended.value.code == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.startswith(f"error: work/lock: {os.strerror(number)}. ")
+    assert said.endswith("and run the same command again.")
+
+
+def test_an_error_of_ours_keeps_its_traceback() -> None:
+    app = console.command_app("x")
+
+    @app.command()
+    def main() -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        run_without_arguments(app)
+
+
+def run_without_arguments(app: object) -> None:
+    before, sys.argv = sys.argv, ["command"]
+    try:
+        console.run(app)  # type: ignore[arg-type]
+    finally:
+        sys.argv = before
+
+
+def test_an_escape_sequence_in_a_name_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\x1b]0;title\x07\x1b[2Jb\u202e\udcff\rc"
+    console.say(f"one {name}")
+    console.warn(f"two {name}")
+    console.error(Problem(f"three {name}"))
+    shown = capsys.readouterr()
+    for text in (shown.out, shown.err):
+        assert all(char.isprintable() or char == "\n" for char in text)
+        assert "\\x1b]0;title\\x07" in text
+
+
+READ_ONLY = 'mount --bind "$1/src" "$1/src" && mount -o remount,ro,bind "$1/src" && exec "$2" -c "$3"'
+
+
+def may_mount() -> bool:
+    return subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="this user may not mount a folder read-only")
+def test_kernels_compile_where_neither_the_sources_nor_a_home_may_be_written(tmp_path: Path) -> None:
+    code = "from src.base import console; from src.wavenet.cpu import sampler_kernel; from numba import config; print(config.CACHE_DIR)"
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", READ_ONLY, "sh", str(ROOT), sys.executable, code],
+        cwd=tmp_path,
+        env=StudyFolder(tmp_path).environment(HOME="/proc"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-600:]
+    assert done.stdout.strip() == str(tmp_path / "work" / "cache" / "numba")
