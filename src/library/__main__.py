@@ -1,6 +1,7 @@
 """First stage: compose the demo library, or record which library of your own is studied.
 
-In: MUSIC_LIBRARY from the environment; without it params.yaml (seed, genres) and `library` of the profile.
+In: MUSIC_LIBRARY from the environment, or the folder it named the last time; without either params.yaml (seed, genres)
+and `library` of the profile.
 Out: data/library.json, and the composed songs in data/demo-library/ (kept as it is, or empty, with MUSIC_LIBRARY).
 
     python -m src.library
@@ -9,7 +10,10 @@ Out: data/library.json, and the composed songs in data/demo-library/ (kept as it
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+import yaml
 
 from src import config
 from src.audio.formats import format_of
@@ -31,15 +35,42 @@ app = console.command_app("Compose the demo library, or record the folder in MUS
 @app.command()
 def main(
     profile: options.Profile = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Study composed songs from now on, not your own.")] = False,
 ) -> None:
-    """Compose the demo library, or record the folder that MUSIC_LIBRARY names."""
-    own = os.environ.get(ENVIRONMENT)
+    """Compose the demo library, or record the folder that MUSIC_LIBRARY names or named the last time."""
+    own = None
+    if not demo:
+        own = os.environ[ENVIRONMENT] if ENVIRONMENT in os.environ else _remembered()
     with files.exclusive(LOCK, what=MADE_BY):
         _clear_leftovers()
         if own is None:
             prepare_demo(config.load(profile=profile), min(os.cpu_count() or 1, MAX_JOBS))
         else:
             record_own(own)
+
+
+def _remembered() -> str | None:
+    """The own library of the last time, if there was one. Raises `Problem` in a clone of a study of somebody's own."""
+    known = _known()
+    if known.get("kind") == "own":
+        console.say(f"{ENVIRONMENT} is not set: your library of the last time is studied (the demo: {MADE_BY} --demo)")
+        return str(known.get("path"))
+    if not RECORD.exists() and _published_own():
+        raise Problem(
+            "This is a study of music that is not published. Get its results with `dvc pull` and check them with "
+            f"`dvc repro --allow-missing`; with the same music at hand, set {ENVIRONMENT} to its folder. To overwrite "
+            f"it by a study of composed songs: {MADE_BY} --demo"
+        )
+    return None
+
+
+def _published_own() -> bool:
+    """Whether dvc.lock says that no songs were composed for the study."""
+    try:
+        stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+        return any(out["path"] == str(DEMO) and out.get("nfiles") == 0 for out in stages["library"]["outs"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return False  # no study was published here, or nobody can tell
 
 
 def prepare_demo(params: config.Params, jobs: int) -> None:
@@ -52,8 +83,6 @@ def prepare_demo(params: config.Params, jobs: int) -> None:
     if known.get("recipe") == recipe and DEMO.is_dir() and known == _demo_record(recipe):
         console.say(f"The demo library is there and whole: {known['files']} files in {DEMO}")
         return
-    if known.get("kind") == "own":
-        console.warn(f"{ENVIRONMENT} is not set: from now on the composed songs are studied, not {known.get('path')}")
     console.say(f"No {ENVIRONMENT} is set: composing a demo library of {len(params.genres)} genres in {DEMO}")
     with files.replacing(DEMO) as folder:
         library = params.profile.library

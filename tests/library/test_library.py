@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from src import config
 from src.base.errors import Problem
@@ -203,6 +204,47 @@ def test_an_own_library_is_recorded_and_left_alone(own: Path) -> None:
     library.record_own(str(own))
     assert RECORD.stat().st_mtime_ns == written, "an unchanged library does not touch its record"
     assert files_of(own) == before
+
+
+def test_an_own_library_is_remembered_until_the_demo_is_asked_for(
+    own: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(config, "load", lambda profile: params)
+    monkeypatch.setattr(library.compose, "compose", lambda folder, *_: folder.mkdir() or 0)
+    monkeypatch.setenv(library.ENVIRONMENT, str(own))
+    library.main(None, demo=False)
+    first = record()
+    monkeypatch.delenv(library.ENVIRONMENT)
+    capsys.readouterr()
+    library.main(None, demo=False)
+    said = capsys.readouterr().out
+    assert "your library of the last time is studied" in said
+    assert str(own) not in said  # it may be private, and DVC logs what is printed
+    assert record() == first
+    library.main(None, demo=True)
+    assert record()["kind"] == "demo"
+    library.main(None, demo=False)
+    assert record()["kind"] == "demo"
+
+
+@pytest.mark.parametrize(("composed_files", "refused"), [(0, True), (34, False)])
+def test_a_clone_of_a_study_of_own_music_does_not_become_the_demo(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, composed_files: int, refused: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(library.ENVIRONMENT, raising=False)
+    monkeypatch.setattr(config, "load", lambda profile: params)
+    monkeypatch.setattr(library.compose, "compose", lambda folder, *_: folder.mkdir() or 0)
+    outs = [{"path": "data/demo-library", "nfiles": composed_files}]
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"library": {"outs": outs}}}))
+    if refused:
+        with pytest.raises(Problem, match=r"dvc repro --allow-missing"):
+            library.main(None, demo=False)
+        assert not RECORD.exists()
+        library.main(None, demo=True)
+    else:
+        library.main(None, demo=False)
+    assert record()["kind"] == "demo"
 
 
 def test_the_state_follows_names_sizes_times_and_files(own: Path) -> None:
