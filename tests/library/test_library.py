@@ -210,7 +210,7 @@ def test_an_own_library_is_remembered_until_the_demo_is_asked_for(
     own: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(config, "load", lambda profile: params)
-    monkeypatch.setattr(library.compose, "compose", lambda folder, *_: folder.mkdir() or 0)
+    monkeypatch.setattr(compose, "compose", lambda folder, *_: folder.mkdir() or 0)
     monkeypatch.setenv(library.ENVIRONMENT, str(own))
     library.main(None, demo=False)
     first = record()
@@ -234,7 +234,7 @@ def test_a_clone_of_a_study_of_own_music_does_not_become_the_demo(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(library.ENVIRONMENT, raising=False)
     monkeypatch.setattr(config, "load", lambda profile: params)
-    monkeypatch.setattr(library.compose, "compose", lambda folder, *_: folder.mkdir() or 0)
+    monkeypatch.setattr(compose, "compose", lambda folder, *_: folder.mkdir() or 0)
     outs = [{"path": "data/demo-library", "nfiles": composed_files}]
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"library": {"outs": outs}}}))
     if refused:
