@@ -10,11 +10,13 @@ import pytest
 import soundfile
 from mutagen.mp3 import HeaderNotFoundError
 
+from src.audio import fingerprint
 from src.base.errors import Problem
 from src.config import LibraryParams
 from src.evaluate import sound, spectra
 from src.library.demo import music
 from src.library.demo.compose import compose
+from src.manifest import duplicates
 
 GENRES = ("classical", "hardcore", "hip", "metal", "rock")
 RATE_HZ = 8000
@@ -44,12 +46,12 @@ def test_the_same_arguments_give_the_same_samples_and_others_do_not(songs: Songs
 
 
 @pytest.mark.parametrize("genre", GENRES)
-def test_no_two_songs_of_a_genre_have_the_same_notes(monkeypatch: pytest.MonkeyPatch, genre: str) -> None:
-    # Without the hiss, equal notes give equal samples.
-    plain = [without_hiss(monkeypatch, genre, index, RATE_HZ) for index in range(SONGS)]
+def test_no_two_songs_of_a_genre_pass_for_one_recording(genre: str) -> None:
+    words = [fingerprint.fingerprint(music.song(genre, SEED, i, 60.0, RATE_HZ), RATE_HZ) for i in range(SONGS)]
     for first in range(SONGS):
         for second in range(first):
-            assert np.corrcoef(plain[first], plain[second])[0, 1] < 0.9
+            alike = min(fingerprint.error_rate(words[first], words[second], lag)[0] for lag in range(-40, 41))
+            assert alike > duplicates.SAME_ERROR_RATE + 0.02
 
 
 def test_a_song_has_its_length_and_is_neither_clipped_nor_silent(songs: Songs) -> None:
@@ -97,12 +99,15 @@ def test_songs_have_a_pulse_and_notes_by_the_studys_own_measures(songs: Songs) -
             assert sound.tonal_clarity(song, RATE_HZ) > 0.15
 
 
-def test_a_song_is_told_from_the_other_genres_by_its_sound(songs: Songs) -> None:
-    means = {g: [spectra.log_mel_db(song, RATE_HZ, 512, 256, 24).mean(axis=0) for song in songs[g]] for g in GENRES}
-    centers = {g: np.mean(means[g][: SONGS // 2], axis=0) for g in GENRES}
+def test_a_song_is_told_from_the_other_genres_by_tempo_and_sound(songs: Songs) -> None:
+    def heard(song: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        octaves = np.log2(sound.rhythm_measures(song, RATE_HZ)["tempo"])
+        return np.append(spectra.log_mel_db(song, RATE_HZ, 512, 256, 24).mean(axis=0), 10 * octaves)
+
+    centers = {genre: np.mean([heard(song) for song in songs[genre][: SONGS // 2]], axis=0) for genre in GENRES}
     for genre in GENRES:
-        for mean in means[genre][SONGS // 2 :]:
-            assert min(GENRES, key=lambda g: float(np.linalg.norm(mean - centers[g]))) == genre
+        for song in songs[genre][SONGS // 2 :]:
+            assert min(GENRES, key=lambda g: float(np.linalg.norm(heard(song) - centers[g]))) == genre
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -151,7 +156,7 @@ def test_files_are_tagged_mp3_and_flac_of_several_rates(library: Path) -> None:
             assert TINY.duration_s < info.duration < 1.1 * TINY.duration_s
             assert 1950 < int(tags["date"][0][:4]) < 2020
     assert sorted(unusable) == ["no genre", "no year", "not music", "too short"]
-    assert found[".mp3"] >= 6
+    assert found[".mp3"] >= 4
     assert found[".flac"] >= 6
     assert len(rates) >= 4
     assert channels == {1, 2}

@@ -34,7 +34,7 @@ MAJOR = (0, 2, 4, 5, 7, 9, 11)
 
 HARMONICS = {
     "harp": (1.0, 0.3, 0.1),
-    "stab": (1.0, 0.6, 0.3),
+    "stab": (1.0, 0.7),
     "bell": (1.0, 0.4, 0.1),
     "guitar": (1.0, 0.8, 0.6, 0.4, 0.2),
     "chord": (1.0, 0.3, 0.1),
@@ -70,16 +70,16 @@ def _classical(random: Random, key: int) -> list[Step]:
 def _hardcore(random: Random, key: int) -> list[Step]:
     """Drum and stab in turn, as fast as they go."""
     verse: list[Step] = []
-    for pitch in _riff(random, 68 + key, 4):
+    for pitch in _riff(random, 67 + key, 4):
         verse += 4 * [(Note("kick", 0.8),), (Note("stab", 0.7, pitch),)]
     return verse
 
 
 def _hip(random: Random, key: int) -> list[Step]:
-    """A slow, deep drum, and a bell that answers."""
+    """A slow, deep drum with a bass, and a bell that answers."""
     verse: list[Step] = []
-    for pitch in _riff(random, 62 + key, 8):
-        verse += [(Note("boom", 0.8),), (Note("bell", 0.6, pitch),)]
+    for low, high in zip(_riff(random, 38 + key, 8), _riff(random, 57 + key, 8), strict=True):
+        verse += [(Note("boom", 0.6), Note("bass", 0.3, low)), (Note("bell", 0.6, high),)]
     return verse
 
 
@@ -95,16 +95,16 @@ def _metal(random: Random, key: int) -> list[Step]:
 def _rock(random: Random, key: int) -> list[Step]:
     """Drum and bass on the beat, a power chord after it."""
     verse: list[Step] = []
-    for pitch in _riff(random, 45 + key, 4):
+    for pitch in _riff(random, 45 + key, 8):
         beat = (Note("kick", 0.6), Note("bass", 0.3, pitch))
-        verse += 4 * [beat, (Note("chord", 0.4, pitch + 12), Note("chord", 0.3, pitch + 19))]
+        verse += 2 * [beat, (Note("chord", 0.4, pitch + 12), Note("chord", 0.3, pitch + 19))]
     return verse
 
 
 def _riff(random: Random, lowest: int, length: int) -> list[int]:
-    """Pitches from the pentatonic scale on `lowest`, of which neighbours differ."""
-    places = np.cumsum(random.integers(1, len(PENTATONIC), length)) % len(PENTATONIC)
-    return [lowest + PENTATONIC[place] for place in places]
+    """Pitches from two octaves of the pentatonic scale on `lowest`, of which neighbours differ."""
+    places = np.cumsum(random.integers(1, 8, length)) % 8
+    return [lowest + 12 * (place // 5) + PENTATONIC[place % 5] for place in places]
 
 
 STYLES: dict[str, tuple[float, Callable[[Random, int], list[Step]]]] = {
