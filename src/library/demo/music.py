@@ -60,11 +60,12 @@ Random = np.random.Generator
 
 
 def _classical(random: Random, key: int) -> list[Step]:
-    """A harp: the notes of each chord up and down in one order, twice a chord."""
+    """A harp: the notes of four chords, each broken twice in one order."""
     roots = (0, *random.permutation([3, 4, 5]))
-    order = random.permutation([0, 2, 4, 7])
-    scale = [55 + key + 12 * (degree // 7) + MAJOR[degree % 7] for degree in range(14)]
-    return [(Note("harp", 0.6, scale[root + third]),) for root in roots for third in (*order, *order)]
+    order = random.permutation([0, 2, 4, 4])
+    return [
+        (Note("harp", 0.6, 60 + key + MAJOR[(root + third) % 7]),) for root in roots for third in (*order, *order)
+    ]
 
 
 def _hardcore(random: Random, key: int) -> list[Step]:
@@ -76,10 +77,10 @@ def _hardcore(random: Random, key: int) -> list[Step]:
 
 
 def _hip(random: Random, key: int) -> list[Step]:
-    """A slow, deep drum with a bass, and a bell that answers."""
+    """A slow, deep drum, and a bell that answers."""
     verse: list[Step] = []
-    for low, high in zip(_riff(random, 38 + key, 8), _riff(random, 57 + key, 8), strict=True):
-        verse += [(Note("boom", 0.6), Note("bass", 0.3, low)), (Note("bell", 0.6, high),)]
+    for pitch in _riff(random, 57 + key, 8):
+        verse += [(Note("boom", 0.7),), (Note("bell", 0.6, pitch),)]
     return verse
 
 
@@ -102,17 +103,17 @@ def _rock(random: Random, key: int) -> list[Step]:
 
 
 def _riff(random: Random, lowest: int, length: int) -> list[int]:
-    """Pitches from two octaves of the pentatonic scale on `lowest`, of which neighbours differ."""
-    places = np.cumsum(random.integers(1, 8, length)) % 8
+    """Pitches of the pentatonic scale from `lowest` to its octave, of which neighbours differ."""
+    places = np.cumsum(random.integers(1, 6, length)) % 6
     return [lowest + 12 * (place // 5) + PENTATONIC[place % 5] for place in places]
 
 
 STYLES: dict[str, tuple[float, Callable[[Random, int], list[Step]]]] = {
-    "classical": (0.30, _classical),
-    "hardcore": (0.15, _hardcore),
-    "hip": (0.35, _hip),
-    "metal": (0.20, _metal),
-    "rock": (0.25, _rock),
+    "classical": (0.26, _classical),
+    "hardcore": (0.14, _hardcore),
+    "hip": (0.30, _hip),
+    "metal": (0.18, _metal),
+    "rock": (0.22, _rock),
 }
 """Genre → seconds of a step, and what writes a verse in a key."""
 
