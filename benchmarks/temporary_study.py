@@ -34,6 +34,8 @@ from src.record import journal
 CHECKOUT = Path(__file__).parents[1]
 CLIPS = Path("data/clips")
 OUTPUT = Path("output.txt")
+HELD_OUT_EVERY = 10
+"""One clip in so many validates."""
 LOOK_EVERY_S = 0.5
 SAY_EVERY_S = 20.0
 STARTUP_VARIABLES = ("MUSIC_LIBRARY", "MLFLOW_TRACKING_URI")
@@ -76,7 +78,6 @@ class TemporaryStudy:
         """
         scale, genres, folder = self.params.profile, self.params.genres, self.root / CLIPS
         frames = round(scale.clips.duration_s * scale.clips.rate_hz)
-        validate_every = round(1 / scale.clips.validation_fraction)
         rows: list[clipset.ClipRow] = []
         for number in range(count):
             genre = genres[number % len(genres)]
@@ -89,7 +90,7 @@ class TemporaryStudy:
             else:
                 digest = rows[number % sounds].sha256
                 (folder / name).hardlink_to(folder / rows[number % sounds].clip)
-            split = "validation" if number // len(genres) % validate_every == 0 else "train"
+            split = "validation" if number // len(genres) % HELD_OUT_EVERY == 0 else "train"
             rows.append(clipset.ClipRow(name, genre, split, frames, -6.0, -18.0, digest))
         clipset.write_table(folder / clipset.TABLE, sorted(rows, key=lambda row: (row.genre, row.clip)))
 

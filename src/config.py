@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from src.base.errors import Problem
 from src.wavenet.shape import WaveNetConfig
@@ -65,8 +65,15 @@ class ClipsParams(Section):
     """Leading and trailing parts quieter than this are cut before the clip is taken."""
     loudness_lufs: float | None = Field(default=None, le=0)
     """Bring every clip to this loudness; null leaves it as it is."""
-    validation_fraction: float = Field(gt=0, lt=1)
-    """Share of the songs that are never trained on."""
+    validation_songs: float = Field(gt=0)
+    """Songs of each genre that are never trained on: a number (4), or a share of them (0.05); at most half of them."""
+
+    @field_validator("validation_songs")
+    @classmethod
+    def _number_or_share(cls, value: float) -> float:
+        if value >= 1 and not value.is_integer():
+            raise ValueError("is a whole number of songs, or a share of them below 1")
+        return value
 
 
 class TrainParams(Section):

@@ -34,7 +34,8 @@ def test_study_is_the_2019_configuration() -> None:
 
 def test_all_problems_are_reported_at_once(folder: Path) -> None:
     change_yaml(folder / "params.yaml", seed=-1, colour="red", steps=["20"])
-    change_yaml(folder / "params/demo.yaml", train__batch_size=0, train__optimizer="adamw", model__skips=3)
+    changes = {"train__batch_size": 0, "train__optimizer": "adamw", "model__skips": 3, "clips__validation_songs": 1.5}
+    change_yaml(folder / "params/demo.yaml", **changes)
     with pytest.raises(Problem) as caught:
         config.load(folder)
     text = str(caught.value)
@@ -45,9 +46,10 @@ def test_all_problems_are_reported_at_once(folder: Path) -> None:
         "train.batch_size",
         "train.optimizer",
         "model.skips: unknown key",
+        "clips.validation_songs: is a whole number of songs, or a share of them below 1 (it is 1.5)",
     ):
         assert words in text
-    assert text.count("\n  - ") == 6
+    assert text.count("\n  - ") == 7
 
 
 def test_an_unknown_profile_names_those_that_exist(folder: Path) -> None:

@@ -55,7 +55,7 @@ def main(
         return
     chosen, lost = selection.choose(kept, made, wanted)
     selection.check(list(chosen.values()), params.genres, lost)
-    divided, moved = selection.divide(list(chosen.values()), wanted.validation_fraction, params.study.seed)
+    divided, moved = selection.divide(list(chosen.values()), wanted.validation_songs, params.study.seed)
     keys = {clip.clip: key for key, clip in chosen.items()}
     with files.replacing(out) as temporary:
         temporary.mkdir()
@@ -65,6 +65,11 @@ def main(
     if metrics is not None or out == OUT:
         files.write_json(metrics or METRICS, counts(divided, params.genres, moved, lost))
     report(divided, params.genres, lost)
+    if halved := selection.halved(divided, moved):
+        console.warn(
+            f"clips.validation_songs is {wanted.validation_songs:g}, and no more than half of a genre is held out: "
+            f"{halved}. Add songs, or lower it."
+        )
     console.say(f"{len(divided):,} clips in {out}: {count:,} cut now, the others known from before.")
 
 

@@ -1,8 +1,8 @@
 """Which clips make the set, and which of them only validate.
 
-In: the clip of each kept song, and a seed. Out: clips without two of the same sound, each with its split. The split of
-a clip depends on its own sound and the seed alone, so adding songs moves no other song, except where a genre would be
-left without training or validation.
+In: the clip of each kept song, and a seed. Out: clips without two of the same sound, each with its split. A clip's
+sound and the seed give it a position, and the lowest positions validate. So where a share of the songs is held out,
+adding songs moves no other song; where a number of them is, a new song may take the place of one.
 """
 
 import hashlib
@@ -60,21 +60,31 @@ def position_of(clip_id: str, seed: int) -> float:
     return int.from_bytes(hashlib.sha256(f"{seed} {clip_id}".encode()).digest()[:8], "big") / 2**64
 
 
-def divide(clips: Sequence[ClipRow], validation_fraction: float, seed: int) -> tuple[list[ClipRow], dict[str, str]]:
-    """(clips with their split, genre → the split a song had to be moved to because it had none).
+def divide(clips: Sequence[ClipRow], validation_songs: float, seed: int) -> tuple[list[ClipRow], dict[str, str]]:
+    """(clips with their split; genre → the split that songs were moved to because it had too few).
 
-    A clip validates if its position is below the fraction. In a genre without such a clip the one of lowest position
-    validates; in a genre with only such clips the one of highest position trains. Needs two clips in each genre.
+    The clips of lowest position in each genre validate: `validation_songs` of them, or, where that is below 1, those
+    whose position is below it. But one at least validates, and no more than half of a genre. Needs two clips in each.
     """
     positions = {clip.clip: position_of(clip.sha256[:16], seed) for clip in clips}
-    chosen = {clip.clip for clip in clips if positions[clip.clip] < validation_fraction}
+    chosen: set[str] = set()
     moved: dict[str, str] = {}
     for genre in sorted({clip.genre for clip in clips}):
-        ordered = sorted((clip.clip for clip in clips if clip.genre == genre), key=lambda name: (positions[name], name))
-        if ordered[0] not in chosen:
-            chosen.add(ordered[0])
-            moved[genre] = "validation"
-        elif ordered[-1] in chosen and len(ordered) > 1:
-            chosen.remove(ordered[-1])
-            moved[genre] = "train"
+        names = sorted((clip.clip for clip in clips if clip.genre == genre), key=lambda name: (positions[name], name))
+        share = sum(positions[name] < validation_songs for name in names)
+        wanted = share if validation_songs < 1 else int(validation_songs)
+        count = max(1, min(wanted, len(names) // 2))
+        if count != wanted:
+            moved[genre] = "validation" if count > wanted else "train"
+        chosen.update(names[:count])
     return [replace(clip, split="validation" if clip.clip in chosen else "train") for clip in clips], moved
+
+
+def halved(divided: Sequence[ClipRow], moved: dict[str, str]) -> str:
+    """What the genres hold out that have too few songs for what was asked: "hip 2 of 5, rock 1 of 3"; or nothing."""
+    splits = {genre: [clip.split for clip in divided if clip.genre == genre] for genre in sorted(moved)}
+    return ", ".join(
+        f"{genre} {parts.count('validation')} of {len(parts)}"
+        for genre, parts in splits.items()
+        if moved[genre] == "train"
+    )

@@ -15,7 +15,7 @@ from tests import sounds
 
 RATE_HZ = 16_000
 PINNED = [78, 2969, 3445, 4446, 4363, 4356]
-PARAMS = ClipsParams(duration_s=2.0, rate_hz=RATE_HZ, trim_dbfs=-60, loudness_lufs=None, validation_fraction=0.2)
+PARAMS = ClipsParams(duration_s=2.0, rate_hz=RATE_HZ, trim_dbfs=-60, loudness_lufs=None, validation_songs=1)
 
 
 def sound(samples: Samples, rate_hz: int = RATE_HZ, block: int = 1000) -> Sound:

@@ -51,19 +51,20 @@ def test_a_position_lies_between_0_and_1_and_follows_from_clip_and_seed() -> Non
 @pytest.mark.parametrize(
     ("positions", "splits", "moved"),
     [
-        # The fraction itself is not below the fraction.
+        # The share itself is not below the share.
         ((0.1, 0.25, 0.9), "vtt", None),
         ((0.24999, 0.25001), "vt", None),
-        ((0.1, 0.2, 0.9), "vvt", None),
+        ((0.1, 0.9, 0.2, 0.3), "vtvt", None),
         # None validates: the lowest position has to, wherever it stands.
         ((0.9, 0.25, 0.3), "tvt", "validation"),
         ((0.26, 0.9), "vt", "validation"),
-        # None trains: the highest position has to.
-        ((0.1, 0.2, 0.0), "vtv", "train"),
+        # More than half would validate: the highest positions train.
+        ((0.1, 0.2, 0.0), "ttv", "train"),
+        ((0.1, 0.2, 0.0, 0.05), "ttvv", "train"),
         ((0.24, 0.0), "tv", "train"),
     ],
 )
-def test_the_fraction_decides_and_no_side_stays_empty(
+def test_the_share_decides_and_no_side_stays_empty(
     monkeypatch: pytest.MonkeyPatch, positions: tuple[float, ...], splits: str, moved: str | None
 ) -> None:
     songs = [clip("rock", number) for number in range(len(positions))]
@@ -86,10 +87,39 @@ def test_equal_positions_are_told_apart_by_name(monkeypatch: pytest.MonkeyPatch)
     divided, _ = selection.divide(songs, 0.1, seed=1)
     assert [song.clip for song in divided if song.split == "validation"] == [low]
     divided, _ = selection.divide(songs, 0.6, seed=1)
-    assert [song.clip for song in divided if song.split == "train"] == [high]
+    assert [song.split for song in divided if song.clip == high] == ["train"]
+    assert [song.split for song in divided].count("train") == 2
 
 
 def test_a_single_clip_of_a_genre_validates() -> None:
     # The command refuses such a genre before it divides (`check`).
     assert selection.divide([clip("rock", 0)], 0.999, seed=1)[0][0].split == "validation"
     assert selection.divide([clip("rock", 0)], 0.001, seed=1)[0][0].split == "validation"
+
+
+@pytest.mark.parametrize(
+    ("songs", "held_out", "moved"),
+    [
+        (1000, 4, {}),
+        (10, 4, {}),
+        (8, 4, {}),
+        (7, 3, {"rock": "train"}),
+        (3, 1, {"rock": "train"}),
+        (2, 1, {"rock": "train"}),
+    ],
+)
+def test_a_number_is_held_out_but_no_more_than_half(songs: int, held_out: int, moved: dict[str, str]) -> None:
+    divided, told = selection.divide([clip("rock", number) for number in range(songs)], 4, seed=1)
+    assert [song.split for song in divided].count("validation") == held_out
+    assert told == moved
+    chosen = [selection.position_of(song.sha256[:16], 1) for song in divided if song.split == "validation"]
+    others = [selection.position_of(song.sha256[:16], 1) for song in divided if song.split == "train"]
+    assert max(chosen) < min(others)
+
+
+def test_genres_that_hold_out_less_than_asked_are_named() -> None:
+    songs = [clip(genre, number) for genre, count in (("hip", 5), ("metal", 8), ("rock", 3)) for number in range(count)]
+    divided, moved = selection.divide(songs, 4, seed=1)
+    assert selection.halved(divided, moved) == "hip 2 of 5, rock 1 of 3"
+    divided, moved = selection.divide(songs, 0.001, seed=1)
+    assert selection.halved(divided, moved) == "", "one more than asked is no shortage"

@@ -1,1 +1,1 @@
-"""The demo library's music, composed from a seed."""
+"""The demo library: songs composed from a seed, on the shelves of an invented collector."""
