@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from src.base.errors import Problem
+from src.wavenet.device import Asked, Kind, choose
 from src.wavenet.shape import WaveNetConfig
 
 GENRE_NAME = r"^[\w][\w &+-]{0,63}$"
@@ -150,6 +151,8 @@ class Study(Section):
     """Genre → rule, in order of precedence: the first genre whose rule matches a tag has the song."""
     steps: tuple[Annotated[int, Field(ge=1)], ...] = Field(strict=False)
     """Compared checkpoints."""
+    device: Asked = "auto"
+    """What trains, generates and scores: auto takes a GPU where torch finds one."""
 
     @model_validator(mode="after")
     def _some_steps(self) -> Self:
@@ -177,6 +180,11 @@ class Params(BaseModel):
         return tuple(sorted(set(self.study.steps)))
 
     @property
+    def device(self) -> Kind:
+        """The kind of device that is used here. Raises `Problem` if the one asked for is not there."""
+        return choose(self.study.device)
+
+    @property
     def kept_steps(self) -> set[int]:
         """Steps whose checkpoints are never deleted: the compared ones and the last."""
         return {*self.compared_steps, self.profile.train.steps}
@@ -193,15 +201,17 @@ def step_folder(parent: Path, step: int) -> Path:
     return older if older.is_dir() and not folder.exists() else folder
 
 
-def load(root: Path = Path(), profile: str | None = None) -> Params:
+def load(root: Path = Path(), profile: str | None = None, device: str | None = None) -> Params:
     """Read and validate the parameters.
 
-    root: folder that holds params.yaml and params/. profile: overrides `profile` of params.yaml.
+    root: folder that holds params.yaml and params/. profile, device: override those of params.yaml.
     Raises `Problem` listing everything that is wrong in both files.
     """
     problems: list[str] = []
     study_path = root / "params.yaml"
     content = _read(study_path)
+    if device is not None and isinstance(content, dict):
+        content["device"] = device
     study = _validated(Study, content, study_path, problems)
     name = profile or (content.get("profile") if isinstance(content, dict) else None)
     scale: Profile | None = None

@@ -11,6 +11,7 @@ TIME_LIMIT_S = 120.0
 Profile = Annotated[
     str | None, typer.Option(help="Scale of the study: a file in params/ (default: as in params.yaml).")
 ]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps: what computes (default: as in params.yaml).")]
 Library = Annotated[Path | None, typer.Option(help="Folder of music (default: the one data/library.json names).")]
 Work = Annotated[Path, typer.Option(help="Folder that caches what was read for the next time; may be deleted.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes that read at once (default: one a core).")]

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from src import config
-from src.base import console, files
+from src.base import console, files, options
 from src.base.errors import Problem
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
@@ -28,11 +28,12 @@ app = console.command_app("Generate audio with a checkpoint, for every genre at 
 @app.command()
 def main(
     step: Annotated[str, typer.Option(help="Step of the checkpoint: 20 or 000020.")],
-    profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
+    profile: options.Profile = None,
+    device: options.Device = None,
     run: Annotated[str | None, typer.Option(help="Generate with a run imported under work/runs/.")] = None,
 ) -> None:
     """Generate every genre's clips of one checkpoint."""
-    params = config.load(profile=profile)
+    params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
     if not step.strip().isdigit():
         raise Problem(f"--step {step!r} is not a step. Write a number, such as 20.")
@@ -50,7 +51,9 @@ def main(
         # All streams run side by side, so each one took the whole time.
         each = {"seconds": seconds, "samples_per_s": frames / seconds}
         clip_times = [{"genre": stream.genre, "clip": stream.clip, **each} for stream in streams]
-        files.write_json(times, {"step": loaded.step, "seconds": seconds, "device": "cpu", "clips": clip_times})
+        files.write_json(
+            times, {"step": loaded.step, "seconds": seconds, "device": clips.device_name(params), "clips": clip_times}
+        )
     total, rate_hz = len(streams) * frames, params.profile.clips.rate_hz
     times_real_time = total / seconds / rate_hz
     console.say(

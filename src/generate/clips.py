@@ -21,7 +21,7 @@ from src.clips.clipset import ClipSet
 from src.config import Params
 from src.generate import generations
 from src.record.checkpoint import Checkpoint
-from src.wavenet import mulaw, sampler
+from src.wavenet import device, mulaw, sampler
 from src.wavenet.network import WaveNet
 from src.wavenet.sampling import Sampling
 
@@ -54,6 +54,16 @@ def generated_frames(params: Params) -> int:
     return round(params.profile.generate.duration_s * params.profile.clips.rate_hz)
 
 
+def device_name(params: Params) -> str:
+    """What the clips are made on."""
+    return device.name(_kind(params))
+
+
+def _kind(params: Params) -> device.Kind:
+    """The study's device; the CPU where Apple's would be used, on which sample by sample is slower and not tried."""
+    return "cpu" if params.device == "mps" else params.device
+
+
 def generate(
     folder: Path, loaded: Checkpoint, params: Params, streams: Sequence[Stream], held_out: ClipSet | None = None
 ) -> float:
@@ -69,6 +79,7 @@ def generate(
     primers = [_primer(held_out, stream, params, channels) for stream in streams]
     model = WaveNet(loaded.model)
     model.load_state_dict(loaded.weights)
+    model.to(device.place(_kind(params)))
     ids = [loaded.genres.index(stream.genre) for stream in streams]
     threads = min(params.profile.train.threads, -(-len(streams) // STREAMS_PER_THREAD))
 

@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from src import config
-from src.base import console, files, provenance
+from src.base import console, files, options, provenance
 from src.base.errors import Problem
 from src.config import step_folder, step_name
 from src.record import checkpoint, endings, journal, layout, shipping, tracking
@@ -36,7 +36,8 @@ SUMMARY = Path("metrics/train.json")
 
 @app.command()
 def main(
-    profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
+    profile: options.Profile = None,
+    device: options.Device = None,
     child_of: Annotated[int | None, typer.Option(hidden=True)] = None,
     fingerprint: Annotated[str, typer.Option(hidden=True)] = "",
     attempt: Annotated[int, typer.Option(hidden=True)] = 1,
@@ -44,9 +45,9 @@ def main(
 ) -> None:
     """Train to the last step; the same command goes on after an interruption."""
     if child_of is not None:
-        train_as_child(profile, child_of, fingerprint, attempt, automatic)
+        train_as_child(config.load(profile=profile, device=device), child_of, fingerprint, attempt, automatic)
         return
-    run = Run.open(config.load(profile=profile))
+    run = Run.open(config.load(profile=profile, device=device))
     if started_by_torchrun():
         train_under_torchrun(run)
     else:
@@ -63,6 +64,7 @@ def train_supervised(run: Run) -> None:
         else:
             console.outlive_the_terminal()
             child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
+            child += ["--device", run.params.device]
             child += ["--child-of", str(os.getpid()), "--fingerprint", run.fingerprint]
             with shipping_beside(run):
                 supervise(
@@ -73,7 +75,7 @@ def train_supervised(run: Run) -> None:
         publish(run)
 
 
-def train_as_child(profile: str | None, parent: int, fingerprint: str, attempt: int, automatic: bool) -> None:
+def train_as_child(params: config.Params, parent: int, fingerprint: str, attempt: int, automatic: bool) -> None:
     """One attempt, in the process that the supervisor started. Ends with `GIVE_UP` where another would end the same."""
     end_with(parent)
     console.outlive_the_terminal()
@@ -81,7 +83,7 @@ def train_as_child(profile: str | None, parent: int, fingerprint: str, attempt: 
     from src.train.workers import Workers
 
     try:
-        run = Run.open(config.load(profile=profile))
+        run = Run.open(params)
         if run.fingerprint != fingerprint:
             raise Problem(
                 f"The parameters, the clips or the code changed while run {fingerprint} was training; they now mean "
@@ -98,7 +100,7 @@ def train_under_torchrun(run: Run) -> None:
     from src.train import workers
     from src.train.attempt import train
 
-    group = workers.join()
+    group = workers.join(run.params.device)
     group.rows(run.params.profile.train.batch_size)  # before anything is started: can it be shared at all?
     group.agree_on(run.fingerprint)
     if os.environ.get("LOCAL_RANK") == "0" and not files.is_locked(run.folder / "lock"):

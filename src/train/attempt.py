@@ -22,6 +22,7 @@ from src.train.run import Run
 from src.train.step import Training
 from src.train.validation import ScheduledValidation
 from src.train.workers import Workers
+from src.wavenet import device
 from src.wavenet.cpu.pieces import AbandonedError
 from src.wavenet.training import NotFiniteError
 
@@ -182,7 +183,7 @@ def _about(
         "moved": moved,
         "steps": settings.steps,
         "pid": os.getpid(),
-        "device": "cpu",
+        "device": device.name(run.params.device),
         "threads": settings.threads,
         "processes": workers.size,
         "hosts": int(os.environ.get("GROUP_WORLD_SIZE", "1")),

@@ -39,7 +39,8 @@ def resume(run: Run, last_recorded: int, workers: Workers) -> tuple[int, State]:
         if newest is not None:
             step = newest.step
             model.load_state_dict(newest.weights)
-            moments.update(newest.optimizer)  # an imported checkpoint has no moments: they start as new
+            for name, saved in newest.optimizer.items():  # an imported checkpoint has none: they start as new
+                moments[name].copy_(saved)
         if last_recorded:
             origin = f"the checkpoint of step {step}" if step else "the beginning: there is no checkpoint yet"
             console.say(f"Going on from {origin}.")

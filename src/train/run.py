@@ -72,7 +72,8 @@ def fingerprint(params: Params, clips_digest: str) -> str:
     """16 hexadecimal digits that name a run.
 
     clips_digest: one digest over the whole clip set. Parameters count with the values that they have here, defaults
-    included; raising `train.steps` does not change the fingerprint, nor does an edit of a comment or a docstring.
+    included, and the device with its kind; raising `train.steps` does not change the fingerprint, nor does an edit of a
+    comment or a docstring.
     """
     train = {key: value for key, value in params.profile.train.model_dump().items() if key not in NOT_IDENTITY}
     identity = {
@@ -82,6 +83,7 @@ def fingerprint(params: Params, clips_digest: str) -> str:
         "train": train,
         "clips": clips_digest,
         "code": code.digest(DECIDES_A_STEP),
+        "device": params.device,
     }
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -14,7 +14,7 @@ import torch
 
 from src.clips.clipset import ClipSet
 from src.config import Params, TrainParams
-from src.wavenet import batches, mulaw, network, optimizers
+from src.wavenet import batches, device, mulaw, network, optimizers
 from src.wavenet.network import WaveNet
 from src.wavenet.training import Reduce, TrainingStep
 
@@ -28,8 +28,8 @@ class State:
 
 
 def first_state(params: Params) -> State:
-    """The state before step 1: weights drawn from the study's seed, moments as the optimizer begins."""
-    model = network.initialise(params.profile.model, params.study.seed)
+    """The state before step 1, on the study's device: weights drawn from its seed, moments as the optimizer begins."""
+    model = network.initialise(params.profile.model, params.study.seed).to(device.place(params.device))
     return State(model, _optimizer(params.profile.train).start(dict(model.named_parameters())))
 
 

@@ -49,7 +49,8 @@ class Validation:
             for genre, codes in self._stretches:
                 if stop():
                     return None
-                nats = loss(model, codes, torch.tensor([genre]) if conditioned else None)
+                there = codes.to(next(model.parameters()).device)
+                nats = loss(model, there, torch.tensor([genre], device=there.device) if conditioned else None)
                 bits.setdefault(self._genres[genre], []).append(float(nats) / math.log(2))
         return {genre: sum(values) / len(values) for genre, values in sorted(bits.items())}
 

@@ -19,6 +19,7 @@ import torch.distributed as dist
 from torch.distributed import distributed_c10d
 
 from src.base.errors import Problem
+from src.wavenet.device import Kind
 
 SILENCE_S = 300
 """A process that hears nothing from the others for this long gives up, and torchrun starts all again."""
@@ -118,8 +119,8 @@ class Workers:
             raise LostProcessError(f"another of the {self.size} processes is gone, or silent") from error
 
 
-def join() -> Workers:
-    """Meet the other processes that torchrun started."""
+def join(kind: Kind) -> Workers:
+    """Meet the other processes that torchrun started. kind: of the device whose tensors they average."""
     # Nothing is there to save yet, and torch waits for the others without looking at Python's signal handlers: when
     # torchrun ends this process because another one died, it must end at once and not after torchrun's patience.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -133,7 +134,8 @@ def join() -> Workers:
         address, port, size, is_master=serves, timeout=timeout, wait_for_workers=False
     )
     store = distributed_c10d.PrefixStore(f"meeting-{_meeting(agent, rank, size)}", agent)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)
+    backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     return Workers(rank, size)
 
 

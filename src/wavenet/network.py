@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from src.base.errors import Problem
 from src.wavenet.mulaw import decode
@@ -56,8 +57,11 @@ class WaveNet(nn.Module):
         check_inputs(self.config, codes, genre)
         return self.logits(codes, genre)
 
-    def logits(self, codes: torch.Tensor, genre: torch.Tensor | None) -> torch.Tensor:
-        """`forward` without looking at the inputs, which would make a GPU wait."""
+    def logits(self, codes: torch.Tensor, genre: torch.Tensor | None, recompute: bool = False) -> torch.Tensor:
+        """`forward` without looking at the inputs, which would make a GPU wait.
+
+        recompute: layer by layer, keep only the inputs and compute the rest again for the gradient.
+        """
         config = self.config
         parameters = dict(self.named_parameters())
         frames = codes.shape[1] - config.receptive_field + 1
@@ -66,8 +70,9 @@ class WaveNet(nn.Module):
             table = parameters["embedding.weight"]
             known = torch.arange(table.shape[0], device=genre.device)
             embedded = (genre[:, None] == known).to(table.dtype) @ table
-        gated = []
-        for layer, dilation in enumerate(config.dilations):
+
+        def through(layer: int, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            dilation = config.dilations[layer]
             length = hidden.shape[1] - (config.filter_width - 1) * dilation
             taps = [hidden[:, tap * dilation : tap * dilation + length] for tap in range(config.filter_width)]
             kernel = parameters["dilated.weight"][layer].flatten(0, 1)
@@ -78,10 +83,18 @@ class WaveNet(nn.Module):
                 both = both + (embedded @ parameters["condition.weight"][layer])[:, None]
             filtered, gate = both.chunk(2, -1)
             activation = torch.tanh(filtered) * torch.sigmoid(gate)
-            gated.append(activation[:, length - frames :])
-            hidden = taps[-1] + activation @ parameters["dense.weight"][layer]
+            following = taps[-1] + activation @ parameters["dense.weight"][layer]
             if config.use_biases:
-                hidden = hidden + parameters["dense.bias"][layer]
+                following = following + parameters["dense.bias"][layer]
+            return activation[:, length - frames :], following
+
+        gated = []
+        for layer in range(len(config.dilations)):
+            if recompute:
+                part, hidden = checkpoint(through, layer, hidden, use_reentrant=False, preserve_rng_state=False)
+            else:
+                part, hidden = through(layer, hidden)
+            gated.append(part)
         total = torch.cat(gated, -1) @ parameters["skip.weight"].flatten(0, 1)
         if config.use_biases:
             total = total + parameters["skip.bias"].sum(0)
@@ -151,9 +164,11 @@ def loss(model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None = None)
     return unchecked_loss(model, codes, genre)
 
 
-def unchecked_loss(model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None) -> torch.Tensor:
-    """`loss` without looking at the inputs, which would make a GPU wait."""
-    logits = model.logits(codes[:, :-1], genre).float()
+def unchecked_loss(
+    model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None, recompute: bool = False
+) -> torch.Tensor:
+    """`loss` without looking at the inputs, which would make a GPU wait. recompute: as for `WaveNet.logits`."""
+    logits = model.logits(codes[:, :-1], genre, recompute).float()
     return functional.cross_entropy(logits.flatten(0, 1), codes[:, model.config.receptive_field :].flatten())
 
 

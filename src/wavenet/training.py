@@ -26,6 +26,11 @@ class NotFiniteError(Problem):
     """Loss or gradients are NaN or infinite. The update was not made: weights and state are as before."""
 
 
+def uses_the_cpu_s_kernels(model: network.WaveNet) -> bool:
+    """Whether the compiled loops of `cpu/` compute the gradients; elsewhere it is autograd, on a GPU captured."""
+    return next(model.parameters()).device.type == "cpu"
+
+
 class TrainingStep:
     """Makes updates; call it with a batch."""
 
@@ -50,7 +55,7 @@ class TrainingStep:
         self.l2_regularization = l2_regularization
         self.reduce = reduce
         self._differentiated: FusedLoss | CapturedLoss
-        if next(iter(self.parameters.values())).device.type == "cpu":
+        if uses_the_cpu_s_kernels(model):
             from src.wavenet.cpu import fused
 
             self._differentiated = fused.FusedLoss(
@@ -60,7 +65,9 @@ class TrainingStep:
                 keep_activations=not recompute_activations,
             )
         else:
-            self._differentiated = CapturedLoss(model, bfloat16=precision == "bfloat16")
+            self._differentiated = CapturedLoss(
+                model, bfloat16=precision == "bfloat16", recompute=recompute_activations
+            )
 
     def __call__(self, codes: torch.Tensor, genre: torch.Tensor | None, learning_rate: float) -> float:
         """Update the weights once and return the loss before it (nats per sample, without the L2 term).

@@ -63,9 +63,7 @@ def _classical(random: Random, key: int) -> list[Step]:
     """A harp: the notes of four chords, each broken twice in one order."""
     roots = (0, *random.permutation([3, 4, 5]))
     order = random.permutation([0, 2, 4, 4])
-    return [
-        (Note("harp", 0.6, 60 + key + MAJOR[(root + third) % 7]),) for root in roots for third in (*order, *order)
-    ]
+    return [(Note("harp", 0.6, 60 + key + MAJOR[(root + third) % 7]),) for root in roots for third in (*order, *order)]
 
 
 def _hardcore(random: Random, key: int) -> list[Step]:

@@ -17,9 +17,11 @@ WARM_UP_RUNS = 3
 class CapturedLoss:
     """Computes losses and gradients of one network; keeps one graph, for the latest shape of batch."""
 
-    def __init__(self, model: WaveNet, *, bfloat16: bool = False) -> None:
+    def __init__(self, model: WaveNet, *, bfloat16: bool = False, recompute: bool = False) -> None:
+        """recompute: keep only the layers' inputs and compute the rest again, in a fraction of the memory."""
         self.model = model
         self.bfloat16 = bfloat16
+        self.recompute = recompute
         self._graph: torch.cuda.CUDAGraph | None = None
         self._codes = torch.zeros(0)
         self._genre: torch.Tensor | None = None
@@ -50,7 +52,7 @@ class CapturedLoss:
         self, parameters: Mapping[str, torch.Tensor], codes: torch.Tensor, genre: torch.Tensor | None
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         with torch.autocast(codes.device.type, dtype=torch.bfloat16, enabled=self.bfloat16, cache_enabled=False):
-            loss = unchecked_loss(self.model, codes, genre)
+            loss = unchecked_loss(self.model, codes, genre, self.recompute)
         # A network of one layer does not use its dense weights: their gradient is zero.
         gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
         return loss.detach(), dict(zip(parameters, gradients, strict=True))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from src.base.errors import Problem
 from src.wavenet import mulaw
 from src.wavenet.network import WaveNet
 from src.wavenet.sampling import Sampling
@@ -29,6 +30,8 @@ class DeviceStreams:
         genres: Sequence[int | None],
         sampling: Sampling = Sampling(),
     ) -> None:
+        if sampling.weights != "float32":
+            raise Problem(f"generate.weights is {sampling.weights}, which is for a CPU; set it to float32.")
         self.sampling = sampling
         self.config = config = model.config
         state = {name: value.detach().float() for name, value in model.state_dict().items()}

@@ -1,0 +1,131 @@
+"""Which processor computes: the choice, the sentence when it is missing, and the same numbers on either path."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from src import config
+from src.base.errors import Problem
+from src.clips.clipset import ClipSet
+from src.train import run as training_run
+from src.train import step as training_step
+from src.wavenet import device, sampler, training
+from src.wavenet.gpu.captured import CapturedLoss
+from src.wavenet.gpu.device_streams import DeviceStreams
+from src.wavenet.sampling import Sampling
+from tests.conftest import StudyFolder
+from tests.wavenet.examples import tiny_batch, tiny_network
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Which kinds of GPU torch finds; none, until a test says otherwise."""
+    found = {"cuda": False, "mps": False}
+    monkeypatch.setattr(device, "_gpu_is_thinkable", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: found["cuda"])
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: found["mps"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "cuda", "mps", "chosen"),
+    [
+        ("auto", False, False, "cpu"),
+        ("auto", True, False, "cuda"),
+        ("auto", False, True, "mps"),
+        ("auto", True, True, "cuda"),
+        ("cpu", True, True, "cpu"),
+        ("cuda", True, False, "cuda"),
+        ("mps", False, True, "mps"),
+    ],
+)
+def test_the_choice(there: dict[str, bool], asked: Any, cuda: bool, mps: bool, chosen: str) -> None:
+    there.update(cuda=cuda, mps=mps)
+    assert device.choose(asked) == chosen
+
+
+@pytest.mark.parametrize("asked", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_one_sentence(there: dict[str, bool], asked: Any) -> None:
+    with pytest.raises(Problem, match=rf"^device is {asked}, and torch .* finds none here\. Set device to auto or cpu"):
+        device.choose(asked)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_stage_says_that_its_device_is_missing(study_with_clips: StudyFolder) -> None:
+    done = study_with_clips.run("src.train", "--device", "cuda")
+    assert done.returncode == 1
+    assert done.stdout.startswith("error: device is cuda, and torch ")
+
+
+def test_a_word_that_is_no_device_is_refused_with_those_that_are(study: StudyFolder) -> None:
+    done = study.run("src.generate", "--step", "2", "--device", "abacus")
+    assert done.returncode == 1
+    assert "device: Input should be 'auto', 'cpu', 'cuda' or 'mps'" in done.stdout
+
+
+def test_another_device_is_another_run(study: StudyFolder, there: dict[str, bool]) -> None:
+    anything, cpu = config.load(study.root), config.load(study.root, device="cpu")
+    there["cuda"] = True
+    assert training_run.fingerprint(anything, "0" * 64) != training_run.fingerprint(cpu, "0" * 64)
+    there["cuda"] = False
+    assert training_run.fingerprint(anything, "0" * 64) == training_run.fingerprint(cpu, "0" * 64)
+
+
+def test_layers_computed_again_for_the_gradient_give_the_same_bits() -> None:
+    model, (codes, genre) = tiny_network(), tiny_batch()
+    parameters = dict(model.named_parameters())
+    plain = CapturedLoss(model).loss_and_gradients(parameters, codes, genre)
+    again = CapturedLoss(model, recompute=True).loss_and_gradients(parameters, codes, genre)
+    assert torch.equal(plain[0], again[0])
+    assert all(torch.equal(plain[1][name], again[1][name]) for name in parameters)
+
+
+def test_layers_computed_again_keep_less_until_the_gradient() -> None:
+    model, (codes, genre) = tiny_network(), tiny_batch()
+    kept = []
+    for recompute in (False, True):
+        sizes: list[int] = []
+
+        def keep(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            model.logits(codes[:, :-1], genre, recompute)
+        kept.append(sum(sizes))
+    assert kept[1] < kept[0] / 2
+
+
+def test_a_training_on_the_device_s_path_follows_the_one_on_the_cpu_s(
+    study_with_clips: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study_with_clips.root)
+    params = config.load()
+    clips = ClipSet.open(Path("data/clips"))
+
+    def losses(steps: int = 8) -> list[float]:
+        begun = training_step.Training(params, clips, training_step.first_state(params))
+        return [begun.step(number) for number in range(1, steps + 1)]
+
+    on_the_cpu = losses()
+    monkeypatch.setattr(training, "uses_the_cpu_s_kernels", lambda _: False)
+    np.testing.assert_allclose(losses(), on_the_cpu, rtol=1e-5)
+
+
+@pytest.mark.parametrize("start", ["silence", "zeros"])
+def test_generation_on_the_device_s_path_gives_the_codes_of_the_cpu_s(start: Any) -> None:
+    model = tiny_network()
+    genres = [0, 1, 1]
+    numbers = np.random.default_rng(1).random((len(genres), 120))
+    on_the_cpu = np.concatenate(list(sampler.generate(model, genres, 120, numbers, Sampling(start=start))), axis=1)
+    group = DeviceStreams(model, genres, Sampling(start=start))
+    group.start()
+    assert np.mean(group.sample(numbers) == on_the_cpu) > 0.99  # a number may fall between two nearly equal sums
+
+
+def test_weights_that_are_for_a_cpu_are_refused_elsewhere() -> None:
+    with pytest.raises(Problem, match=r"generate\.weights is bfloat16"):
+        DeviceStreams(tiny_network(), [0], Sampling(weights="bfloat16"))
