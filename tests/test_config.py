@@ -41,7 +41,7 @@ def test_all_problems_are_reported_at_once(folder: Path) -> None:
     text = str(caught.value)
     for words in (
         "seed",
-        "colour: unknown key; known here: genres, profile, seed, steps",
+        "colour: unknown key; known here: device, genres, profile, seed, steps",
         "steps.0: Input should be a valid integer",
         "train.batch_size",
         "train.optimizer",

@@ -100,7 +100,8 @@ def test_every_genre_was_generated(study_clone: Path, step: int) -> None:
         assert soundfile.info(str((folder / clip["file"]).with_suffix(".mp3"))).duration > 0.4
         sounds.add(audio.tobytes())
     assert len(sounds) == len(GENRES)
-    times = json.loads((study_clone / "work" / "times" / f"generate-step-{step}.json").read_text())
+    (training,) = (study_clone / "work" / "train").iterdir()
+    times = json.loads((training / "times" / f"generate-step-{step}.json").read_text())
     assert all(clip["seconds"] > 0 and clip["samples_per_s"] > 0 for clip in times["clips"])
 
 

@@ -1,5 +1,9 @@
 """Which processor computes: the choice, the sentence when it is missing, and the same numbers on either path."""
 
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,37 @@ from src.wavenet import device, sampler, training
 from src.wavenet.gpu.captured import CapturedLoss
 from src.wavenet.gpu.device_streams import DeviceStreams
 from src.wavenet.sampling import Sampling
-from tests.conftest import StudyFolder
+from tests.conftest import ROOT, StudyFolder
 from tests.wavenet.examples import tiny_batch, tiny_network
+
+TRITON_AT = os.environ.get("TRITON_AT", "")
+"""A folder with Triton, which torch's build for CPUs comes without; .ci/run sets it."""
+
+
+@pytest.mark.skipif(not TRITON_AT and find_spec("triton") is None, reason="Triton is not installed")
+def test_the_kernel_for_gpus_gives_the_chain_of_layers_in_triton_s_interpreter() -> None:
+    code = """
+import torch
+from src.wavenet.gpu.chain_kernel import chain
+torch.manual_seed(0)
+for streams, layers, residual, depth in ((3, 4, 24, 20), (1, 1, 16, 16), (2, 50, 32, 32)):
+    hidden, before = torch.randn(streams, residual), torch.randn(layers, streams, 2 * depth)
+    kernel, bias = torch.randn(layers, residual, 2 * depth) / 8, torch.randn(layers, residual) / 8
+    dense = torch.randn(layers, depth, residual) / 8
+    hiddens, gated = chain(hidden, before, kernel, dense, bias)
+    for layer in range(layers):
+        torch.testing.assert_close(hiddens[layer], hidden, rtol=1e-4, atol=1e-4)
+        filtered, gate = torch.addmm(before[layer], hidden, kernel[layer]).chunk(2, -1)
+        activation = torch.tanh(filtered) * torch.sigmoid(gate)
+        mine = gated[:, layer * depth : (layer + 1) * depth]
+        torch.testing.assert_close(mine, activation, rtol=1e-4, atol=1e-4)
+        hidden = hidden + activation @ dense[layer] + bias[layer]
+print("agrees")
+"""
+    paths = os.pathsep.join(path for path in (str(ROOT), TRITON_AT) if path)
+    environment = {**os.environ, "PYTHONPATH": paths, "TRITON_INTERPRET": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "agrees\n", done.stderr[-2000:]
 
 
 @pytest.fixture
