@@ -172,6 +172,16 @@ def unchecked_loss(
     return functional.cross_entropy(logits.flatten(0, 1), codes[:, model.config.receptive_field :].flatten())
 
 
+def own_thread() -> None:
+    """What each thread that computes on a CPU begins with: torch works in it alone, and denormal numbers count as zero.
+
+    A CPU takes many times as long over numbers below 1e-38, which confident predictions bring (docs/training.md). The
+    setting is the thread's, so numba's loops obey it as well. A processor without it goes on as before.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
 def initialise(config: WaveNetConfig, seed: int) -> WaveNet:
     """A network with random weights, the same for one seed on every machine.
 

@@ -9,6 +9,7 @@ from src.wavenet import network, optimizers
 from src.wavenet.cpu import pieces
 from src.wavenet.cpu.fused import FusedLoss
 from src.wavenet.cpu.pieces import cut
+from src.wavenet.cpu.streams import Streams
 from src.wavenet.gpu.captured import CapturedLoss
 from src.wavenet.network import WaveNet
 from src.wavenet.training import NotFiniteError, TrainingStep
@@ -207,3 +208,18 @@ def test_a_step_that_is_abandoned_changes_nothing() -> None:
         step(codes, genre, 1e-2)
     assert all(torch.equal(parameters[name], weights[name]) for name in weights)
     assert all(torch.equal(state[name], moments[name]) for name in moments)
+
+
+def test_threads_that_compute_take_denormal_numbers_for_zero() -> None:
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot")
+    torch.set_flush_denormal(False)
+    model = tiny_network()
+    tiny = np.float32(1e-30)
+
+    def product() -> tuple[float, float]:
+        return float(np.array([tiny]) @ np.array([np.float32(1e-12)])), float(torch.tensor(tiny) * 1e-12)
+
+    assert min(product()) > 0, "this thread is left as it is"
+    for pool in (FusedLoss(model.config, threads=1)._pool, Streams(model, [0])._pool):
+        assert pool.submit(product).result() == (0.0, 0.0)

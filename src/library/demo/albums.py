@@ -81,13 +81,13 @@ NOT_MUSIC = Path("The Paper Lanterns", "Harbour Lights", "00 Liner Notes.mp3")
 NOT_MUSIC_TEXT = "Recorded in one room with the windows open. Thanks to everybody who waited.\n"
 """A text file that a careless hand named .mp3."""
 ENCODINGS = (
-    (".mp3", 32000, 1),
-    (".flac", 22050, 1),
+    (".mp3", 22050, 1),
+    (".flac", 32000, 1),
     (".flac", 44100, 2),
     (".mp3", 24000, 1),
     (".flac", 16000, 1),
     (".flac", 48000, 1),
-    (".flac", 32000, 2),
+    (".flac", 22050, 2),
 )
 """Format, sample rate and channels, taken in turn: a prime number of them, so that genres do not share one."""
 

@@ -37,8 +37,7 @@ HARMONICS = {
     "stab": (1.0, 0.7),
     "bell": (1.0, 0.4, 0.1),
     "guitar": (1.0, 0.8, 0.6, 0.4, 0.2),
-    "chord": (1.0, 0.3, 0.1),
-    "bass": (1.0, 0.5),
+    "strum": (1.0, 0.5, 0.3),
 }
 """Pitched instruments: the strength of each harmonic. The highest stays below 4 kHz in every genre."""
 DRUMS_HZ = {"kick": (60.0, 200.0), "boom": (50.0, 220.0)}
@@ -92,11 +91,10 @@ def _metal(random: Random, key: int) -> list[Step]:
 
 
 def _rock(random: Random, key: int) -> list[Step]:
-    """Drum and bass on the beat, a power chord after it."""
+    """A drum, and a guitar that strums three times."""
     verse: list[Step] = []
-    for pitch in _riff(random, 45 + key, 8):
-        beat = (Note("kick", 0.6), Note("bass", 0.3, pitch))
-        verse += 2 * [beat, (Note("chord", 0.4, pitch + 12), Note("chord", 0.3, pitch + 19))]
+    for pitch in _riff(random, 57 + key, 8):
+        verse += [(Note("kick", 0.7),), *3 * [(Note("strum", 0.5, pitch),)]]
     return verse
 
 

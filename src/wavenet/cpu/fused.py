@@ -22,7 +22,7 @@ import torch
 
 from src.wavenet.cpu.packing import Packing
 from src.wavenet.cpu.pieces import Piece, Worker, cut
-from src.wavenet.network import check_codes, check_inputs
+from src.wavenet.network import check_codes, check_inputs, own_thread
 from src.wavenet.shape import WaveNetConfig
 
 
@@ -43,7 +43,7 @@ class FusedLoss:
         self.packing = Packing(config)
         self.weights = self.packing.weights(self.dtype)
         torch.set_num_threads(1)  # for good: torch's own threads would spin in the way of ours
-        self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        self._pool = ThreadPoolExecutor(threads, initializer=own_thread)
         self._workers: list[Worker] = []
         self.abandoned = Event()
         """Once set, every computation ends with `AbandonedError`, soon."""

@@ -13,7 +13,7 @@ from src.wavenet.cpu import sampler_kernel
 from src.wavenet.cpu.lanes import padded
 from src.wavenet.cpu.picking_kernel import Picking
 from src.wavenet.cpu.sampler_kernel import ROWS, panel_columns, panels
-from src.wavenet.network import WaveNet
+from src.wavenet.network import WaveNet, own_thread
 from src.wavenet.sampling import Sampling, Weights
 
 Floats = npt.NDArray[np.float32]
@@ -88,7 +88,7 @@ class Streams:
         edges = [len(genres) * group // count for group in range(count + 1)]
         self.slices = [slice(*pair) for pair in pairwise(edges)]
         self.groups = [Group(packed, genres[part], sampling) for part in self.slices]
-        self._pool = ThreadPoolExecutor(threads)
+        self._pool = ThreadPoolExecutor(threads, initializer=own_thread)
 
     def start(self, primers: Sequence[npt.NDArray[np.integer] | None] | None = None) -> None:
         """Set every stream's past: what `Sampling.start` says, then its primer."""
