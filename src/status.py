@@ -44,6 +44,8 @@ class Status:
     validation: dict[str, float]
     """Genre → bits per sample, when last scored."""
     validation_step: int | None
+    device: str
+    """What computes; empty if the journal does not say."""
 
 
 @app.command()
@@ -95,6 +97,7 @@ def read(folder: Path) -> Status:
         idle_s=max(0.0, time.time() - (view.last_times.get(newest.attempt, 0) if newest else 0) / 1000),
         validation=view.validations[max(view.validations)] if view.validations else {},
         validation_step=max(view.validations, default=None),
+        device=str(newest.details.get("device", "")) if newest else "",
     )
 
 
@@ -111,6 +114,7 @@ def table(runs: list[Status]) -> Table:
         "loss": lambda status: "–" if status.loss_nats is None else f"{status.loss_nats:.3f} nats",
         "speed": _speed,
         "time left": _left,
+        "device": lambda status: status.device or "–",
         "held-out bits": _validation,
         "attempts": _attempts,
         "last checkpoint": lambda status: "–" if status.checkpoint_step is None else f"step {status.checkpoint_step:,}",

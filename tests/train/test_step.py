@@ -9,6 +9,7 @@ import soundfile
 import torch
 
 from src import config
+from src.base.errors import Problem
 from src.clips import clipset
 from src.clips.clipset import ClipRow, ClipSet
 from src.config import Params, TrainParams
@@ -123,3 +124,11 @@ def test_the_draws_of_a_seed_are_these_on_every_machine() -> None:
     assert by_genre == [(0, 489), (3, 78), (0, 346), (0, 276)]
     by_song = batches.draw(2019, 8, 4, 100, lengths, genres, "song")
     assert by_song == [(0, 286), (1, 787), (0, 144), (0, 610)]
+
+
+def test_a_clip_of_exactly_one_crop_is_drawn_from_its_beginning() -> None:
+    assert batches.draw(2019, 1, 2, 100, [99, 100], [0, 0], "song") == [(1, 0), (1, 0)]
+    assert batches.draw(2019, 1, 1, 1, [1], [0], "genre") == [(0, 0)]
+    for crop, batch_size in ((0, 1), (1, 0)):
+        with pytest.raises(Problem, match="both must be 1 or more"):
+            batches.draw(2019, 1, batch_size, crop, [1], [0], "genre")
