@@ -38,7 +38,7 @@ def main(
     if not step.strip().isdigit():
         raise Problem(f"--step {step!r} is not a step. Write a number, such as 20.")
     if params.device == "mps":
-        console.say("Apple's GPU is not used for sampling, one small step after the other: the CPU is faster.")
+        console.say("Sampling does not run on Apple's GPU; it runs on the CPU.")
     loaded = checkpoint.load(run_files.checkpoint(int(step)))
     held_out = ClipSet.open(Path("data/clips")) if params.profile.generate.primer_s > 0 else None
     streams = clips.streams_of(params, loaded.genres)
