@@ -35,19 +35,24 @@ WAYS_OUT = {
 """What the system refuses any stage anywhere, and what a person can do about it."""
 
 
+def printable(text: str) -> str:
+    """Names of files, genres and logs may hold escape sequences, which a terminal would obey."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
 def say(text: str) -> None:
     """Print one plain line (no markup is interpreted)."""
-    out.print(_printable(text), markup=False)
+    out.print(printable(text), markup=False)
 
 
 def warn(text: str) -> None:
     """Print one line to standard error, marked as a warning."""
-    err.print(f"warning: {_printable(text)}", markup=False, style="yellow")
+    err.print(f"warning: {printable(text)}", markup=False, style="yellow")
 
 
 def error(problem: Problem) -> None:
     """Print a `Problem` as the one sentence that it is."""
-    err.print(f"error: {_printable(str(problem))}", markup=False, style="bold red")
+    err.print(f"error: {printable(str(problem))}", markup=False, style="bold red")
 
 
 def show(table: Table) -> None:
@@ -66,11 +71,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _printable(text: str) -> str:
-    """Names of files, genres and logs may hold escape sequences, which a terminal would obey."""
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 
 class Meter:

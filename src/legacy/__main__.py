@@ -19,11 +19,13 @@ from rich.table import Table
 
 from src.base import console, files
 from src.base.errors import Problem
-from src.legacy import reading, shipping, source, writing
+from src.legacy import reading, source, writing
+from src.legacy.generation_log import Generation
 from src.legacy.reading import Findings
-from src.record import layout
-from src.record.layout import ImportedRun
-from src.record.tracking import TrackingError
+from src.record import journal, layout
+from src.record.layout import ImportedRun, RunFiles
+from src.record.shipping import Shipper
+from src.record.tracking import Point, Store, TrackingError
 
 app = console.command_app("Import the 2019 study, or what tensorflow-wavenet left behind, as a run of ours.")
 
@@ -52,7 +54,7 @@ def main(
             console.warn(note)
         console.say(f"The run is in {run_folder}/.")
         try:
-            console.say(shipping.ship(place, found, fingerprint))
+            console.say(ship(place, found, fingerprint))
         except TrackingError as failure:
             console.warn(f"{failure} The run is imported all the same; send it by running the same command again.")
 
@@ -87,19 +89,63 @@ def summary(name: str, found: Findings) -> Table:
         table.add_row("logged seconds", f"{log.millis.sum(dtype=np.int64) / 86_400_000:.2f} days of computing")
         inferred = sum(attempt.inferred for attempt in attempts)
         without = sum(attempt.count == 0 for attempt in attempts)
-        table.add_row("restart lines", f"{len(log.restarts):,}")
-        table.add_row("attempts", f"{len(attempts):,}: {without} without a step, {inferred} without a restart line")
+        unfollowed = bool(log.restarts) and log.restarts[-1].steps_before == len(log.steps)
+        table.add_row("restart lines", f"{len(log.restarts):,}{', one of them the last line' if unfollowed else ''}")
+        table.add_row(
+            "attempts", f"{len(attempts):,}: {without} without a step, {inferred} begun without a restart line"
+        )
     if found.generation is not None:
         times = found.generation
         table.add_row("generation", f"{times.clips} clips in {times.total_s:,.1f} s, {times.mean_s:,.1f} s each")
     for index in found.indexes:
-        weights = "weights missing" if index.missing() else "with weights"
+        weights = "weights not in this folder" if index.missing() else "with weights"
         size = f"{len(index.variables)} variables, {index.parameters:,} parameters, {weights}"
         table.add_row(f"checkpoint {index.step:,}", size)
     if found.wavs:
         steps = ", ".join(f"{step:,}" for step in sorted({wav.step for wav in found.wavs}))
         table.add_row("clips", f"{len(found.wavs)} of {len({wav.genre for wav in found.wavs})} genres at steps {steps}")
     return table
+
+
+def ship(place: RunFiles, found: Findings, fingerprint: str) -> str:
+    """Send the run to MLflow with its original time stamps: a sentence on what was sent. Again changes nothing.
+
+    Raises `TrackingError` if MLflow does not take it; the same call goes on from there.
+    """
+    store = Store()
+    params = {
+        "genres": ",".join(found.genres),
+        "model": found.network.model_dump(mode="json") if found.network else {},
+        "steps": "numbered from 0: step n is after n + 1 updates",
+    }
+    tags = {"imported": "true", "source": "ibab/tensorflow-wavenet", "known_study": str(found.known).lower()}
+    begin_ms = found.training.clock.begin_ms[0] if found.training is not None else None
+    run_id = store.run(fingerprint, place.name, params, tags, start_time_ms=begin_ms)
+    sent, ends_ms = 0, []
+    if place.training is not None and place.journal is not None:
+        sent = Shipper(store, run_id, place.training).ship()
+        view = journal.read(place.journal)
+        ends_ms += [int(attempt.end["time_ms"]) for attempt in view.attempts.values() if attempt.end]
+    clips = 0
+    for step in sorted({wav.step for wav in found.wavs}):
+        if place.generation(step).is_dir():
+            store.files(run_id, place.generation(step), f"generations/{place.generation(step).name}")
+            clips += sum(wav.step == step for wav in found.wavs)
+    if found.generation is not None:
+        store.points(run_id, _generation_points(found, found.generation))
+        ends_ms.append(found.generation.stamps_ms[-1])
+    store.status(run_id, "FINISHED", max(ends_ms, default=None))
+    return f"MLflow: the run {place.name} got {sent:,} new steps; it has {clips} clips."
+
+
+def _generation_points(found: Findings, times: Generation) -> list[Point]:
+    """Seconds of each clip at the time it was done, as far as it is known which is which."""
+    points: list[Point] = []
+    at_ms = times.stamps_ms[0]
+    for (step, genre), (seconds, _) in zip(found.order, times.clip_seconds(), strict=bool(found.order)):
+        at_ms += round(seconds * 1000)
+        points.append((f"generation_seconds.{genre}", seconds, at_ms, step))
+    return points
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from src.base.errors import Problem
-from src.legacy.study_2019 import CYCLE
 from src.wavenet.shape import WaveNetConfig
 
+CYCLE = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+"""Dilations of one stack in the reference's default wavenet_params.json; five stacks."""
 LARGEST_PARAMS_BYTES = 2**20
 Shape = tuple[int, ...]
 

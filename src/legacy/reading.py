@@ -1,16 +1,20 @@
 """Everything in a folder, read once. In: `Source`. Out: `Findings`; what cannot be read is a sentence in its notes."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from src.base import files, tensorflow_checkpoint
+import numpy as np
+
+from src.base import console, files, tensorflow_checkpoint
 from src.base.errors import Problem
 from src.base.tensorflow_checkpoint import Index
+from src.base.words import listed
 from src.legacy import attempts, audio, configuration, generation_log, study_2019, training_log
 from src.legacy.attempts import Attempt, Clock
 from src.legacy.generation_log import Generation
@@ -19,6 +23,8 @@ from src.legacy.training_log import TrainingLog
 from src.wavenet.shape import WaveNetConfig
 
 T = TypeVar("T")
+PUBLISHED = datetime(2016, 9, 12, tzinfo=UTC)
+"""WaveNet's paper: no training of it is older."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Findings:
 
     source: Source
     known: bool
-    """Whether this is the 2019 study itself: its training log's SHA-256 is the published one's."""
+    """Whether this is the 2019 study itself: its training log says what the published one says."""
     training: Training | None
     generation: Generation | None
     order: tuple[tuple[int, str], ...]
@@ -70,7 +76,7 @@ class Findings:
 
 
 def read(source: Source) -> Findings:
-    """Read all of it. Raises `Problem` only if nothing at all could be read."""
+    """Read all of it. Raises `Problem` only if nothing at all could be read, or if there are several trainings."""
     notes = list(source.notes)
 
     def attempted(what: Callable[[], T]) -> T | None:
@@ -80,10 +86,11 @@ def read(source: Source) -> Findings:
             notes.append(str(problem).replace(f"{source.folder}/", ""))
             return None
 
-    log_path, generation_path = source.training, source.generation
-    log = attempted(lambda: training_log.read(log_path)) if log_path else None
+    generation_path = source.generation
+    logs = [(parts, log) for parts in source.logs if (log := attempted(partial(training_log.read, parts))) is not None]
+    parts, log = _one_log(source, logs, notes) if logs else ((), None)
     known = log is not None and log.sha256 == study_2019.TRAINING_SHA256
-    training = _training(log, known, log_path, notes) if log and log_path else None
+    training = _training(log, known, parts, notes) if log else None
     generation = attempted(lambda: generation_log.read(generation_path)) if generation_path else None
     notes += generation.notes if generation else ()
     indexes = [index for path in source.indexes if (index := attempted(_reader(path))) is not None]
@@ -100,12 +107,30 @@ def read(source: Source) -> Findings:
         attempted(partial(_check, network, index))
     wavs, genres = _wavs(source, network, notes)
     order, order_from = _order(source, generation, known, genres)
-    found = Findings(
-        source, known, training, generation, order, order_from, tuple(indexes), network, wavs, genres, tuple(notes)
-    )
     if not (training or generation or indexes or wavs):
         raise Problem("Nothing could be imported:\n" + "\n".join(f"  - {note}" for note in notes))
-    return found
+    # Names of files may be no UTF-8, which no file of ours could hold.
+    said = tuple(console.printable(note) for note in notes)
+    return Findings(source, known, training, generation, order, order_from, tuple(indexes), network, wavs, genres, said)
+
+
+def _one_log(
+    source: Source, logs: list[tuple[tuple[Path, ...], TrainingLog]], notes: list[str]
+) -> tuple[tuple[Path, ...], TrainingLog]:
+    """The log that holds all others (one was often copied). Raises `Problem` if none does."""
+    logs = sorted(logs, key=lambda found: -len(found[1].steps))
+    parts, longest = logs[0]
+    names = [str(paths[-1].relative_to(source.folder)) for paths, _ in logs]
+    if not all(longest.holds(log) for _, log in logs):
+        told = listed([f"{name} ({len(log.steps):,} step lines)" for name, (_, log) in zip(names, logs, strict=True)])
+        raise Problem(
+            f"{source.folder} holds logs of several trainings: {told}. Nothing was imported, so that nothing is mixed: "
+            "give the folder of one, or move the other logs elsewhere."
+        )
+    notes += [f"{name}: all its lines stand in {names[0]}, which was used." for name in names[1:]]
+    if len(parts) > 1:
+        notes.append(f"{names[0]} was rotated; its {len(parts)} parts were read as one log.")
+    return parts, longest
 
 
 def _check(network: WaveNetConfig | None, index: Index) -> None:
@@ -121,31 +146,50 @@ def _reader(path: Path) -> Callable[[], Index]:
     return lambda: tensorflow_checkpoint.read_index(path)
 
 
-def _training(log: TrainingLog, known: bool, path: Path, notes: list[str]) -> Training:
+def _training(log: TrainingLog, known: bool, parts: tuple[Path, ...], notes: list[str]) -> Training:
     found = attempts.find(log, study_2019.MANUAL_RESTARTS if known else ())
+    name, written = parts[-1].name, datetime.fromtimestamp(parts[-1].stat().st_mtime, UTC)
+    end_ms = round(written.timestamp() * 1000)
     if all(attempt.began_ms is None and attempt.died_ms is None for attempt in found):
-        notes.append(f"{path.name} has no readable time stamp: its steps are placed before the file's own date.")
-    times = attempts.clock(log, found, fallback_end_ms=int(path.stat().st_mtime * 1000))
+        placed = "its steps are placed before the file's own date"
+        if written < PUBLISHED:
+            end_ms = round(PUBLISHED.timestamp() * 1000) + int(log.millis.sum(dtype=np.int64))
+            placed = f"the file's own date ({written:%Y}) cannot be true, and its steps begin at WaveNet's, 2016-09-12"
+        notes.append(f"{name} has no readable time stamp: {placed}.")
+    notes += [f"{name}: {remark}" for remark in _remarks(log)]
+    return Training(log, found, attempts.clock(log, found, fallback_end_ms=end_ms))
+
+
+def _remarks(log: TrainingLog) -> Iterator[str]:
+    """Sentences on what in a log is not as it should be, without the log's name in front."""
     if log.cut_line:
-        notes.append(f"{path.name}: the last line is cut off in its middle; it was passed over.")
+        yield "the last line is cut off in its middle; it was passed over."
     if log.other_lines - log.cut_line > 0:
-        notes.append(f"{path.name}: {log.other_lines - log.cut_line} lines are of other kinds; they were passed over.")
-    if log.windows_line_ends:
-        notes.append(f"{path.name} has Windows line ends.")
+        yield f"{log.other_lines - log.cut_line} lines are of other kinds; they were passed over."
+    if log.doubled:
+        yield f"{log.doubled:,} step lines stand twice in a row; each counts once."
+    if log.trainings:
+        yield (
+            f"it holds {len(log.trainings)} trainings that began from step {log.steps[0]}, of "
+            f"{listed([f'{count:,}' for count in log.trainings])} step lines; the longest was imported and no line of "
+            "another. For another one, give a copy of the log with its lines alone."
+        )
     if log.unknown_zones:
         zones = ", ".join(log.unknown_zones)
-        notes.append(f"{path.name}: time zone {zones} is not known here; its stamps were read as UTC.")
+        yield f"time zone {zones} is not known here; its stamps were read as UTC."
     unread = sum(restart.time_ms is None for restart in log.restarts)
     if unread:
-        notes.append(f"{path.name}: the dates of {unread} restart lines cannot be read.")
+        yield f"the dates of {unread} restart lines cannot be read, or cannot be true."
     stamps = [restart.time_ms for restart in log.restarts if restart.time_ms is not None]
     backwards = sum(later < earlier for earlier, later in pairwise(stamps))
     if backwards:
-        notes.append(f"{path.name}: {backwards} time stamps go backwards; no downtime is computed across them.")
-    not_finite = int((log.loss_milli == training_log.NOT_FINITE).sum())
-    if not_finite:
-        notes.append(f"{path.name}: {not_finite} steps have no finite loss; the journal leaves them out.")
-    return Training(log, found, times)
+        yield f"{backwards} time stamps go backwards; no downtime is computed across them."
+    lost = log.steps[~np.isfinite(log.losses)]
+    if len(lost):
+        yield (
+            f"{len(lost):,} steps from {lost.min():,} to {lost.max():,} have a loss that is no number (nan, infinite); "
+            "the journal leaves them out."
+        )
 
 
 def _wavs(source: Source, network: WaveNetConfig | None, notes: list[str]) -> tuple[tuple[Wav, ...], tuple[str, ...]]:

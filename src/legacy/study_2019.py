@@ -1,14 +1,11 @@
-"""What is published of the 2019 study besides its logs, and what its tools do: facts, each with its source.
+"""What is published of the 2019 study besides its logs: facts, each with its source.
 
 The study is github.com/franceme/WaveNetExploration (public domain). These facts are used only for its own log (known by
-its SHA-256); nothing here is applied to another run.
+what its lines say); nothing here is applied to another run.
 """
 
-CYCLE = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-"""Dilations of one stack in the reference's default wavenet_params.json; five stacks."""
-
-TRAINING_SHA256 = "b0b6d0ef4e4ba666a8e91ee71bb4f96e9884d721b5c99e85574f28a3c5874430"
-"""SHA-256 of jupyterSandbox/training.txt."""
+TRAINING_SHA256 = "a6b31a95e9ed4d92020ff3f6e6f40c90ee4a8732f2123b816f478eb5ac02f9bf"
+"""Digest of what jupyterSandbox/training.txt says (`TrainingLog.sha256`)."""
 
 RATE_HZ = 16000
 GENRES = ("classical", "hardcore", "hip", "metal", "rock")
@@ -16,7 +13,10 @@ GENRES = ("classical", "hardcore", "hip", "metal", "rock")
 SONGS = {"classical": 365, "hardcore": 275, "hip": 1418, "metal": 3179, "rock": 3683}
 """Songs used (jupyterSandbox/WaveNetExploration_DataHandling.ipynb)."""
 MANUAL_RESTARTS = (343, 870, 1010)
-"""Last steps before a person moved the training (the same notebook's `stoppedSteps`)."""
+"""Last steps before restarts by a person (the same notebook's `stoppedSteps`)."""
+SECOND_COMPUTER = range(344, 871)
+"""Steps done on the second of two computers; the first did those before and behind (docs/index.md, "Environment
+Clarification")."""
 CHECKPOINTS = (20, 5020, 10020, 15000)
 CLIP_FRAMES = 480_000
 """Samples generated for each clip (source/Makefile, --samples)."""

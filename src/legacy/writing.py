@@ -5,9 +5,12 @@ already with the same content is left alone, so that importing again changes not
 """
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from src.audio import encode
 from src.base import console, files, tensorflow_checkpoint
@@ -17,7 +20,6 @@ from src.generate import generations
 from src.generate.generations import GeneratedClip
 from src.legacy import audio, study_2019
 from src.legacy.reading import Findings, Training, Wav
-from src.legacy.training_log import NOT_FINITE
 from src.record import journal, shipping
 from src.record.layout import RunFiles
 
@@ -32,7 +34,7 @@ def write(place: RunFiles, found: Findings, fingerprint: str) -> list[str]:
     notes: list[str] = []
     folder.mkdir(parents=True, exist_ok=True)
     if found.training:
-        _write_lines(folder / journal.NAME, journal_lines(found.training, fingerprint))
+        _write_lines(folder / journal.NAME, journal_lines(found.training, fingerprint, known=found.known))
     for step in sorted({wav.step for wav in found.wavs}):
         _write_generation(place, found, step, notes)
     for step, content in generation_times(found).items():
@@ -46,48 +48,71 @@ def write(place: RunFiles, found: Findings, fingerprint: str) -> list[str]:
     return notes
 
 
-def journal_lines(training: Training, fingerprint: str) -> Iterator[str]:
-    """The journal, in chunks of lines. Nothing is in it that the log does not say or show; times are inferred."""
+def journal_lines(training: Training, fingerprint: str, *, known: bool) -> Iterator[str]:
+    """The journal, in chunks of lines. Nothing is in it that the log does not say or show; times are inferred.
+
+    known: it is the 2019 study, of which is published which computer did which steps.
+    """
     log, clock = training.log, training.clock
     following = len(log.steps) - 1
     resumed: dict[int, int] = {}
     for attempt in reversed(training.attempts):
         # An attempt that wrote nothing began where the next one that did began.
         following = attempt.first if attempt.count else following
-        resumed[attempt.number] = max(0, int(log.steps[following]) - 1) if attempt.first else 0
+        resumed[attempt.number] = max(0, int(log.steps[following]) - 1)
+    on_second = {number: start + 1 in study_2019.SECOND_COMPUTER for number, start in resumed.items()}
     for attempt in training.attempts:
+        number, begin_ms = attempt.number, clock.begin_ms[attempt.number - 1]
+        inferred = [] if attempt.began_ms is not None else ["time_ms"]
+        inferred += [] if attempt.count else ["start_step"]
+        # Without a restart line nothing says who started it, but for what is published of the study.
+        inferred += ["automatic"] if attempt.evidence in ("beginning", "step numbers") and not known else []
         line: dict[str, Any] = {
             "kind": "attempt",
-            "attempt": attempt.number,
-            "time_ms": clock.begin_ms[attempt.number - 1],
-            "start_step": resumed[attempt.number],
+            "attempt": number,
+            "time_ms": begin_ms,
+            "start_step": resumed[number],
             "automatic": attempt.automatic,
             "fingerprint": fingerprint,
             "evidence": attempt.evidence,
         }
-        inferred = [] if attempt.began_ms is not None else ["time_ms"]
-        inferred += [] if attempt.count else ["start_step"]
+        if known:
+            line["machine"] = "second computer" if on_second[number] else "first computer"
+            line["moved"] = on_second.get(number - 1, on_second[number]) != on_second[number]
         if attempt.inferred:
             line["inferred"] = True
         if inferred:
             line["inferred_fields"] = inferred
         yield json.dumps(line) + "\n"
         tail = f'"inferred_fields": {json.dumps(STEP_FIELDS_INFERRED)}}}\n'
-        head = f'{{"kind": "step", "attempt": {attempt.number}, "step": '
+        head = f'{{"kind": "step", "attempt": {number}, "step": '
+        last_ms = begin_ms
         for start, times in clock.step_times(log, attempt):
             part = slice(start, start + len(times))
+            last_ms = int(times[-1])
             rows = zip(
-                log.steps[part].tolist(), log.loss_milli[part].tolist(), log.millis[part].tolist(), times.tolist(),
+                log.steps[part].tolist(), log.losses[part].tolist(), log.millis[part].tolist(), times.tolist(),
                 strict=True,
             )  # fmt: skip
             yield "".join(
-                f'{head}{step}, "loss": {loss / 1000}, "seconds": {millis / 1000}, "time_ms": {at}, {tail}'
+                f'{head}{step}, "loss": {loss}, "seconds": {millis / 1000}, "time_ms": {at}, {tail}'
                 for step, loss, millis, at in rows
-                if loss != NOT_FINITE
+                if math.isfinite(loss)
             )
+        end: dict[str, Any] = {"kind": "end", "attempt": number, "time_ms": last_ms, "cause": "not recorded"}
+        if known and on_second.get(number + 1, on_second[number]) != on_second[number]:
+            end["cause"] = "moved"
+        if attempt.crashed:
+            end["cause"] = "crashed"
         if attempt.died_ms is not None:
-            end = {"kind": "end", "attempt": attempt.number, "time_ms": attempt.died_ms, "cause": "crashed"}
-            yield json.dumps(end) + "\n"
+            end["time_ms"] = attempt.died_ms
+        else:
+            end["inferred_fields"] = ["time_ms"]
+        numbers = np.isfinite(log.losses[attempt.first : attempt.first + attempt.count])
+        if not numbers.all():
+            last = log.steps[attempt.first + attempt.count - 1]
+            end["detail"] = f"up to step {last:,}, {np.sum(~numbers):,} steps have a loss that is no number"
+        yield json.dumps(end) + "\n"
 
 
 def generation_times(found: Findings) -> dict[int, dict[str, Any]]:

@@ -13,11 +13,21 @@ from src.base import provenance
 from src.record import journal
 from src.record.journal import Journal
 
-Cause = Literal["finished", "interrupted", "killed", "crashed", "out of memory", "gave up", "machine stopped", "moved"]
+Cause = Literal[
+    "finished",
+    "interrupted",
+    "killed",
+    "crashed",
+    "out of memory",
+    "gave up",
+    "machine stopped",
+    "moved",
+    "not recorded",
+]
 """finished: the last step is done. interrupted: a person or the system asked it to stop, and it saved. killed: by a
 signal, or nobody knows by what. crashed: by an error or a fault of its own. out of memory: it got none, or the system
 took it back. gave up: trying again would end the same way. machine stopped: the machine was started anew since. moved:
-another machine went on with the run, so this one's end was never seen."""
+another machine went on with the run, so this one's end was never seen. not recorded: an imported log does not say."""
 
 GIVE_UP = 78
 """Exit status of a trainer that must not be started again (sysexits.h: EX_CONFIG)."""

@@ -3,8 +3,11 @@
 In: a `journal.View`. Out: `Summary` for each attempt, and the run's story as Markdown. Nothing is read or written.
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from src.record.endings import public
 from src.record.journal import View
@@ -23,6 +26,8 @@ class Summary:
     """When it ended, or was last known to live; None while it lives."""
     automatic: bool
     """Started by a supervisor (True) or by a person (False)."""
+    inferred: frozenset[str]
+    """Fields of its line that an import concluded rather than read: who started it (automatic), when (time_ms)."""
     moved: bool
     """On another machine than the attempt before."""
     processes: int
@@ -50,7 +55,7 @@ class Summary:
         """MLflow's word for it."""
         if not self.cause:
             return "RUNNING"
-        if self.cause == "finished":
+        if self.cause in ("finished", "not recorded"):
             return "FINISHED"
         return "FAILED" if self.cause in ("crashed", "out of memory", "gave up") else "KILLED"
 
@@ -70,6 +75,7 @@ def summaries(view: View) -> dict[int, Summary]:
         first_new.setdefault(line.attempt, step)
         new_steps[line.attempt] = new_steps.get(line.attempt, 0) + 1
     told: dict[int, Summary] = {}
+    order = sorted(view.steps)
     numbers = sorted(view.attempts)
     before_ms: int | None = None
     for index, number in enumerate(numbers):
@@ -83,6 +89,7 @@ def summaries(view: View) -> dict[int, Summary]:
             began_ms=attempt.time_ms,
             ended_ms=ended_ms,
             automatic=attempt.automatic,
+            inferred=frozenset(attempt.details.get("inferred_fields", ())),
             moved=bool(attempt.details.get("moved")),
             processes=int(attempt.details.get("processes", 1)),
             start_step=attempt.start_step,
@@ -93,20 +100,21 @@ def summaries(view: View) -> dict[int, Summary]:
             cause=attempt.cause or ("killed" if superseded else ""),
             detail=public(attempt.detail),
             downtime_s=0.0 if before_ms is None else max(0, attempt.time_ms - before_ms) / 1000,
-            lost_s=_lost_s(view, first_new.get(number)) if index else 0.0,
+            lost_s=_lost_s(view, order, first_new.get(number)) if index else 0.0,
         )
         before_ms = ended_ms
     return told
 
 
-def _lost_s(view: View, first_new: int | None) -> float | None:
-    """Seconds between the end of the step before `first_new` and its beginning."""
+def _lost_s(view: View, order: Sequence[int], first_new: int | None) -> float | None:
+    """Seconds between the end of the step before `first_new` and its beginning. order: all steps, ascending."""
     if first_new is None:
         return None
-    line, before = view.steps[first_new], view.steps.get(first_new - 1)
-    if before is None:
+    line, place = view.steps[first_new], bisect_left(order, first_new)
+    if place == 0:
         earliest = min(attempt.time_ms for attempt in view.attempts.values())
         return max(0.0, (line.time_ms - earliest) / 1000 - (line.seconds or 0.0))
+    before = view.steps[order[place - 1]]
     return max(0.0, (line.time_ms - before.time_ms) / 1000 - (line.seconds or 0.0))
 
 
@@ -136,11 +144,13 @@ def _row(summary: Summary, *, first: bool) -> str:
     """An attempt as a row of the story's table. first: no time was lost before it."""
     began = datetime.fromtimestamp(summary.began_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     by = "the supervisor" if summary.automatic else "a person"
+    by = "not recorded" if "automatic" in summary.inferred else by
     by += ", on another machine" if summary.moved else ""
     by += f", {summary.processes} processes" if summary.processes > 1 else ""
     start = f"step {summary.start_step:,}" if summary.start_step else "the beginning"
     steps = "none" if summary.first_step is None else f"{summary.first_step:,} to {summary.last_step:,}"
-    lost = "no new step" if summary.lost_s is None else f"{summary.lost_s:,.1f} s"
+    least = "at least " if "time_ms" in summary.inferred else ""
+    lost = "no new step" if summary.lost_s is None else f"{least}{summary.lost_s:,.1f} s"
     return (
         f"| {summary.attempt} | {began} | {by} | {start} | {steps} | {summary.replayed_steps or ''} "
         f"| {summary.ended} | {'' if first else lost} |"
@@ -150,16 +160,37 @@ def _row(summary: Summary, *, first: bool) -> str:
 def _headline(view: View, attempts: list[Summary]) -> str:
     """The whole story in a few sentences."""
     last = attempts[-1]
-    state = {"finished": "Finished", "": "Running"}.get(last.cause, f"Stopped ({last.ended})")
-    steps = f"{state} at step {view.last_step:,}, each step recorded once."
+    states = {"finished": "Finished at", "": "Running at", "not recorded": "Recorded up to"}
+    state = states.get(last.cause, f"Stopped ({last.ended}) at")
+    detail = f" ({last.detail})" if last.cause == "not recorded" and last.detail else ""
+    steps = f"{state} step {view.newest_step:,}{detail}, {_completeness(view)}."
     if len(attempts) == 1:
         return f"{steps} Nothing interrupted it." if last.cause in ("", "finished") else steps
     restarts = len(attempts) - 1
     automatic = sum(summary.automatic for summary in attempts[1:])
-    by = f"{automatic} by the supervisor, {restarts - automatic} by a person"
+    unknown = sum("automatic" in summary.inferred for summary in attempts[1:])
+    least = "at least " if any("time_ms" in summary.inferred for summary in attempts[1:]) else ""
+    by = f"{automatic} by the supervisor, {restarts - automatic - unknown} by a person"
+    by += f", {unknown} by whom is not recorded" if unknown else ""
     lost_s = sum(summary.lost_s or 0 for summary in attempts)
     whole_s = ((last.ended_ms or view.last_times.get(last.attempt, last.began_ms)) - attempts[0].began_ms) / 1000
+    again = f"{view.replayed:,} step{'s' if view.replayed != 1 else ''} done again"
     return (
-        f"{steps} {restarts} restart{'s' if restarts > 1 else ''} ({by}): {view.replayed:,} steps done again, "
-        f"{lost_s:,.1f} s lost of {whole_s:,.1f} s."
+        f"{steps} {restarts} restart{'s' if restarts > 1 else ''} ({by}): {again}, "
+        f"{least}{lost_s:,.1f} s lost of {whole_s:,.1f} s."
     )
+
+
+def _completeness(view: View) -> str:
+    """Whether every step is there. One of ours is whole; an imported log may begin late and lack some."""
+    order = sorted(view.steps)
+    if not order:
+        return "no step recorded"
+    gaps = [(before + 1, after - 1) for before, after in pairwise(order) if after > before + 1]
+    begin = f" from {order[0]:,} on" if order[0] > 1 else ""
+    if not gaps:
+        return f"each step{begin} recorded once"
+    missing = sum(last - first + 1 for first, last in gaps)
+    named = ", ".join(f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in gaps[:3])
+    more = ", …" if len(gaps) > 3 else ""
+    return f"{missing:,} step{'s' if missing > 1 else ''}{begin} not recorded ({named}{more}), every other one once"

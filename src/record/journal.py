@@ -116,6 +116,11 @@ class View:
         return last
 
     @property
+    def newest_step(self) -> int:
+        """The last step there is (0 if none), whatever is missing before it: an imported log may lack some."""
+        return max(self.steps, default=0)
+
+    @property
     def replayed(self) -> int:
         """Lines of steps that were done again after an interruption."""
         return sum(self.replays.values())

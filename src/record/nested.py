@@ -42,16 +42,18 @@ class AttemptRuns:
                 remember()
         if told:
             last = told[max(told)]
-            machines = {attempt.details.get("machine", "") for attempt in view.attempts.values()}
+            machines = {attempt.details.get("machine") for attempt in view.attempts.values()}
             self.store.tag(
                 self.run_id,
                 {
                     "attempts": str(len(told)),
                     "restarts_automatic": str(sum(one.automatic for one in list(told.values())[1:])),
-                    "restarts_by_hand": str(sum(not one.automatic for one in list(told.values())[1:])),
+                    "restarts_by_hand": str(
+                        sum(not one.automatic and "automatic" not in one.inferred for one in list(told.values())[1:])
+                    ),
                     "replayed_steps": str(view.replayed),
                     "seconds_lost": f"{sum(one.lost_s or 0 for one in told.values()):.1f}",
-                    "machines": str(len(machines)),
+                    "machines": "not recorded" if None in machines else str(len(machines)),
                     "ended": last.ended,
                     "mlflow.note.content": history.tell(view),
                 },
