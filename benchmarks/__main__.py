@@ -54,4 +54,4 @@ def clips(
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(app, interrupted="nothing was written.")

@@ -121,10 +121,13 @@ def progress(label: str, total: float, unit: str, start: float = 0) -> Iterator[
         yield Meter(label, total, unit, start, bar)
 
 
-def run(app: typer.Typer) -> None:
+KEPT = "what was finished is kept. The same command goes on from there."
+
+
+def run(app: typer.Typer, interrupted: str = KEPT) -> None:
     """Run a stage's command line: a `Problem` is printed as one sentence and ends with status 1.
 
-    Ctrl-C and SIGTERM end the program through the same clean-up as an error.
+    Ctrl-C and SIGTERM end the program through the same clean-up as an error. interrupted: what is said of it then.
     """
 
     def stop(signum: int, _frame: Any) -> None:
@@ -138,7 +141,7 @@ def run(app: typer.Typer) -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP):
-            err.print("Interrupted; what was finished is kept. The same command goes on from there.", markup=False)
+            err.print(f"Interrupted; {interrupted}", markup=False)
         raise
     except BrokenPipeError:
         # `| head` closed the pipe: the reader has what it wanted.

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,25 @@ def run_without_arguments(app: object) -> None:
         console.run(app)  # type: ignore[arg-type]
     finally:
         sys.argv = before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("words", [(), ("nothing was written.",)])
+def test_an_interrupted_command_says_what_became_of_its_work(
+    number: signal.Signals, words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = console.command_app("x")
+
+    @app.command()
+    def main() -> None:
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(sys, "argv", ["command"])
+    with pytest.raises(SystemExit) as ended:
+        console.run(app, *words)
+    assert ended.value.code == 128 + number
+    said = " ".join(capsys.readouterr().err.split())
+    assert said == f"Interrupted; {words[0] if words else console.KEPT}"
 
 
 def test_an_escape_sequence_in_a_name_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
