@@ -17,7 +17,6 @@ from src.base import console, files, options
 from src.base.errors import Problem
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
-from src.generate import clips
 from src.record import checkpoint, layout, tracking
 from src.record.checkpoint import Checkpoint
 from src.record.layout import RunFiles
@@ -33,6 +32,8 @@ def main(
     run: Annotated[str | None, typer.Option(help="Generate with a run imported under work/runs/.")] = None,
 ) -> None:
     """Generate every genre's clips of one checkpoint."""
+    from src.generate import clips  # torch takes seconds to load, and --help needs none of it
+
     params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
     if not step.strip().isdigit():
