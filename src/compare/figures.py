@@ -1,165 +1,75 @@
-"""The figures of the page: those of the 2019 page, and what it did not have.
+"""The figures of the page: loss and seconds per step as 2019 drew them, and how long a memory helps.
 
 In: a `Comparison`. Out: `Drawing`s, or None where there is nothing to draw; nothing is drawn before `style.save` asks
-for it. Here: how they are put together, and what it took (seconds of generation, songs of each genre).
+for it.
 """
 
-from collections.abc import Sequence
+import math
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator
 
-from src.compare import figures_sound, figures_training, style
-from src.compare.comparison import Clip, Comparison, Counts, Run
-from src.compare.style import ACCENT, BAND, INK, Drawing
-from src.compare.words import number, plural
+from src.compare import figures_training, style
+from src.compare.comparison import Comparison
+from src.compare.style import Drawing
+from src.compare.words import thousands_short
 
 
 def all_drawings(comparison: Comparison) -> dict[str, Drawing]:
     """Every figure there is something for, by name, in the order of the page."""
-    candidates = [
-        figures_sound.spectrograms(comparison),
-        figures_sound.bits(comparison),
-        figures_sound.context(comparison),
-        figures_training.loss(comparison),
-        figures_training.seconds(comparison),
-        generation(comparison),
-        genres(comparison),
-    ]
+    candidates = [context(comparison), figures_training.loss(comparison), figures_training.seconds(comparison)]
     return {drawing.name: drawing for drawing in candidates if drawing is not None}
 
 
-def generation(comparison: Comparison) -> Drawing | None:
-    """Seconds of generation: by genre and step, or by step where the genres were generated together."""
-    timed = [
-        (run, clip)
-        for run in comparison.runs
-        for clip in run.clips
-        if clip.seconds is not None and clip.number == 1 and clip.step in comparison.steps
-    ]
-    if not timed:
+def context(comparison: Comparison) -> Drawing | None:
+    """Bits per sample by how much real music came before, one panel a genre and one line a step."""
+    evaluation = comparison.run.evaluation
+    steps = [step for step in comparison.steps if evaluation is not None and evaluation.context.get(step)]
+    if evaluation is None or not steps:
         return None
-    if all(run.batch_seconds.get(clip.step) == clip.seconds for run, clip in timed):
-        return _together(comparison, timed)
-    names = [genre for genre in comparison.genres if any(clip.genre == genre for _, clip in timed)]
+    names = [genre for genre in comparison.genres if any(evaluation.context[step].get(genre) for step in steps)]
+    colours = dict(zip(comparison.steps, style.step_colours(len(comparison.steps)), strict=True))
+
+    def panel(axis: Axes, genre: str) -> None:
+        for step in steps:
+            ranges = [row for row in evaluation.context[step].get(genre, ()) if row.bits.value is not None]
+            axis.plot(
+                [math.sqrt(row.first * row.last) for row in ranges],
+                [float(row.bits.value or 0) for row in ranges],
+                color=colours[step][0],
+                label=f"step {step:,}",
+            )
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(numticks=4))
+        axis.xaxis.set_major_formatter(FuncFormatter(thousands_short))
+        axis.minorticks_off()
 
     def draw(narrow: bool) -> Figure:
-        figure, axis = _rows(names, narrow)
-        many = len(comparison.steps)
-        for index, (step, (colour, _)) in enumerate(zip(comparison.steps, style.step_colours(many), strict=True)):
-            for run, marker in zip(comparison.runs, "os", strict=False):
-                points = [
-                    (clip.seconds, names.index(clip.genre) + (index - (many - 1) / 2) * 0.16)
-                    for other, clip in timed
-                    if other is run and clip.step == step
-                ]
-                if points:
-                    label = f"step {step:,}{comparison.suffix(run)}"
-                    axis.plot(*zip(*points, strict=True), marker, markersize=6, color=colour, label=label)
-        axis.set_xlim(0, max(clip.seconds or 0 for _, clip in timed) * 1.08)
-        axis.set_xlabel("seconds for one clip")
-        figure.legend(loc="outside lower center", ncols=2 if narrow else 4)
+        columns = 2 if narrow else min(len(names), 5)
+        rows = math.ceil(len(names) / columns)
+        figure = style.figure(narrow, 0.5 + (1.6 if narrow else 2.1) * rows)
+        axes = figure.subplots(rows, columns, sharey=True, sharex=True, squeeze=False).ravel()
+        for axis, genre in zip(axes, names, strict=False):
+            panel(axis, genre)
+            axis.set_title(genre)
+        for axis in axes[len(names) :]:
+            axis.set_axis_off()
+        axes[0].set_ylim(bottom=0)
+        for place in range(len(names)):
+            if place % columns == 0:
+                axes[place].set_ylabel("bits per sample")
+            if place >= len(names) - columns:
+                axes[place].set_xlabel("samples before")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2 if narrow else 4)
         return figure
 
     return Drawing(
-        "generation",
-        "Time of generation",
-        "Seconds to generate one clip, by genre and step.",
-        "; ".join(
-            f"{clip.genre}, step {clip.step:,}{comparison.suffix(run)}: {number(clip.seconds)} s" for run, clip in timed
-        ),
+        "context",
+        "Does a longer memory help?",
+        "Bits per sample by how many real samples the network heard before. A line that still falls at the right end "
+        "says that it uses even the oldest of them.",
+        "Bits per sample against the samples of context, for each genre and step.",
         draw,
     )
-
-
-def _together(comparison: Comparison, timed: Sequence[tuple[Run, Clip]]) -> Drawing:
-    """All clips of a step were generated in one go: one bar a step."""
-    bars = {
-        f"step {clip.step:,}{comparison.suffix(run)}": (run.batch_seconds[clip.step], clip.step)
-        for run, clip in sorted(timed, key=lambda item: item[1].step)
-    }
-    clips = len({(clip.genre, clip.number) for run, clip in timed if run is timed[0][0]})
-
-    def draw(narrow: bool) -> Figure:
-        figure, axis = _rows(list(bars), narrow)
-        colours = dict(zip(comparison.steps, style.step_colours(len(comparison.steps)), strict=True))
-        for row, (seconds, step) in enumerate(bars.values()):
-            axis.barh(row, seconds, height=0.5, color=colours[step][0])
-            style.note(axis, f"{number(seconds)} s", (seconds, row), (5, 0), va="center")
-        axis.set_xlim(0, max(seconds for seconds, _ in bars.values()) * 1.15)
-        axis.set_xlabel(f"seconds for {plural(clips, 'clip')} together")
-        return figure
-
-    return Drawing(
-        "generation",
-        "Time of generation",
-        f"The {plural(clips, 'clip')} of a step, one for each genre, were generated side by side; "
-        "no genre has a time of its own.",
-        "; ".join(f"{name}: {number(seconds)} s" for name, (seconds, _) in bars.items()),
-        draw,
-    )
-
-
-def _rows(names: list[str], narrow: bool) -> tuple[Figure, Axes]:
-    """A panel with a named row for each item."""
-    figure = style.figure(narrow, 1.0 + 0.4 * len(names))
-    axis = figure.subplots()
-    _named_rows(axis, names)
-    return figure, axis
-
-
-def _named_rows(axis: Axes, names: Sequence[str]) -> None:
-    axis.grid(axis="x")
-    axis.grid(visible=False, axis="y")
-    axis.set_yticks(range(len(names)), names)
-    axis.tick_params(axis="y", labelcolor=INK)
-    axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.spines["left"].set_visible(False)
-
-
-def genres(comparison: Comparison) -> Drawing | None:
-    """Songs kept of each genre, and how the clips were split."""
-    counted = [(run, run.counts) for run in comparison.runs if run.counts]
-    if not counted:
-        return None
-
-    def draw(narrow: bool) -> Figure:
-        figure = style.figure(narrow, 0.6 + sum(0.5 + 0.34 * len(counts) for _, counts in counted))
-        axes = figure.subplots(len(counted), 1, squeeze=False).ravel()
-        for axis, (run, counts) in zip(axes, counted, strict=True):
-            _genre_panel(axis, counts)
-            if len(counted) > 1:
-                axis.set_title(run.label)
-        return figure
-
-    split = any(count.validation for _, counts in counted for count in counts)
-    total = sum(count.songs or 0 for _, counts in counted[:1] for count in counts)
-    return Drawing(
-        "genres",
-        "Distribution of genres",
-        " ".join(
-            [f"{plural(total, 'song')} kept."] * bool(total)
-            + ["Pale: clips of the songs held out of training."] * split
-        ),
-        "; ".join(
-            f"{count.genre}: {plural(count.songs or (count.training or 0) + (count.validation or 0), 'song')}"
-            for count in counted[0][1]
-        ),
-        draw,
-    )
-
-
-def _genre_panel(axis: Axes, counts: Sequence[Counts]) -> None:
-    _named_rows(axis, [count.genre for count in counts])
-    split = all(count.training is not None for count in counts)
-    first = [(count.training if split else count.songs) or 0 for count in counts]
-    second = [(count.validation or 0) if split else 0 for count in counts]
-    rows = range(len(counts))
-    axis.barh(rows, first, height=0.55, color=ACCENT)
-    axis.barh(rows, second, height=0.55, left=first, color=BAND)
-    for row, a, b in zip(rows, first, second, strict=True):
-        style.note(axis, f"{a:,} + {b:,}" if split else f"{a:,}", (a + b, row), (5, 0), va="center")
-    axis.set_xlim(0, max(1, *(a + b for a, b in zip(first, second, strict=True))) * 1.15)
-    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axis.set_xlabel("clips for training + held out" if split else "songs")

@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from src.base.console import duration
+from src.base.words import listed
 from src.compare import curves, style
 from src.compare.comparison import Comparison, Run
 from src.compare.style import INK, LINE, MUTED, RUN_COLOURS, Drawing
 from src.compare.words import number, plural, thousands
-from src.record.journal import View
+from src.record.journal import LOSS_WINDOW, View
 
 Line = tuple[Run, curves.Band, tuple[str, str]]
 """A run, its curve, its colours (line, band)."""
@@ -47,7 +48,8 @@ def loss(comparison: Comparison) -> Drawing | None:
     return Drawing(
         "loss",
         "Loss per step",
-        f"Line: running median over {curve.window:,} steps; band: the middle 80 % of the steps. {_marks_caption(run)}",
+        f"Line: running median over {curve.window:,} steps; band: the middle 80 % of the steps. "
+        f"{_medians(run, comparison.steps)}{_marks_caption(run)}",
         f"Training loss falls from {curve.median[0]:.2f} to {curve.median[-1]:.2f} nats per sample "
         f"between step {curve.steps[0]:,.0f} and step {curve.steps[-1]:,.0f}."
         if curve.median[-1] < curve.median[0]
@@ -167,6 +169,12 @@ def _clusters(steps: Sequence[int], reach: float) -> list[list[int]]:
         else:
             clusters.append([step])
     return clusters
+
+
+def _medians(run: Run, steps: Sequence[int]) -> str:
+    """The losses at the compared steps, as figures: what a loss of training steps is worth the measures say."""
+    known = [f"{number(loss)} up to step {step:,}" for step in steps if (loss := run.median_loss(step)) is not None]
+    return f"Median of the last {LOSS_WINDOW} steps: {listed(known)}. " if known else ""
 
 
 def _marks_caption(run: Run) -> str:

@@ -25,13 +25,15 @@ from src.record import checkpoint, journal, layout
 from src.record.layout import RunFiles
 from src.wavenet.shape import WaveNetConfig
 
+
 def gather(
     runs: Sequence[RunFiles], steps: Sequence[int], genres: Sequence[str] = (), *, with_songs: bool | None = None
 ) -> Comparison:
     """Read everything.
 
     steps: at least one. genres: those to show besides those with clips (the study's, even if nothing was generated).
-    with_songs: whether songs may be heard; None: only composed ones. Raises `Problem` if a step has neither checkpoint nor audio in the first run.
+    with_songs: whether songs may be heard; None: only composed ones. Raises `Problem` if a step has neither checkpoint
+    nor audio in the first run.
     """
     wanted = tuple(sorted(set(steps)))
     known = known_steps(runs[0])

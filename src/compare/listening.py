@@ -8,7 +8,7 @@ song, in random order, each rated from 0 to 100. A file comes from outside, so a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,8 +17,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from src.base.errors import Problem
-from src.compare.words import plural
-from src.evaluate.measure import Measure
+from src.compare.sentences import Claim, Sentence
+from src.compare.words import capital, interval, plural
+from src.evaluate.schema import ALL, Difference
 
 LARGEST_BYTES = 5_000_000
 SONG, NOISE = "song", "noise"
@@ -100,7 +101,7 @@ class Listening:
     pairs: Mapping[tuple[str, str], tuple[float, ...]]
     """(earlier, later) → score of the later less that of the earlier, one value a listener (or, of a single listener,
     one a genre)."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """What was not counted, in sentences."""
 
     @property
@@ -110,6 +111,26 @@ class Listening:
             return f"{plural(self.screens, 'genre')} rated by 1 listener"
         return plural(self.sittings, "listener")
 
+    def sentences(self) -> list[Sentence]:
+        """The last step beside a noise, the first and second step, and the hidden song; `src.evaluate` judges them."""
+        from src.evaluate import intervals  # scipy, which --help need not wait for
+
+        *before, last = [stimulus for stimulus in self.means if stimulus not in (SONG, NOISE)]
+        pairs = [(NOISE, last), *((step, last) for step in before[:2]), (last, SONG)]
+        known = {pair: self.pairs[pair] for pair in pairs if pair in self.pairs}
+        judged = intervals.differences({" ".join(pair): values for pair, values in known.items()}, 1, "points")
+        return [*(self._sentence(*pair, judged[" ".join(pair)]) for pair in known), *map(Sentence, self.notes)]
+
+    def _sentence(self, first: str, second: str, found: Difference) -> Sentence:
+        value, one, other = found.difference.value or 0.0, _name(second), _name(first)
+        within = ", ".join(filter(None, [interval(points, found.difference.lo, found.difference.hi), self.over]))
+        apart = f"{points(abs(value))} points of 100 {'higher' if value > 0 else 'lower'}"
+        text = {
+            "unclear": f"Listeners did not clearly tell {one} from {other}: rated {apart} ({within}).",
+            "too few": f"{capital(one)} was rated {apart} than {other}; {self.over}: too few to say more.",
+        }.get(found.verdict, f"Listeners rated {one} {apart} than {other} ({within}).")
+        return Sentence(text, (Claim("listening", ALL, other, one, found.verdict),))
+
     def as_json(self) -> dict[str, Any]:
         """For comparison.json."""
         return {
@@ -117,7 +138,6 @@ class Listening:
             "screens": self.screens,
             "mean_scores": {stimulus: round(mean, 2) for stimulus, mean in self.means.items()},
             "differences": {f"{first} to {second}": list(values) for (first, second), values in self.pairs.items()},
-            "notes": list(self.notes),
         }
 
 
@@ -161,10 +181,9 @@ def tally(sittings: Sequence[Sitting], clips: Iterable[str]) -> Listening:
         if (screens := [screen for screen in sitting.screens if {r.clip for r in screen.ratings} <= known])
     ]
     if not kept:
-        raise Problem(
-            " ".join([*notes, "None of the other listening answers is about the clips of this run: they were heard on "])
-            + "another run's page, or the clips were generated again since."
-        )
+        reason = "another run's page, or the clips were generated again since"
+        none = f"None of the other ratings is about the clips of this run: they were heard on {reason}."
+        raise Problem(" ".join([*notes, none]))
     if others := sum(len(sitting.screens) for sitting in attentive) - sum(map(len, kept)):
         notes.append(f"{plural(others, 'screen')} about other clips set aside.")
     every = [screen.scores() for screens in kept for screen in screens]
@@ -188,6 +207,15 @@ def _differences(kept: Sequence[Sequence[Screen]], first: str, second: str) -> l
     if len(kept) == 1:
         return [float(value) for value in by_listener[0]]
     return [float(np.mean(values)) for values in by_listener if values]
+
+
+def points(score: float) -> str:
+    """A score, or a difference of scores."""
+    return f"{score:.0f}"
+
+
+def _name(stimulus: str) -> str:
+    return {NOISE: "a noise", SONG: "a held-out song"}.get(stimulus) or f"step {int(stimulus.removeprefix('step-')):,}"
 
 
 def _order(stimulus: str) -> tuple[int, int]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from src.base import files
-from src.compare import clipviews, figures, record, sections, sentences, style
+from src.compare import answers, clipviews, figures, record, sections, style
 from src.compare.comparison import Comparison
 from src.compare.listening import Listening
+from src.compare.sentences import Sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOUD_DBFS = -16.0
@@ -37,45 +37,53 @@ def write(folder: Path, comparison: Comparison, *, made: str, command: str, list
         _write(temporary, comparison, made=made, command=command, listening=listening)
 
 
+def all_sentences(comparison: Comparison, listening: Listening | None) -> list[Sentence]:
+    """Every sentence with a claim that the page shows, in its order."""
+    said = [one for answer in answers.answers(comparison) for one in answer.said]
+    said += listening.sentences() if listening else []
+    for run in comparison.runs:
+        said += sections.findings(comparison, run)
+    strips = [strip for run in sections.measured(comparison) for group in run["groups"] for strip in group.strips]
+    return said + [strip.said for strip in strips if strip.said is not None]
+
+
 def _write(folder: Path, comparison: Comparison, *, made: str, command: str, listening: Listening | None) -> None:
     drawings = figures.all_drawings(comparison)
     dark = dict(style.step_colours(len(comparison.steps)))
-    for drawing in drawings.values():
-        style.save(drawing, folder / "figures", dark)
+    sizes = {name: style.save(drawing, folder / "figures", dark) for name, drawing in drawings.items()}
     (folder / "icon.svg").write_text(ICON, encoding="utf-8")
-    summary = sentences.summary(comparison)
-    said = [sentence for run in comparison.runs if run.evaluation for sentence in run.evaluation.sentences]
-    files.write_json(folder / "comparison.json", record.full(comparison, summary + said, made, listening))
-    views, left_out = clipviews.place_clips(folder, comparison)
+    said = [one.text for one in all_sentences(comparison, listening)]
+    files.write_json(folder / "comparison.json", record.full(comparison, said, made, listening))
+    views = clipviews.place_clips(folder, comparison)
     rows = sections.rows(comparison, views)
     css, js = _asset("page.css") + _tones(len(comparison.steps)), _asset("page.js")
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    slider, blind = sections.slider(comparison, views), sections.blind(comparison, views)
     text = environment.get_template("page.html.j2").render(
         policy=policy(css, js),
         css=Markup(css),
         js=Markup(js),
-        title=sentences.title(comparison),
-        eyebrow=sentences.eyebrow(comparison),
-        summary=summary,
+        title=answers.title(comparison),
+        eyebrow=answers.eyebrow(comparison),
+        answers=answers.answers(comparison),
         facts=sections.facts(comparison, made),
-        notes=[*comparison.notes, *left_out],
+        notes=[*comparison.notes, *views.notes],
         steps=comparison.steps,
         tones=[{"tone": tone, "name": f"{step:,}"} for tone, step in enumerate(comparison.steps)],
         rows=rows,
-        loud=any(clip.source and clip.rms_dbfs > LOUD_DBFS for row in rows for clip in row["clips"]),
-        slider=slider,
-        blind=blind,
+        columns=max(len(row["clips"]) for row in rows),
+        loud=any(clip.audio and clip.rms_dbfs > LOUD_DBFS for row in rows for clip in row["clips"]),
+        slider=sections.slider(comparison, views),
+        blind=sections.blind(comparison, views),
+        songs_note=comparison.songs_note,
+        songs=bool(views.songs),
         drawings=drawings,
-        sizes={name: _size(folder / "figures" / f"{name}.png") for name in drawings},
+        sizes=sizes,
         measured=sections.measured(comparison),
-        sentences=said,
         listening=sections.heard(listening, comparison.steps),
-        files=[
-            {"path": f"figures/{name}.{kind}", "name": f"{name}.{kind}"} for name in drawings for kind in ("svg", "png")
-        ],
+        seconds_bars=sections.seconds_bars(comparison),
+        song_bars=sections.song_bars(comparison),
         command=command,
         listening_command=f"{command} --listening FILE",
     )
@@ -111,9 +119,3 @@ def _tones(count: int) -> str:
         for shade in range(11)
     )
     return f"{light}{shades}@media (prefers-color-scheme:dark){{{dark}}}\n"
-
-
-def _size(picture: Path) -> tuple[int, int]:
-    """Width and height at which a figure is shown: half the pixels of its PNG."""
-    with Image.open(picture) as opened:
-        return opened.width // 2, opened.height // 2

@@ -1,7 +1,7 @@
 """How figures look and how they are saved: one drawing, readable on light and dark pages, wide and narrow.
 
-In: matplotlib figures drawn in the light colours below. Out: SVG and PNG files. An SVG carries its own dark colours:
-a style sheet inside recolours it where the reader prefers a dark page. Other programs show the light one.
+In: matplotlib figures drawn in the light colours below. Out: SVG files that carry their own dark colours: a style sheet
+inside recolours them where the reader prefers a dark page. Other programs show the light one.
 """
 
 import io
@@ -14,7 +14,6 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
@@ -66,8 +65,6 @@ class Drawing:
     """What it shows, in words, for who cannot see it."""
     draw: Callable[[bool], Figure]
     """Draws it; the argument says whether the narrow form is wanted."""
-    has_narrow: bool = True
-    """Whether the page shows it, so that a form for phones is needed."""
 
 
 def figure(narrow: bool, height_inches: float, layout: Any = "constrained") -> Figure:
@@ -125,26 +122,18 @@ _SETTINGS: Any = {
 }
 
 
-def save(drawing: Drawing, folder: Path, dark: dict[str, str] | None = None) -> list[Path]:
-    """Write <name>.svg, <name>-narrow.svg and <name>.png; returns their paths.
+def save(drawing: Drawing, folder: Path, dark: dict[str, str] | None = None) -> tuple[int, int]:
+    """Write <name>.svg and <name>-narrow.svg; returns width and height of the first in pixels.
 
     dark: light colour → dark colour of what is drawn in other colours than the ones above.
     """
-    paths = []
     with drawing_style():
-        for narrow, suffix in ((False, ""), (True, "-narrow"))[: 2 if drawing.has_narrow else 1]:
-            figure = drawing.draw(narrow)
-            path = folder / f"{drawing.name}{suffix}.svg"
-            files.write_text(path, svg(figure, drawing.title, {**DARK, **(dark or {})}))
-            paths.append(path)
-            if not narrow:
-                figure.set_layout_engine("none")  # laid out already; again would take as long
-                path = folder / f"{drawing.name}.png"
-                with files.replacing(path) as temporary:
-                    FigureCanvasAgg(figure)
-                    figure.savefig(temporary, format="png", dpi=192, metadata={"Software": None})
-                paths.append(path)
-    return paths
+        drawn = {suffix: drawing.draw(suffix == "-narrow") for suffix in ("", "-narrow")}
+        for suffix, figure in drawn.items():
+            text = svg(figure, drawing.title, {**DARK, **(dark or {})})
+            files.write_text(folder / f"{drawing.name}{suffix}.svg", text)
+    width, height = drawn[""].get_size_inches()
+    return round(96 * width), round(96 * height)
 
 
 def svg(figure: Figure, title: str, dark: dict[str, str]) -> str:
