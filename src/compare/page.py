@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from src.base import files
-from src.compare import answers, clipviews, figures, record, sections, style
+from src.compare import answers, clipviews, figures, record, sections, strips, style
 from src.compare.comparison import Comparison
 from src.compare.listening import Listening
 from src.compare.sentences import Sentence
@@ -43,8 +43,9 @@ def all_sentences(comparison: Comparison, listening: Listening | None) -> list[S
     said += listening.sentences() if listening else []
     for run in comparison.runs:
         said += sections.findings(comparison, run)
-    strips = [strip for run in sections.measured(comparison) for group in run["groups"] for strip in group.strips]
-    return said + [strip.said for strip in strips if strip.said is not None]
+        groups = strips.groups(run.evaluation, comparison.steps, comparison.genres) if run.evaluation else []
+        said += [strip.said.of(run.name, "") for group in groups for strip in group.strips if strip.said]
+    return said
 
 
 def _write(folder: Path, comparison: Comparison, *, made: str, command: str, listening: Listening | None) -> None:

@@ -66,11 +66,12 @@ def progression(evaluation: Evaluation, first: int, last: int) -> Iterator[Sente
         text, overall = "The sound moved away from real music", "worse"
     else:
         text = "There is no clear progression towards real music"
+    counts = [_counted(better, "came nearer"), _counted(worse, "moved away")]
     rest = len(verdicts) - len(better) - len(worse)
+    counts += [f"{rest} did not clearly change"] if rest else []
     yield Sentence(
         f"{text} from step {first:,} to step {last:,}: of {plural(len(verdicts), 'measure')} of its sound, averaged "
-        f"over the genres, {_counted(better, 'came nearer')}, {_counted(worse, 'moved away')}"
-        + (f" and {rest} did not clearly change." if rest else "."),
+        f"over the genres, {listed(counts)}.",
         (Claim("progression", ALL, _step(first), _step(last), overall), *_claims(verdicts, first, last)),
     )
 
@@ -119,7 +120,7 @@ def gained_by_genre(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
             "unclear": "no clear difference from it in", "too few": "too few songs to tell in",
         }  # fmt: skip
         claims = tuple(Claim(BITS, genre, "linear", _step(step), verdict) for genre, verdict in by_genre.items())
-        yield Sentence(f"At step {step:,}: {_by_verdict(by_genre, words)}.", claims)
+        yield Sentence(f"At step {step:,}: {_by_verdict(by_genre, words, evaluation)}.", claims)
     if markov is not None:
         yield _against(markov, step, "markov", f"the floor, {MARKOV}")
 
@@ -181,20 +182,20 @@ def distance_left(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
     if shares:
         low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
         yield Sentence(
-            f"From white noise (0 %) to held-out songs (100 %), the sound of step {step:,} has gone "
-            f"{percent(median(shares.values()))} of the way by the middle one of {plural(len(shares), 'measure')}, "
-            f"{percent(shares[low])} by the worst, {_label(low)}, {percent(shares[high])} by the best, {_label(high)}."
+            f"On the way from white noise (0 %) to held-out songs (100 %), the sound of step {step:,} is between "
+            f"{percent(shares[low])} ({_label(low)}) and {percent(shares[high])} ({_label(high)}); the middle one of "
+            f"{plural(len(shares), 'measure')} says {percent(median(shares.values()))}."
         )
-    wrong = [
-        (name, genre)
-        for genre in evaluation.genres
-        for name, row in rows.get(genre, {}).items()
-        if row.side == "wrong way"
-    ]
-    if wrong:
-        named = listed([f"{_label(name)} in {genre}" for name, genre in wrong])
-        claims = tuple(Claim(name, genre, "noise", _step(step), "worse") for name, genre in wrong)
-        yield Sentence(f"It is farther from music than white noise by {named}.", claims)
+    wrong = {
+        name: [
+            genre for genre in evaluation.genres if (row := rows.get(genre, {}).get(name)) and row.side == "wrong way"
+        ]
+        for name in catalogue.BY_NAME
+    }
+    if any(wrong.values()):
+        named = "; ".join(f"{_label(name)} in {_genres(found, evaluation)}" for name, found in wrong.items() if found)
+        claims = tuple(Claim(name, genre, "noise", _step(step), "worse") for name in wrong for genre in wrong[name])
+        yield Sentence(f"It is on the far side of white noise by {named}.", claims)
     blind = [name for name in catalogue.BY_NAME if _blind(evaluation, name)]
     if blind and shares:
         yield Sentence(
@@ -220,7 +221,7 @@ def change(evaluation: Evaluation, name: str, first: int, last: int) -> Sentence
     if ALL in verdicts:
         text += words[verdicts[ALL]] + " over all" + ("; " if by_genre else "")
     in_words: dict[Verdict, str] = {verdict: f"{word} in" for verdict, word in words.items()}
-    return Sentence(f"{text}{_by_verdict(by_genre, in_words)}.", claims)
+    return Sentence(f"{text}{_by_verdict(by_genre, in_words, evaluation)}.", claims)
 
 
 def side(row: Closed) -> str:
@@ -239,14 +240,14 @@ def findings(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
         claim = Claim(BITS, ALL, "another genre", "its genre", table.gain[ALL].verdict)
         yield Sentence(f"Told the song's genre, the network of step {step:,} needs {needs}.", (claim,))
     gaps = evaluation.generalisation.get(step, {})
-    by_genre = {genre: gaps[genre].gap.verdict for genre in (ALL, *evaluation.genres) if genre in gaps}
+    by_genre = {genre: gaps[genre].gap.verdict for genre in evaluation.genres if genre in gaps}
     if by_genre:
         words: dict[Verdict, str] = {
             "better": "held-out songs cost even less in", "worse": "held-out songs cost more in",
             "unclear": "no clear gap in", "too few": "too few songs to tell in",
         }  # fmt: skip
         claims = tuple(Claim(BITS, genre, "training", "held-out", verdict) for genre, verdict in by_genre.items())
-        gap = _by_verdict(by_genre, words)
+        gap = _by_verdict(by_genre, words, evaluation)
         yield Sentence(f"Held-out against training songs, beside the linear predictor at step {step:,}: {gap}.", claims)
     doubt = evaluation.calibration.get(step, {}).get(ALL)
     if doubt is not None and doubt.entropy.value is not None and doubt.cost.value is not None:
@@ -281,15 +282,17 @@ def _copying(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
         )
 
 
-def _by_verdict(verdicts: Mapping[str, Verdict], words: Mapping[Verdict, str]) -> str:
+def _by_verdict(verdicts: Mapping[str, Verdict], words: Mapping[Verdict, str], evaluation: Evaluation) -> str:
     """fewer in a and b; more in c: the genres of each verdict together."""
-    parts = []
-    for verdict, word in words.items():
-        genres = ["all songs together" if genre == ALL else genre for genre in _where(verdicts, verdict)]
-        if genres:
-            every = len(genres) == len(verdicts) > 2
-            parts.append(f"{word} {'every genre' if every else listed(genres)}")
-    return "; ".join(parts)
+    found = {word: _where(verdicts, verdict) for verdict, word in words.items()}
+    return "; ".join(f"{word} {_genres(genres, evaluation)}" for word, genres in found.items() if genres)
+
+
+def _genres(genres: Sequence[str], evaluation: Evaluation) -> str:
+    """a and b; every genre."""
+    if len(genres) == len(evaluation.genres) > 1:
+        return "every genre"
+    return listed(["all songs together" if genre == ALL else genre for genre in genres])
 
 
 def _where(verdicts: Mapping[str, Verdict], verdict: str) -> list[str]:
@@ -297,9 +300,10 @@ def _where(verdicts: Mapping[str, Verdict], verdict: str) -> list[str]:
 
 
 def _label(name: str) -> str:
+    """The measure's label within a sentence, where a comma would end it."""
     entry = catalogue.BY_NAME.get(name)
-    text = entry.label if entry else name.replace("_", " ")
-    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+    text = entry.label.replace(", ", " in ") if entry else name.replace("_", " ")
+    return text if text.startswith("Fréchet") else text[:1].lower() + text[1:]
 
 
 def _step(step: int) -> str:

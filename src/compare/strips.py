@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from src.compare import sentences
 from src.compare.sentences import Sentence
-from src.compare.words import bits, interval, of_measure, over, shown, spread
+from src.compare.words import bits, interval, of_measure, over, shown
 from src.evaluate import catalogue
 from src.evaluate.measure import Measure
 from src.evaluate.schema import ALL, BITS, Difference, Evaluation
@@ -157,7 +157,7 @@ def _cell(name: str, figure: Measure | None) -> Cell:
     return Cell(shown(name, figure.value), within or over(figure))
 
 
-BITS_COLUMNS = ("bits", "linear", "Markov", "gained over linear", "verdict")
+BITS_COLUMNS = ("songs", "bits", "linear", "Markov", "gained over linear", "verdict")
 
 
 def bits_row(evaluation: Evaluation, step: int, genre: str) -> tuple[Cell, ...] | None:
@@ -167,22 +167,26 @@ def bits_row(evaluation: Evaluation, step: int, genre: str) -> tuple[Cell, ...] 
     if bits_there is None and against is None:
         return None
     baselines = evaluation.baselines.get(genre, {})
-    markov = evaluation.markov.get(genre)
+    n = (against.difference if against else bits_there or Measure(None, "", 0, "songs")).n
+    linear = baselines.get("linear")
     return (
-        Cell(bits(bits_there.value) if bits_there and bits_there.value is not None else "–"),
-        Cell(bits(linear.value) if (linear := baselines.get("linear")) and linear.value is not None else "–"),
-        Cell("–" if markov is None else bits(markov)),
+        Cell(f"{n:,}"),
+        *(
+            Cell(bits(value) if value is not None else "–")
+            for value in (bits_there and bits_there.value, linear and linear.value, evaluation.markov.get(genre))
+        ),
         Cell("–") if against is None else _gained(evaluation, step, genre, against),
         Cell("–" if against is None else against.verdict),
     )
 
 
 def _gained(evaluation: Evaluation, step: int, genre: str, against: Difference) -> Cell:
-    """Bits gained over the linear predictor; of one or two songs each one's."""
-    songs = evaluation.songs.get(genre, ())
-    if against.difference.lo is None and 0 < len(songs) <= 2 and all(step in song.network for song in songs):
-        values = [song.linear - song.network[step] for song in songs]
-        return Cell(" and ".join(bits(value) for value in values), over(against.difference))
-    if against.difference.value is None:
+    """Bits gained over the linear predictor, its interval; of one or two songs each one's."""
+    songs, gained = evaluation.songs.get(genre, ()), against.difference
+    if gained.lo is None and 0 < len(songs) <= 2 and all(step in song.network for song in songs):
+        return Cell(" and ".join(bits(song.linear - song.network[step]) for song in songs))
+    if gained.value is None:
         return Cell("–")
-    return Cell(bits(-against.difference.value), spread(against.difference, bits, -1))
+    return Cell(
+        bits(-gained.value), "" if gained.lo is None or gained.hi is None else interval(bits, -gained.hi, -gained.lo)
+    )

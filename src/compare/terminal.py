@@ -36,9 +36,7 @@ def prediction(comparison: Comparison, run: Run) -> Table:
         name = "all songs" if genre == ALL else genre
         for step, row in rows:
             if row is not None:
-                bits, linear, markov, gained, verdict = row
-                within = f"{gained.text} ({gained.spread})" if gained.spread else gained.text
-                table.add_row(name, f"{step:,}", bits.text, linear.text, markov.text, within, verdict.text)
+                table.add_row(name, f"{step:,}", *(f"{c.text} ({c.spread})" if c.spread else c.text for c in row))
                 name = ""
         table.add_section()
     return table
@@ -49,7 +47,7 @@ def sound(comparison: Comparison, run: Run) -> Table:
     steps = comparison.steps
     steps = steps if len(steps) <= MOST_STEPS else (steps[0], *steps[1 - MOST_STEPS :])
     heads = ("measure", f"step {steps[0]:,}", *(f"{step:,}" for step in steps[1:]))
-    table = _table("Of the way from white noise (0 %) to held-out songs (100 %), all genres", comparison, run, heads)
+    table = _table("Of the way from white noise (0 %) to held-out songs (100 %)", comparison, run, heads)
     closed = run.evaluation.closed if run.evaluation else {}
     for entry in catalogue.ENTRIES:
         rows = [closed.get(step, {}).get(ALL, {}).get(entry.name) for step in steps]
@@ -60,9 +58,10 @@ def sound(comparison: Comparison, run: Run) -> Table:
 
 
 def _table(title: str, comparison: Comparison, run: Run, heads: tuple[str, ...]) -> Table:
-    name = comparison.name(run)
+    title = f"{name}: {title}" if (name := comparison.name(run)) else title
     table = Table(
-        title=f"{name}: {title}" if name else title,
+        title=title,
+        min_width=min(WIDTH, len(title)),
         title_justify="left",
         title_style="",
         header_style="bold",
