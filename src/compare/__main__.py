@@ -22,7 +22,7 @@ import typer
 from src import config
 from src.base import console, files
 from src.base.errors import Problem
-from src.compare import answers, gathering, listening, record, terminal, webmushra
+from src.compare import answers, gathering, listening, page, record, terminal, webmushra
 from src.compare.comparison import Comparison
 from src.record import layout, tracking
 from src.record.layout import RunFiles
@@ -60,8 +60,6 @@ def main(
     ] = None,
 ) -> None:
     """Compare two or more steps of a run, or the same steps of two runs."""
-    from src.compare import page  # draws with matplotlib, which --help need not wait for
-
     params = config.load(profile=profile)
     runs = [named_run(run), *([named_run(against)] if against else [])]
     if against and runs[0].name == runs[1].name:

@@ -73,8 +73,8 @@ class Run:
 
     def median_loss(self, step: int) -> float | None:
         """Median loss of the last steps up to this one, in nats per sample."""
-        lately = curves.loss_lately(self.view, step)
-        return lately.median if lately else self.median_losses.get(step)
+        logged = curves.median_loss(self.view, step)
+        return self.median_losses.get(step) if logged is None else logged
 
     @property
     def known_steps(self) -> tuple[int, ...]:

@@ -118,8 +118,8 @@ class Listening:
         *before, last = [stimulus for stimulus in self.means if stimulus not in (SONG, NOISE)]
         pairs = [(NOISE, last), *((step, last) for step in before[:2]), (last, SONG)]
         known = {pair: self.pairs[pair] for pair in pairs if pair in self.pairs}
-        judged = intervals.differences({" ".join(pair): values for pair, values in known.items()}, 1, "points")
-        return [*(self._sentence(*pair, judged[" ".join(pair)]) for pair in known), *map(Sentence, self.notes)]
+        judged = intervals.differences(known, 1, "points")
+        return [*(self._sentence(*pair, judged[pair]) for pair in known), *map(Sentence, self.notes)]
 
     def _sentence(self, first: str, second: str, found: Difference) -> Sentence:
         value, one, other = found.difference.value or 0.0, _name(second), _name(first)

@@ -6,19 +6,20 @@ one script and the one style sheet by their hashes, pictures and sound of the fo
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from src.base import files
-from src.compare import answers, clipviews, figures, record, sections, strips, style
+from src.compare import answers, charts, clipviews, record, sections, strips
 from src.compare.comparison import Comparison
 from src.compare.listening import Listening
 from src.compare.sentences import Sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
-LOUD_DBFS = -16.0
+STEPS_LIGHT, STEPS_DARK = (0xA7A29A, 0x8D7AA0, 0xA4487A, 0xB4472B), (0x79746C, 0x9A86B4, 0xD0709F, 0xEF8A63)
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#161514"/>'
@@ -49,9 +50,6 @@ def all_sentences(comparison: Comparison, listening: Listening | None) -> list[S
 
 
 def _write(folder: Path, comparison: Comparison, *, made: str, command: str, listening: Listening | None) -> None:
-    drawings = figures.all_drawings(comparison)
-    dark = dict(style.step_colours(len(comparison.steps)))
-    sizes = {name: style.save(drawing, folder / "figures", dark) for name, drawing in drawings.items()}
     (folder / "icon.svg").write_text(ICON, encoding="utf-8")
     said = [one.text for one in all_sentences(comparison, listening)]
     files.write_json(folder / "comparison.json", record.full(comparison, said, made, listening))
@@ -68,19 +66,18 @@ def _write(folder: Path, comparison: Comparison, *, made: str, command: str, lis
         title=answers.title(comparison),
         eyebrow=answers.eyebrow(comparison),
         answers=answers.answers(comparison),
-        facts=sections.facts(comparison, made),
+        made=made[:10],
+        runs=comparison.runs,
         notes=[*comparison.notes, *views.notes],
         steps=comparison.steps,
         tones=[{"tone": tone, "name": f"{step:,}"} for tone, step in enumerate(comparison.steps)],
         rows=rows,
         columns=max(len(row["clips"]) for row in rows),
-        loud=any(clip.audio and clip.rms_dbfs > LOUD_DBFS for row in rows for clip in row["clips"]),
         slider=sections.slider(comparison, views),
         blind=sections.blind(comparison, views),
         songs_note=comparison.songs_note,
         songs=bool(views.songs),
-        drawings=drawings,
-        sizes=sizes,
+        figures=charts.figures(comparison),
         measured=sections.measured(comparison),
         listening=sections.heard(listening, comparison.steps),
         seconds_bars=sections.seconds_bars(comparison),
@@ -108,15 +105,17 @@ def _asset(name: str) -> str:
 
 
 def _tones(count: int) -> str:
-    """Style rules for the colours of the steps."""
-    colours = style.step_colours(count)
+    """Style rules for the colours of the steps, from the grey of noise to the accent, in light and dark."""
     light, dark = (
-        "".join(f".tone-{tone}{{color:{colour}}}" for tone, colour in enumerate(side))
-        for side in zip(*colours, strict=True)
+        "".join(f".tone-{tone}{{color:{_mixed(side, tone / max(1, count - 1))}}}" for tone in range(count))
+        for side in (STEPS_LIGHT, STEPS_DARK)
     )
-    shades = "".join(
-        f".shade-{shade}{{background:color-mix(in srgb,var(--accent) {shade * 10}%,var(--soft));"
-        f"color:{'var(--on-accent)' if shade > 6 else 'inherit'}}}"
-        for shade in range(11)
-    )
-    return f"{light}{shades}@media (prefers-color-scheme:dark){{{dark}}}\n"
+    return f"{light}@media (prefers-color-scheme:dark){{{dark}}}\n"
+
+
+def _mixed(colours: Sequence[int], share: float) -> str:
+    """The colour at `share` (0..1) of the way through these colours."""
+    place = share * (len(colours) - 1)
+    first, second = colours[int(place)], colours[min(int(place) + 1, len(colours) - 1)]
+    parts = [(first >> shift & 255) * (1 - place % 1) + (second >> shift & 255) * (place % 1) for shift in (16, 8, 0)]
+    return "#" + "".join(f"{round(part):02x}" for part in parts)

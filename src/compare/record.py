@@ -43,7 +43,7 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
                 for count in run.counts
             },
         },
-        "loss_nats_lately": {str(step): _lately(run, step) for step in comparison.steps},
+        "median_loss_nats": {str(step): run.median_loss(step) for step in comparison.steps},
         "loss_nats": loss.as_json() if loss else None,
         "seconds_per_step": seconds.as_json() if seconds else None,
         "generation_seconds": {str(step): made.seconds for step, made in run.generated.items()},
@@ -63,14 +63,6 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
         ],
         "evaluation": run.evaluation.to_json() if run.evaluation else None,
     }
-
-
-def _lately(run: Run, step: int) -> dict[str, Any] | None:
-    lately = curves.loss_lately(run.view, step)
-    if lately is not None:
-        return vars(lately)
-    median = run.median_loss(step)
-    return None if median is None else {"median": median}
 
 
 def metrics(comparison: Comparison) -> dict[str, Any]:

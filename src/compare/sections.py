@@ -4,7 +4,7 @@ In: a `Comparison` and its clips' views. Out: dictionaries of texts and numbers;
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -14,7 +14,7 @@ from src.compare.clipviews import ClipView, Views
 from src.compare.comparison import Comparison, Run
 from src.compare.listening import Listening
 from src.compare.sentences import Sentence
-from src.compare.words import interval, number, over, percent, plural
+from src.compare.words import number, plural
 from src.evaluate.measure import Measure
 from src.evaluate.schema import ALL, Evaluation
 
@@ -25,10 +25,8 @@ def rows(comparison: Comparison, views: Views) -> list[dict[str, Any]]:
     for genre in comparison.genres:
         for index, run in enumerate(comparison.runs):
             clips = [views.clips[index, step, genre] for step in comparison.steps]
-            if index == 0 and genre in views.songs:
-                clips.append(views.songs[genre])
-            names = {"genre": genre, "run": comparison.name(run), "name": f"{genre}{comparison.suffix(run)}"}
-            table.append({"id": clips[0].row, "clips": clips, **names})
+            clips += [views.songs[genre]] if index == 0 and genre in views.songs else []
+            table.append({"genre": genre, "run": comparison.name(run), "clips": clips})
     return table
 
 
@@ -42,7 +40,7 @@ def slider(comparison: Comparison, views: Views) -> dict[str, Any] | None:
             genres.append((genre, clips))
     if not genres:
         return None
-    content = {"genres": [{"name": genre, "clips": [clip.as_data() for clip in clips]} for genre, clips in genres]}
+    content = {"genres": [{"name": genre, "clips": [vars(clip) for clip in clips]} for genre, clips in genres]}
     return {
         "genres": [genre for genre, _ in genres],
         "positions": len(genres[0][1]),
@@ -63,7 +61,7 @@ def blind(comparison: Comparison, views: Views) -> Markup | None:
 
 
 def _without_looks(clip: ClipView) -> dict[str, Any]:
-    return {key: value for key, value in clip.as_data().items() if key not in ("outline", "image", "heading", "tone")}
+    return {name: vars(clip)[name] for name in ("stimulus", "audio", "duration", "rms", "digest")}
 
 
 def _json(content: Any) -> Markup:
@@ -73,14 +71,13 @@ def _json(content: Any) -> Markup:
 
 
 def measured(comparison: Comparison) -> list[dict[str, Any]]:
-    """For each run that was measured: its table of bits, its strips, its confusion tables and what they say."""
+    """For each run that was measured: its table of bits, its strips and what they say."""
     return [
         {
             "run": comparison.name(run),
             "bits": _bits(run.evaluation, comparison),
             "said": list(findings(comparison, run)),
             "groups": strips.groups(run.evaluation, comparison.steps, comparison.genres, prefix=f"strip-{index}"),
-            "confusions": _confusions(run.evaluation, comparison.steps),
         }
         for index, run in enumerate(comparison.runs)
         if run.evaluation is not None
@@ -104,26 +101,6 @@ def _bits(evaluation: Evaluation, comparison: Comparison) -> list[dict[str, Any]
         for step in comparison.steps
         if (row := strips.bits_row(evaluation, step, genre)) is not None
     ]
-
-
-def _confusions(evaluation: Evaluation, steps: Iterable[int]) -> list[dict[str, Any]]:
-    tables = []
-    for step in steps:
-        if step not in evaluation.conditioning:
-            continue
-        table = evaluation.conditioning[step]
-        accuracy = table.accuracy
-        caption = f"step {step:,}"
-        if accuracy.value is not None:
-            within = ", ".join(filter(None, [interval(percent, accuracy.lo, accuracy.hi), over(accuracy)]))
-            caption += f": {percent(accuracy.value)} right ({within}), chance {percent(table.chance)}"
-        cells = [
-            [{"count": count, "shade": round(10 * count / max(1, sum(row)))} for count in row]
-            for row in table.confusion
-        ]
-        named = [{"genre": genre, "cells": row} for genre, row in zip(table.genres, cells, strict=True)]
-        tables.append({"caption": caption, "genres": table.genres, "rows": named})
-    return tables
 
 
 def heard(listening: Listening | None, steps: Sequence[int]) -> dict[str, Any] | None:
@@ -160,7 +137,7 @@ def seconds_bars(comparison: Comparison) -> list[Bar]:
     most = max((seconds for _, seconds, _ in timed), default=0.0) or 1.0
     genres = len(comparison.genres)
     return [
-        Bar(name, f"{number(seconds)} s for {plural(clips * genres, 'clip')}", f"{70 * seconds / most:.2f}")
+        Bar(name, f"{number(seconds)} s for {plural(clips * genres, 'clip')}", f"{100 * seconds / most:.2f}")
         for name, seconds, clips in timed
     ]
 
@@ -176,32 +153,6 @@ def song_bars(comparison: Comparison) -> list[Bar]:
     ]
     most = max((training + held_out for _, training, held_out in counted), default=0) or 1
     return [
-        Bar(name, f"{training:,} + {held_out:,}", f"{70 * training / most:.2f}", f"{70 * held_out / most:.2f}")
+        Bar(name, f"{training:,} + {held_out:,}", f"{100 * training / most:.2f}", f"{100 * held_out / most:.2f}")
         for name, training, held_out in counted
     ]
-
-
-def facts(comparison: Comparison, made: str) -> list[tuple[str, str]]:
-    """Names and values at the end of the page. made: when, as ISO 8601."""
-    named = [
-        (f"{comparison.name(run)}: {name}".removeprefix(": "), value)
-        for run in comparison.runs
-        for name, value in _run_facts(run)
-    ]
-    return [*named, ("Page made", made[:10])]
-
-
-def _run_facts(run: Run) -> Iterable[tuple[str, str]]:
-    songs = sum(count.songs or 0 for count in run.counts)
-    if songs:
-        yield "Music", f"{plural(songs, 'song')} in {plural(len(run.counts), 'genre')}"
-    if run.digest:
-        yield "Digest of the clips", run.digest[:12]
-    if run.network:
-        layers, field = len(run.network.dilations), run.network.receptive_field
-        yield "Network", f"{plural(layers, 'layer')}, receptive field of {plural(field, 'sample')}"
-    if run.view.steps:
-        attempts = len(run.view.attempts)
-        yield "Trained", f"{max(run.view.steps):,} steps in {plural(attempts, 'attempt')}"
-    if run.fingerprint:
-        yield "Run", run.fingerprint

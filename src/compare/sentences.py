@@ -205,23 +205,26 @@ def distance_left(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
 
 
 def change(evaluation: Evaluation, name: str, first: int, last: int) -> Sentence | None:
-    """A measure from one step to another, over all genres and in each; None if it was not compared."""
+    """A measure from one step to another, over all genres and in each that it can tell from noise; None if in none."""
     verdicts = {
         genre: found.verdict
         for genre in (ALL, *evaluation.genres)
-        if (found := evaluation.change(first, last, genre, name)) is not None and found.verdict is not None
+        if (found := evaluation.change(first, last, genre, name)) is not None
+        and found.verdict is not None
+        and not (_blind(evaluation, name) if genre == ALL else name in evaluation.blind.get(genre, ()))
     }
     if not verdicts:
         return None
     better = catalogue.BY_NAME[name].better if name in catalogue.BY_NAME else "closer to real"
     words: dict[Verdict, str] = {**NEARER[better], **OPEN}
     claims = tuple(Claim(name, genre, _step(first), _step(last), verdict) for genre, verdict in verdicts.items())
-    text = f"Step {first:,} to {last:,}: "
-    by_genre = {genre: verdict for genre, verdict in verdicts.items() if genre != ALL}
-    if ALL in verdicts:
-        text += words[verdicts[ALL]] + " over all" + ("; " if by_genre else "")
-    in_words: dict[Verdict, str] = {verdict: f"{word} in" for verdict, word in words.items()}
-    return Sentence(f"{text}{_by_verdict(by_genre, in_words, evaluation)}.", claims)
+    over_all = verdicts.pop(ALL, None)
+    said = [f"{words[over_all]} over all"] if over_all else []
+    if over_all and set(verdicts.values()) == {over_all} and len(verdicts) == len(evaluation.genres) > 1:
+        said = [f"{words[over_all]} over all and in every genre"]
+    elif verdicts:
+        said.append(_by_verdict(verdicts, {verdict: f"{word} in" for verdict, word in words.items()}, evaluation))
+    return Sentence(f"Step {first:,} to {last:,}: {'; '.join(said)}.", claims)
 
 
 def side(row: Closed) -> str:

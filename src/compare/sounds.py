@@ -121,16 +121,20 @@ def white_noise(frames: int, rate_hz: int, seed: int = 0) -> Sound:
 
 
 def embed(sound: Sound, folder: Path, name: str) -> str:
-    """Write the clip as an MP3 (a WAV at a rate that MP3 does not have); returns the file's name.
-
-    8 s take 33 kB at 8 kHz and 81 kB at 16 kHz.
-    """
+    """Write the clip as an MP3 (a WAV at a rate that MP3 does not have); returns the file's name."""
     if sound.rate_hz not in MP3_RATES_HZ:
         soundfile.write(folder / f"{name}.wav", sound.samples, sound.rate_hz, subtype="PCM_16")
         return f"{name}.wav"
     settings = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": 0.5}
     soundfile.write(folder / f"{name}.mp3", sound.samples, sound.rate_hz, **settings)
     return f"{name}.mp3"
+
+
+def bytes_per_s(rate_hz: int) -> int:
+    """Of an embedded clip, rounded up."""
+    if rate_hz not in MP3_RATES_HZ:
+        return 2 * rate_hz
+    return 4_300 if rate_hz < 16_000 else 10_500 if rate_hz <= 24_000 else 20_500
 
 
 def spectrogram(samples: NDArray[np.float64], rate_hz: int) -> NDArray[np.float64]:

@@ -162,19 +162,15 @@ BITS_COLUMNS = ("songs", "bits", "linear", "Markov", "gained over linear", "verd
 
 def bits_row(evaluation: Evaluation, step: int, genre: str) -> tuple[Cell, ...] | None:
     """`BITS_COLUMNS` of a genre (`all`: all songs) at a step; None if no checkpoint was scored."""
-    bits_there = evaluation.of(step, genre, BITS)
+    network, linear = evaluation.of(step, genre, BITS), evaluation.baselines.get(genre, {}).get("linear")
     against = evaluation.against.get(step, {}).get("linear", {}).get(genre)
-    if bits_there is None and against is None:
+    known = against.difference if against else network
+    if known is None:
         return None
-    baselines = evaluation.baselines.get(genre, {})
-    n = (against.difference if against else bits_there or Measure(None, "", 0, "songs")).n
-    linear = baselines.get("linear")
+    values = [measure.value if measure else None for measure in (network, linear)] + [evaluation.markov.get(genre)]
     return (
-        Cell(f"{n:,}"),
-        *(
-            Cell(bits(value) if value is not None else "–")
-            for value in (bits_there and bits_there.value, linear and linear.value, evaluation.markov.get(genre))
-        ),
+        Cell(f"{known.n:,}"),
+        *(Cell("–" if value is None else bits(value)) for value in values),
         Cell("–") if against is None else _gained(evaluation, step, genre, against),
         Cell("–" if against is None else against.verdict),
     )

@@ -11,12 +11,13 @@
   const speak = (text) => { live.textContent = text; };
 
   // What all players share: which one plays, where, and how loud.
-  const deck = { current: null, position: 0, linked: true, level: false, players: [], targetDb: -20 };
+  const deck = { current: null, position: 0, players: [], targetDb: -20 };
 
   class Player {
     // root: element with .scope, .play; clip: {label, duration, rms, audio}; audio: its <audio>.
-    constructor(root, clip, audio, linked) {
-      Object.assign(this, { root, audio, linked, position: 0, onend: null, heard: 0 });
+    // shared: whether it shares its position with others.
+    constructor(root, clip, audio, shared) {
+      Object.assign(this, { root, audio, shared, position: 0, heard: 0 });
       this.button = $(".play", root);
       this.scope = $(".scope", root);
       this.playedPath = $(".played", root);
@@ -49,7 +50,6 @@
     }
 
     get playing() { return deck.current === this; }
-    get shared() { return this.linked && deck.linked; }
     get atSeconds() { return clamp(this.shared ? deck.position : this.position, 0, this.clip.duration); }
 
     toggle() { if (this.playing) this.pause(); else this.play(); }
@@ -59,7 +59,7 @@
       deck.current = this;
       const from = this.atSeconds >= this.clip.duration - 0.05 ? 0 : this.atSeconds;
       this.move(from);
-      this.audio.volume = deck.level || !this.linked ? clamp(10 ** ((deck.targetDb - this.clip.rms) / 20), 0.01, 1) : 1;
+      this.audio.volume = clamp(10 ** ((deck.targetDb - this.clip.rms) / 20), 0.01, 1);
       this.root.classList.add("playing", "moved");
       this.button.setAttribute("aria-label", `Pause ${this.clip.label}`);
       speak(`Playing ${this.clip.label}`);
@@ -103,9 +103,6 @@
       this.position = 0;
       if (this.shared) deck.position = 0;
       drawAll(this);
-      const next = this.onend;
-      this.onend = null;
-      if (next) next();
     }
 
     failed() {
@@ -161,39 +158,12 @@
   }
 
   // The grid.
-  const rows = new Map();
   for (const root of $$("#listen [data-player]")) {
     const set = root.dataset;
-    const clip = { label: set.label, duration: +set.duration, rms: +set.rms };
-    const player = new Player(root, clip, $("audio", root), true);
-    if (!rows.has(set.row)) rows.set(set.row, []);
-    rows.get(set.row).push(player);
+    new Player(root, { label: set.label, duration: +set.duration, rms: +set.rms }, $("audio", root), true);
   }
-  const levels = deck.players.map((player) => player.clip.rms);
-  deck.targetDb = levels.length ? Math.max(-36, Math.min(...levels)) : -20;
-
-  for (const button of $$(".sequence")) {
-    button.addEventListener("click", () => {
-      const queue = rows.get(button.dataset.row) || [];
-      const next = (index) => {
-        if (index >= queue.length) return;
-        queue[index].onend = () => next(index + 1);
-        queue[index].move(0);
-        queue[index].play();
-      };
-      next(0);
-    });
-  }
-  $("#linked").addEventListener("change", (event) => {
-    const current = deck.current;
-    deck.linked = event.target.checked;
-    if (deck.linked && current) deck.position = current.position;
-    for (const player of deck.players) player.draw();
-  });
-  $("#level").addEventListener("change", (event) => {
-    deck.level = event.target.checked;
-    if (deck.current) deck.current.audio.volume = deck.level ? clamp(10 ** ((deck.targetDb - deck.current.clip.rms) / 20), 0.01, 1) : 1;
-  });
+  // As loud as the quietest clip, but not so quiet that nothing is heard.
+  deck.targetDb = Math.max(-36, Math.min(-20, ...deck.players.map((player) => player.clip.rms)));
 
   // The slider through training.
   const through = data("#through-data");
