@@ -96,16 +96,20 @@ def score_baselines(counts: Mapping[str, Codes], songs: Sequence[Song], context:
     pooled = likelihood.markov_bits(np.sum(list(counts.values()), axis=0))
     tables = {genre: likelihood.markov_bits(table) for genre, table in counts.items()}
     singles = {genre: likelihood.unigram_bits(table) for genre, table in counts.items()}
-    rows = {name: np.full(len(songs), np.nan) for name in ("unigram", *MARKOV, "linear")}
+    rows = {name: np.full(len(songs), np.nan) for name in ("unigram", *MARKOV)}
     for index, song in enumerate(songs):
-        rows["linear"][index] = linear.mean_bits(song.codes, song.windows, context, channels)
         places = np.concatenate([np.arange(w.start, w.start + w.length) for w in song.windows])
         before, now = song.codes[places - 1], song.codes[places]
         rows["markov_pooled"][index] = pooled[before, now].mean()
         if song.genre in counts:
             rows["unigram"][index] = singles[song.genre][now].mean()
             rows["markov_genre"][index] = tables[song.genre][before, now].mean()
-    return rows
+    return rows | {"linear": score_linear(songs, context, channels)}
+
+
+def score_linear(songs: Sequence[Song], context: int, channels: int) -> Floats:
+    """(songs,) mean bits per sample of the adaptive linear predictor."""
+    return np.array([linear.mean_bits(song.codes, song.windows, context, channels) for song in songs])
 
 
 def stronger_markov(baselines: Mapping[str, Floats], songs: Sequence[Song]) -> Floats:
@@ -251,7 +255,8 @@ def guesses(bits_under: Floats) -> NDArray[np.int64]:
 
 def right(scores: Scores, songs: Sequence[Song], genres: Sequence[str]) -> Floats:
     """(songs,) 1 where the song's own genre makes it likeliest, else 0."""
-    return (guesses(scores.genres) == [genres.index(song.genre) for song in songs]).astype(np.float64)
+    truth = np.array([genres.index(song.genre) for song in songs])
+    return np.asarray(guesses(scores.genres) == truth, dtype=np.float64)
 
 
 def generalisation(

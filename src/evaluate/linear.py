@@ -1,8 +1,8 @@
 """An adaptive linear predictor: what the next sample costs who only follows the waveform. Nothing in it is trained.
 
 In: mu-law codes and the windows to score. Out: bits per sample, comparable with the network's: both are -log2 of a
-probability over the same codes, given the same past. Each prediction is fitted on the last `context` samples alone
-(the network's receptive field): 32 coefficients by least squares (the covariance method; Makhoul, Proc. IEEE 63,
+probability over the same codes, given the same past. Each prediction is fitted on the last `context` samples alone (the
+network's receptive field): 32 coefficients by least squares (the covariance method; Makhoul, Proc. IEEE 63,
 1975), and over what they leave a mixture of logistic distributions, as lossless codecs adapt theirs to recent errors.
 """
 
@@ -16,6 +16,8 @@ import numpy as np
 from src.evaluate.likelihood import Codes, Floats, Window
 
 TAPS = 32
+LEAST_CONTEXT = 4 * TAPS
+"""A network with a shorter receptive field is compared with a predictor that looks back so far: fewer fit nothing."""
 REFIT = 8
 """The coefficients are fitted anew every so many samples."""
 RIDGE = 1e-3
@@ -36,7 +38,8 @@ def mean_bits(codes: Codes, windows: Sequence[Window], context: int, channels: i
     codes: (time,) of one clip; every window has at least `context` samples before it.
     """
     levels, edges = scale(channels)
-    total = sum(_total_bits(codes, w.start, w.length, context, levels, edges) for w in windows)
+    look = max(context, LEAST_CONTEXT)
+    total = sum(_total_bits(codes, w.start, w.length, look, levels, edges) for w in windows)
     return float(total / sum(window.length for window in windows))
 
 
@@ -57,10 +60,11 @@ def scale(channels: int) -> tuple[Floats, Floats]:
 
 @numba.njit(nogil=True, cache=True)
 def _total_bits(codes, start, length, context, levels, edges):  # type: ignore[no-untyped-def]  # pragma: no cover
-    first = start - context
-    x = np.empty(context + length)
-    for k in range(context + length):
-        x[k] = levels[codes[first + k]]
+    # `past` real samples stand before the scored ones, and silence before these.
+    past = min(start, context)
+    x = np.zeros(TAPS + past + length)
+    for k in range(past + length):
+        x[TAPS + k] = levels[codes[start - past + k]]
     parts = len(MEMORIES) * len(WIDTHS)
     weights = np.full(parts, 1.0 / parts)
     likely = np.empty(parts)
@@ -68,13 +72,14 @@ def _total_bits(codes, start, length, context, levels, edges):  # type: ignore[n
     taps = np.zeros(TAPS)
     products = np.zeros((TAPS + 1, TAPS + 1))
     bits = 0.0
-    for t in range(TAPS, context + length):
-        if t % REFIT == 0 and t > 4 * TAPS:
+    for t in range(TAPS, TAPS + past + length):
+        code = codes[start - past + t - TAPS]
+        if t % REFIT == 0 and t >= 2 * TAPS:
             _fit(products, taps)
         expected = 0.0
         for k in range(TAPS):
             expected += taps[k] * x[t - 1 - k]
-        low, high = edges[codes[first + t]] - expected, edges[codes[first + t] + 1] - expected
+        low, high = edges[code] - expected, edges[np.int64(code) + 1] - expected
         if low > 0:  # the tail whose values do not round to 1
             low, high = -high, -low
         total = 0.0
@@ -85,7 +90,7 @@ def _total_bits(codes, start, length, context, levels, edges):  # type: ignore[n
                 share = 1.0 / (1.0 + math.exp(-high / width)) - 1.0 / (1.0 + math.exp(-low / width))
                 likely[m * len(WIDTHS) + w] = share + 1e-12
                 total += weights[m * len(WIDTHS) + w] * (share + 1e-12)
-        if t >= context:
+        if t >= TAPS + past:
             bits -= math.log2((1 - LEAST_SHARE) * total + LEAST_SHARE / len(levels))
         for k in range(parts):
             weights[k] += (weights[k] * likely[k] / total - weights[k]) / WEIGHT_MEMORY
@@ -96,7 +101,7 @@ def _total_bits(codes, start, length, context, levels, edges):  # type: ignore[n
         for i in range(TAPS + 1):
             for j in range(i + 1):
                 products[i, j] += x[t - i] * x[t - j]
-        old = t - context + TAPS
+        old = t - context
         if old >= TAPS:
             for i in range(TAPS + 1):
                 for j in range(i + 1):

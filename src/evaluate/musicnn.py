@@ -29,7 +29,7 @@ from src.evaluate.embedding import Embedding
 from src.evaluate.spectra import Audio
 
 MUSICNN, VGG = "MSD_musicnn", "MTT_vgg"
-"""Folders of the wheel. The Million Song Dataset is tagged with genres, decades and moods, MagnaTagATune with sounds."""
+"""Folders of the wheel. The Million Song Dataset is tagged with genres and moods, MagnaTagATune with sounds."""
 
 RATE_HZ = 16000
 FFT, HOP, BANDS = 512, 256, 96

@@ -6,7 +6,7 @@ noise …) the values of its independent units: one for each clip of a generatio
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,8 +15,9 @@ from src.audio.fingerprint import Words
 from src.evaluate import copying, distances, sound
 from src.evaluate.copying import Match, Planted
 from src.evaluate.embedding import LOG_MEL, Embedding, Points
-from src.evaluate.intervals import LEAST_UNITS, Floats
+from src.evaluate.intervals import LEAST_UNITS, Floats, finite
 from src.evaluate.likelihood import Codes
+from src.evaluate.schema import Detection
 from src.evaluate.spectra import Audio
 from src.wavenet import mulaw
 
@@ -122,6 +123,7 @@ class Library:
 
     songs: tuple[MeasuredSong, ...]
     method: Method
+    _matches: dict[str, list[list[float]]] = field(default_factory=dict)
 
     def of(self, genre: str | None = None, *, training: bool | None = None, but: str | None = None) -> Units:
         """The pieces of songs, by song. None: of both parts, or of every genre. but: not of this genre."""
@@ -198,7 +200,19 @@ class Library:
 
     def held_out_matches(self, genre: str) -> list[list[float]]:
         """Of each held-out song of a genre, the longest match of each of its pieces in s. None of them is a copy."""
-        return [[self.match(piece)[0].duration_s for piece in song] for song in self.of(genre, training=False)]
+        if genre not in self._matches:
+            songs = self.of(genre, training=False)
+            self._matches[genre] = [[self.match(piece)[0].duration_s for piece in song] for song in songs]
+        return self._matches[genre]
+
+    def detection(self) -> Detection | None:
+        """What the search for copies can find; None where no song is long enough to plant."""
+        planted = [song.planted for song in self.songs if song.planted is not None]
+
+        def coded(audio: Audio) -> Audio:
+            return mulaw.decode(self.method.encode(audio), self.method.channels)
+
+        return copying.detection(planted, self.method.rate_hz, coded) if planted else None
 
 
 def pooled(units: Units, embedding: str) -> tuple[Points, distances.Units]:
@@ -216,6 +230,13 @@ def sounds(units: Units) -> Values:
         known = [[x for piece in unit if math.isfinite(x := piece.values[name])] for unit in units]
         values[name] = np.array([np.mean(row) if row else math.nan for row in known])
     return values
+
+
+def spreads(units: Units) -> dict[str, float]:
+    """Measure → standard deviation over all pieces; left out where fewer than three have it."""
+    rows = sounds([[piece] for unit in units for piece in unit])
+    known = {name: finite(row) for name, row in rows.items()}
+    return {name: float(row.std(ddof=1)) for name, row in known.items() if len(row) >= LEAST_UNITS}
 
 
 def spread(count: int, most: int) -> list[int]:
