@@ -18,6 +18,11 @@ from src.compare.words import number, plural
 from src.evaluate.measure import Measure
 from src.evaluate.schema import ALL, Evaluation
 
+RATED = ("stimulus", "audio", "duration", "rms", "digest")
+"""What the page's script knows of a clip that is rated blind: nothing that shows which it is but its name."""
+SHOWN = ("label", "heading", "tone", "audio", "image", "outline", "duration", "rms")
+"""And of one that is shown."""
+
 
 def rows(comparison: Comparison, views: Views) -> list[dict[str, Any]]:
     """A row for each genre of each run, with a clip for each step and, where songs may be heard, a song."""
@@ -40,7 +45,7 @@ def slider(comparison: Comparison, views: Views) -> dict[str, Any] | None:
             genres.append((genre, clips))
     if not genres:
         return None
-    content = {"genres": [{"name": genre, "clips": [vars(clip) for clip in clips]} for genre, clips in genres]}
+    content = {"genres": [{"name": genre, "clips": [_data(clip, SHOWN) for clip in clips]} for genre, clips in genres]}
     return {
         "genres": [genre for genre, _ in genres],
         "positions": len(genres[0][1]),
@@ -56,12 +61,12 @@ def blind(comparison: Comparison, views: Views) -> Markup | None:
         clips = [view for step in comparison.steps if (view := views.clips[0, step, genre]).audio]
         if len(clips) > 1:
             extra = [view for view in (views.noise, views.songs.get(genre)) if view is not None]
-            genres.append({"name": genre, "clips": [_without_looks(clip) for clip in [*clips, *extra]]})
+            genres.append({"name": genre, "clips": [_data(clip, RATED) for clip in [*clips, *extra]]})
     return _json({"run": comparison.run.name, "genres": genres}) if genres else None
 
 
-def _without_looks(clip: ClipView) -> dict[str, Any]:
-    return {name: vars(clip)[name] for name in ("stimulus", "audio", "duration", "rms", "digest")}
+def _data(clip: ClipView, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(clip, name) for name in names}
 
 
 def _json(content: Any) -> Markup:

@@ -70,9 +70,12 @@ def progression(evaluation: Evaluation, first: int, last: int) -> Iterator[Sente
     rest = len(verdicts) - len(better) - len(worse)
     counts += [f"{rest} did not clearly change"] if rest else []
     yield Sentence(
-        f"{text} from step {first:,} to step {last:,}: of {plural(len(verdicts), 'measure')} of its sound, averaged "
-        f"over the genres, {listed(counts)}.",
-        (Claim("progression", ALL, _step(first), _step(last), overall), *_claims(verdicts, first, last)),
+        f"{text} from step {first:,} to step {last:,}: of {plural(len(verdicts), 'measure')} of its "
+        f"sound{', averaged over the genres,' if len(evaluation.genres) > 1 else ','} {listed(counts)}.",
+        (
+            Claim("progression", ALL, _step(first), _step(last), overall),
+            *_claims(_whole(evaluation), verdicts, first, last),
+        ),
     )
 
 
@@ -86,7 +89,7 @@ def _sound_verdicts(evaluation: Evaluation, first: int, last: int) -> dict[str, 
     """Measure of the sound → verdict over all genres, of those that were compared and can tell music from noise."""
     found = {}
     for name, entry in catalogue.BY_NAME.items():
-        change = evaluation.change(first, last, ALL, name)
+        change = evaluation.change(first, last, _whole(evaluation), name)
         if change is not None and change.verdict is not None and entry.group in SOUND and not _blind(evaluation, name):
             found[name] = change.verdict
     return found
@@ -98,8 +101,13 @@ def _blind(evaluation: Evaluation, name: str) -> bool:
     return bool(genres) and all(name in evaluation.blind.get(genre, ()) for genre in genres)
 
 
-def _claims(verdicts: Mapping[str, Verdict], first: int, last: int) -> Iterable[Claim]:
-    return (Claim(name, ALL, _step(first), _step(last), verdict) for name, verdict in verdicts.items())
+def _whole(evaluation: Evaluation) -> str:
+    """What stands for all genres in measures of the sound: of a single genre, itself."""
+    return ALL if len(evaluation.genres) > 1 else evaluation.genres[0]
+
+
+def _claims(genre: str, verdicts: Mapping[str, Verdict], first: int, last: int) -> Iterable[Claim]:
+    return (Claim(name, genre, _step(first), _step(last), verdict) for name, verdict in verdicts.items())
 
 
 def gained(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
@@ -171,14 +179,16 @@ def plateau(evaluation: Evaluation) -> Iterator[Sentence]:
         yield Sentence(
             f"After step {second:,}, of {plural(len(verdicts), 'measure')} of its sound, "
             f"{_counted(better, 'came nearer to real music')} and {_counted(worse, 'moved away')}.",
-            tuple(_claims(verdicts, second, last)),
+            tuple(_claims(_whole(evaluation), verdicts, second, last)),
         )
 
 
 def distance_left(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
     """How much of the way from white noise to held-out songs the sound of a step has gone."""
     rows = evaluation.closed.get(step, {})
-    shares = {name: row.share.value for name, row in rows.get(ALL, {}).items() if row.share.value is not None}
+    shares = {
+        name: row.share.value for name, row in rows.get(_whole(evaluation), {}).items() if row.share.value is not None
+    }
     if shares:
         low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
         yield Sentence(
@@ -195,7 +205,7 @@ def distance_left(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
     if any(wrong.values()):
         named = "; ".join(f"{_label(name)} in {_genres(found, evaluation)}" for name, found in wrong.items() if found)
         claims = tuple(Claim(name, genre, "noise", _step(step), "worse") for name in wrong for genre in wrong[name])
-        yield Sentence(f"It is on the far side of white noise by {named}.", claims)
+        yield Sentence(f"It is farther from real music than white noise is by {named}.", claims)
     blind = [name for name in catalogue.BY_NAME if _blind(evaluation, name)]
     if blind and shares:
         yield Sentence(
@@ -238,7 +248,7 @@ def side(row: Closed) -> str:
 def findings(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
     """What else the last step's measures say: genre, training songs, its own doubt, copies."""
     table = evaluation.conditioning.get(step)
-    if table is not None and ALL in table.gain:
+    if table is not None and ALL in table.gain and len(evaluation.genres) > 1:
         needs = _fewer(table.gain[ALL], "than told another")
         claim = Claim(BITS, ALL, "another genre", "its genre", table.gain[ALL].verdict)
         yield Sentence(f"Told the song's genre, the network of step {step:,} needs {needs}.", (claim,))
@@ -305,7 +315,7 @@ def _where(verdicts: Mapping[str, Verdict], verdict: str) -> list[str]:
 def _label(name: str) -> str:
     """The measure's label within a sentence, where a comma would end it."""
     entry = catalogue.BY_NAME.get(name)
-    text = entry.label.replace(", ", " in ") if entry else name.replace("_", " ")
+    text = entry.label.partition(" (")[0].replace(", ", " in ") if entry else name.replace("_", " ")
     return text if text.startswith("Fréchet") else text[:1].lower() + text[1:]
 
 

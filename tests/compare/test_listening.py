@@ -28,8 +28,9 @@ def sitting(*screens: Mapping[str, int], id: str = "", prefix: str = "c") -> Sit
             Screen(
                 genre=f"genre {number}",
                 ratings=tuple(
-                    Rating(stimulus=name, clip=name.replace("step-", prefix) if "step" in name else "", score=score, heard_s=1.0)
+                    Rating(stimulus=name, clip=clip, score=score, heard_s=1.0)
                     for name, score in screen.items()
+                    for clip in [name.replace("step-", prefix) if "step" in name else ""]
                 ),
             )
             for number, screen in enumerate(screens)
