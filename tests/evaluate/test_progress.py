@@ -99,7 +99,7 @@ def test_without_the_music_there_is_a_change_and_no_verdict() -> None:
 
 
 def test_where_noise_alone_speaks_verdicts_are_few() -> None:
-    """Generations of two steps of the same kind: at most about one study of twenty may call anything better or worse."""
+    """Generations of two steps of the same kind: about one study of ten at most may call anything better or worse."""
     names = ("rms", "spectral_flatness", "onset_rate", "tonal_clarity", "code_entropy")
     genres = ("a", "b", "c", "d", "e")
     wrong, studies = 0, 150
