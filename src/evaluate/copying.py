@@ -26,7 +26,7 @@ EDGE_WORDS, EDGE_ERROR_SHARE = 8, 0.35
 
 PLANTED_S, AROUND_S = 3.0, 2.5
 """Length of a planted copy, and of what stands before and behind it."""
-LEVELS_DB = (0.0, -10.0, -20.0, -30.0, -40.0, -50.0, -60.0)
+LEVELS_DB = (0.0, -10.0, -20.0, -30.0, -40.0, -50.0, -60.0, -70.0)
 NOISE_DB = (30.0, 25.0, 20.0, 15.0, 10.0, 5.0, 0.0)
 SPEEDS_PERCENT = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 ENOUGH = 0.9

@@ -117,7 +117,7 @@ def read_clips(
     """Read every clip once: Markov counts, the songs to score and, in pieces, their sound.
 
     pieces: samples of a piece, and how many clips are generated for each genre; None: the sound is not needed. Of
-    training songs as many of each genre are scored as of held-out ones.
+    training songs as many of each genre are scored as of held-out ones, half as long.
     """
     total = round(params.profile.evaluate.seconds_per_clip * method.rate_hz)
     context = params.profile.model.receptive_field
@@ -151,7 +151,9 @@ def read_clips(
                 if training:
                     counts[genre] = counts.get(genre, 0) + likelihood.count_pairs(codes, method.channels)
                 if not training or place[index] < seen[genre, False]:
-                    windows = likelihood.spread_windows(len(codes), context, total, min(method.rate_hz, total))
+                    scored_samples = max(1, total // 2) if training else total
+                    window = min(method.rate_hz, scored_samples)
+                    windows = likelihood.spread_windows(len(codes), context, scored_samples, window)
                     small = codes.astype(np.uint8 if method.channels <= 256 else np.int32)
                     scored[training] += [heldout.Song(genre, small, tuple(windows))] if windows else []
                 measured += [song] if song else []

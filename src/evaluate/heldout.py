@@ -28,7 +28,7 @@ from src.evaluate.schema import (
     SongBits,
 )
 
-CONDITIONING_WINDOWS = 4
+CONDITIONING_WINDOWS = 3
 """Windows of each song that are scored under the other genres too; the cost grows with genres × this."""
 CONTEXT_STARTS = 96
 """Samples of a genre's songs from which the length of context is grown (48 of one song at most, 4 at least)."""
@@ -51,11 +51,12 @@ class Song:
         return sum(window.length for window in self.windows)
 
     @property
-    def chosen(self) -> list[Window]:
-        """A few of the windows, spread over the song, that are scored under every genre."""
+    def parts(self) -> tuple[list[Window], list[Window]]:
+        """A few of the windows, spread over the song, that are scored under every genre; and the rest."""
         count = min(CONDITIONING_WINDOWS, len(self.windows))
-        indices = set(np.linspace(0, len(self.windows) - 1, count).round().astype(int).tolist())
-        return [self.windows[index] for index in sorted(indices)]
+        chosen = set(np.linspace(0, len(self.windows) - 1, count).round().astype(int).tolist())
+        few, rest = ([w for k, w in enumerate(self.windows) if (k in chosen) == wanted] for wanted in (True, False))
+        return few, rest
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,8 @@ def stronger_markov(baselines: Mapping[str, Floats], songs: Sequence[Song]) -> F
 
 def predictions(songs: Sequence[Song], training: Sequence[Song], genres: int) -> int:
     """How many predictions `score` makes, for a progress bar."""
-    others = sum(window.length for song in songs for window in song.chosen)
-    return sum(song.samples for song in (*songs, *training)) + genres * others
+    others = sum(window.length for song in songs for window in song.parts[0])
+    return sum(song.samples for song in (*songs, *training)) + (genres - 1) * others
 
 
 def score(
@@ -147,26 +148,32 @@ def score(
     these threads.
     """
 
-    def own(song: Song) -> float:
+    def mean_bits(song: Song) -> float:
         torch.set_num_threads(1)
-        genre = [genres.index(song.genre)]
+        genre = genres.index(song.genre)
         return float(likelihood.window_bits(network, receptive_field, song.codes, song.windows, genre, done).mean())
 
-    def further(song: Song) -> tuple[Floats, Floats, Floats]:
+    def every(song: Song) -> tuple[float, Floats, Floats, Floats]:
         torch.set_num_threads(1)
-        genre, everyone = genres.index(song.genre), list(range(len(genres)))
-        under = likelihood.window_bits(network, receptive_field, song.codes, song.chosen, everyone, done).mean(axis=1)
-        pair = likelihood.window_entropies(network, receptive_field, song.codes, song.chosen, genre)
+        mine, (few, rest) = genres.index(song.genre), song.parts
+        cost, entropy = likelihood.window_entropies(network, receptive_field, song.codes, few, mine, done)
+        others = likelihood.window_bits(network, receptive_field, song.codes, rest, mine, done)
+        under = [
+            cost.mean()
+            if genre == mine
+            else likelihood.window_bits(network, receptive_field, song.codes, few, genre, done).mean()
+            for genre in range(len(genres))
+        ]
         count = max(4, min(48, CONTEXT_STARTS // sum(other.genre == song.genre for other in songs)))
         starts = np.linspace(0, len(song.codes) - receptive_field - 1, count).astype(int).tolist()
-        context = likelihood.context_bits(network, receptive_field, song.codes, starts, genre, silence)
-        return under, binned(*pair, channels), context
+        context = likelihood.context_bits(network, receptive_field, song.codes, starts, mine, silence)
+        own = float(np.concatenate([cost, others]).mean())
+        return own, np.array(under), binned(entropy, cost, channels), context
 
     with ThreadPoolExecutor(workers) as pool:
-        costs = list(pool.map(own, (*songs, *training)))
-        under, calibration, context = zip(*pool.map(further, songs), strict=True)
-    here = len(songs)
-    return Scores(np.array(costs[:here]), np.array(costs[here:]), np.array(under), np.array(calibration), context)
+        own, under, calibration, context = zip(*pool.map(every, songs), strict=True)
+        inside = list(pool.map(mean_bits, training))
+    return Scores(np.array(own), np.array(inside), np.array(under), np.array(calibration), context)
 
 
 def binned(entropies: Floats, costs: Floats, channels: int) -> Floats:
@@ -285,7 +292,7 @@ def calibration(scores: Scores, songs: Sequence[Song]) -> dict[str, Calibration]
     """What the predictions expect to cost and what they cost, by genre and over all songs."""
     groups = by_genre(songs)
     entropy, cost, count = np.moveaxis(scores.calibration.sum(axis=1), 1, 0)
-    excess = [intervals.mean(((cost - entropy) / count)[mask], "bits", "songs") for mask in groups.values()]
+    excess = [intervals.paired(((cost - entropy) / count)[mask], "bits") for mask in groups.values()]
     said = {"worse": "overconfident", "better": "underconfident"}
     rows = {}
     for (genre, mask), effect, verdict in zip(groups.items(), excess, intervals.verdicts(excess, -1), strict=True):

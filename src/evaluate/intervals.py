@@ -82,6 +82,11 @@ def mean(values: ArrayLike, unit: str, over: Over) -> Effect:
     return contrast([(1.0, values)], unit, over)
 
 
+def paired(differences: ArrayLike, unit: str) -> Effect:
+    """The mean difference over songs, (songs,). What is below a millionth is rounding of float32 and no difference."""
+    return mean(np.round(np.asarray(differences, dtype=np.float64), 6), unit, "songs")
+
+
 def finite(values: ArrayLike) -> Floats:
     """The values that are numbers, as (units,) float64."""
     x = np.asarray(values, dtype=np.float64)
@@ -112,39 +117,38 @@ def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:
     return rejected
 
 
-def verdicts(family: Sequence[Effect], good: int | Sequence[int]) -> list[Verdict]:
+def verdicts(family: Sequence[Effect], good: int) -> list[Verdict]:
     """What each effect of a family says, corrected over the family.
 
-    good: 1 where an effect above 0 is for the better, -1 where one below 0 is; one number holds for all.
+    good: 1 if effects above 0 are for the better, -1 if those below 0 are.
     """
-    signs = [good] * len(family) if isinstance(good, int) else good
     p = [effect.p for effect in family]
     known = [index for index, value in enumerate(p) if value is not None]
     clear = dict(zip(known, holm([value for value in p if value is not None]), strict=True))
     said: list[Verdict] = []
-    for index, (effect, sign) in enumerate(zip(family, signs, strict=True)):
+    for index, effect in enumerate(family):
         if index not in clear:
             said.append("too few")
         elif not clear[index]:
             said.append("unclear")
         else:
-            said.append("better" if (effect.value or 0.0) * sign > 0 else "worse")
+            said.append("better" if (effect.value or 0.0) * good > 0 else "worse")
     return said
 
 
-def differences(paired: Mapping[K, ArrayLike], good: int, unit: str) -> dict[K, Difference]:
+def differences(rows: Mapping[K, ArrayLike], good: int, unit: str) -> dict[K, Difference]:
     """Paired differences over songs, each with its verdict; the dictionary is the family.
 
-    paired: key → (songs,) differences, song by song.
+    rows: key → (songs,) differences, song by song.
     """
-    effects = {key: mean(values, unit, "songs") for key, values in paired.items()}
+    effects = {key: paired(values, unit) for key, values in rows.items()}
     said = verdicts(list(effects.values()), good)
     return {
-        name: Difference(difference=effect.measure(), verdict=verdict, favourable=favourable(paired[name], good))
-        for (name, effect), verdict in zip(effects.items(), said, strict=True)
+        key: Difference(difference=effect.measure(), verdict=verdict, favourable=favourable(rows[key], good))
+        for (key, effect), verdict in zip(effects.items(), said, strict=True)
     }
 
 
 def favourable(values: ArrayLike, good: int) -> int:
     """In how many units the difference is for the better."""
-    return int(np.count_nonzero(finite(values) * good > 0))
+    return int(np.count_nonzero(finite(values) * good > 1e-6))

@@ -87,49 +87,54 @@ def window_bits(
     receptive_field: int,
     codes: Codes,
     windows: Sequence[Window],
-    genres: Sequence[int],
+    genre: int,
     done: Callable[[int], None] = lambda samples: None,
 ) -> Floats:
-    """Bits of each sample of the windows under each genre: (genres, samples), the windows one after the other.
+    """Bits of each sample of the windows under a genre: (samples,), the windows one after the other.
 
     codes: (time,) of one clip; every window has at least `receptive_field` samples before it. `done` is told the
     number of predictions after each forward pass.
     """
-    rows = [np.zeros((len(genres), 0))]
-    for logits, targets in _passes(network, receptive_field, codes, windows, genres):
-        rows.append(target_bits(logits, targets).double().numpy())
+    rows = [np.zeros(0)]
+    for logits, targets in _passes(network, receptive_field, codes, windows, genre):
+        rows.append(target_bits(logits, targets)[0].double().numpy())
         done(targets.numel())
-    return np.concatenate(rows, axis=1)
+    return np.concatenate(rows)
 
 
 def window_entropies(
-    network: Network, receptive_field: int, codes: Codes, windows: Sequence[Window], genre: int
+    network: Network,
+    receptive_field: int,
+    codes: Codes,
+    windows: Sequence[Window],
+    genre: int,
+    done: Callable[[int], None] = lambda samples: None,
 ) -> tuple[Floats, Floats]:
-    """Entropy of each prediction of the windows, and its cost, in bits: (samples,) each.
+    """`window_bits`, and the entropy of each prediction in bits: (samples,) each.
 
     A network that knows what it does not know pays on average what it expects to pay.
     """
-    entropies, costs = [np.zeros(0)], [np.zeros(0)]
-    for logits, targets in _passes(network, receptive_field, codes, windows, [genre]):
+    costs, entropies = [np.zeros(0)], [np.zeros(0)]
+    for logits, targets in _passes(network, receptive_field, codes, windows, genre):
         nats = torch.log_softmax(logits[0], dim=1)
+        costs.append(target_bits(logits, targets)[0].double().numpy())
         entropies.append(-(nats.exp() * nats).sum(dim=1).double().numpy() / math.log(2))
-        costs.append(-nats.gather(1, targets.T)[:, 0].double().numpy() / math.log(2))
-    return np.concatenate(entropies), np.concatenate(costs)
+        done(targets.numel())
+    return np.concatenate(costs), np.concatenate(entropies)
 
 
 def _passes(
-    network: Network, receptive_field: int, codes: Codes, windows: Sequence[Window], genres: Sequence[int]
+    network: Network, receptive_field: int, codes: Codes, windows: Sequence[Window], genre: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Logits (genres, time, channels) and targets (genres, time) of one forward pass after the other."""
-    most = max(1, CHUNK_SAMPLES // len(genres))
+    """Logits (1, time, channels) and targets (1, time) of one forward pass after the other."""
+    most = max(CHUNK_SAMPLES, 2 * receptive_field)  # what is computed of the context again is the smaller part
     for window in windows:
         for start in range(window.start, window.start + window.length, most):
             length = min(most, window.start + window.length - start)
-            piece = torch.from_numpy(codes[start - receptive_field : start + length].astype(np.int64))
-            batch = piece.expand(len(genres), -1)
+            piece = torch.from_numpy(codes[start - receptive_field : start + length].astype(np.int64))[None]
             with torch.inference_mode():
-                logits = network(batch[:, :-1], torch.tensor(genres))
-            yield logits, batch[:, receptive_field:]
+                logits = network(piece[:, :-1], torch.tensor([genre]))
+            yield logits, piece[:, receptive_field:]
 
 
 def position_edges(receptive_field: int) -> list[tuple[int, int]]:

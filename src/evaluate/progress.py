@@ -141,8 +141,8 @@ def _unit(name: str) -> str:
 
 def _paired(name: str, genre: str, values: Floats) -> _Row:
     good = -1 if catalogue.BY_NAME[name].better == "lower" else 1
-    change = intervals.mean(values, _unit(name), "songs")
-    return _Row(name, genre, change, intervals.mean(good * values, "", "songs"), intervals.favourable(values, good))
+    change, gain = intervals.paired(values, _unit(name)), intervals.paired(good * values, "")
+    return _Row(name, genre, change, gain, intervals.favourable(values, good))
 
 
 def _between(name: str, genre: str, before: Floats, after: Floats, way: Way | None) -> _Row:
