@@ -40,7 +40,7 @@ def gather(
     unknown = [step for step in wanted if step not in known]
     if unknown:
         raise Problem(_no_such_step(unknown, known, runs[0]))
-    heard, songs_note = songs.may_be_heard(with_songs)
+    heard, songs_note = songs.may_be_heard(with_songs if runs[0].name == "current" else False)
     read = [read_run(paths, with_primer=heard and paths.name == "current") for paths in runs]
     notes = [note for run in read for note in run.notes]
     for run in read:
@@ -52,11 +52,13 @@ def gather(
     all_genres = {*genres, *(clip.genre for run in read for clip in run.clips)}
     lengths = [clip.sound.duration_s for clip in read[0].clips if clip.sound]
     reference = {}
-    if heard and lengths and runs[0].name == "current":
+    if heard and lengths:
         try:
             reference = songs.held_out(all_genres, min(lengths))
         except Problem as problem:
             notes.append(f"No song can be heard: {problem}")
+    if heard and not reference:
+        songs_note = songs.UNHEARD
     notes = list(dict.fromkeys(notes))
     return Comparison(wanted, tuple(sorted(all_genres)), tuple(read), tuple(notes), reference, songs_note)
 

@@ -45,7 +45,7 @@ def all_sentences(comparison: Comparison, listening: Listening | None) -> list[S
     for run in comparison.runs:
         said += sections.findings(comparison, run)
         groups = strips.groups(run.evaluation, comparison.steps, comparison.genres) if run.evaluation else []
-        said += [strip.said.of(run.name, "") for group in groups for strip in group.strips if strip.said]
+        said += [strip.said.of(run.name, "") for _, group in groups for strip in group if strip.said]
     return said
 
 
@@ -79,6 +79,7 @@ def _write(folder: Path, comparison: Comparison, *, made: str, command: str, lis
         songs=bool(views.songs),
         figures=charts.figures(comparison),
         measured=sections.measured(comparison),
+        bits_columns=strips.BITS_COLUMNS,
         listening=sections.heard(listening, comparison.steps),
         seconds_bars=sections.seconds_bars(comparison),
         song_bars=sections.song_bars(comparison),

@@ -240,9 +240,7 @@ def change(evaluation: Evaluation, name: str, first: int, last: int) -> Sentence
 def side(row: Closed) -> str:
     """How far a step has come, with its direction."""
     share = percent(row.share.value or 0.0)
-    return {"beyond": f"past real music ({share})", "wrong way": "the wrong way"}.get(
-        row.side or "", f"{share} of the way"
-    )
+    return {"beyond": f"past it ({share})", "wrong way": "wrong way"}.get(row.side or "", share)
 
 
 def findings(evaluation: Evaluation, step: int) -> Iterator[Sentence]:

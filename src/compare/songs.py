@@ -20,6 +20,7 @@ from src.compare.sounds import Sound
 LIBRARY, CLIPS = Path("data/library.json"), Path("data/clips")
 PRIVATE = "The music it was trained on is private: neither its titles nor its sound are here"
 COMPOSED = "The music it was trained on was composed by this project, so that a song of each genre can be heard here"
+UNHEARD = "No song that it was trained on can be heard here"
 ALLOWED = "A held-out song of each genre can be heard here, as --with-songs asked"
 
 

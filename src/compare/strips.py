@@ -58,13 +58,6 @@ class Cell(NamedTuple):
     spread: str = ""
 
 
-class Row(NamedTuple):
-    """A genre's row of the table."""
-
-    genre: str
-    cells: tuple[Cell, ...]
-
-
 class Strip(NamedTuple):
     """One measure."""
 
@@ -79,14 +72,12 @@ class Strip(NamedTuple):
     """Why there is no line for some or all genres."""
     lanes: tuple[Lane, ...]
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: dict[str, tuple[Cell, ...]]
+    """Genre → its cells."""
 
 
-class Group(NamedTuple):
-    """Measures that belong together."""
-
-    name: str
-    strips: tuple[Strip, ...]
+Group = tuple[str, tuple[Strip, ...]]
+"""A heading and its measures."""
 
 
 def groups(evaluation: Evaluation, steps: Sequence[int], genres: Sequence[str], prefix: str = "strip") -> list[Group]:
@@ -99,7 +90,7 @@ def groups(evaluation: Evaluation, steps: Sequence[int], genres: Sequence[str], 
     measured = (_strip(evaluation, name, steps, genres, prefix) for name in names if name != BITS)
     strips = [strip for strip in measured if strip is not None]
     headings = dict.fromkeys(strip.group for strip in strips)
-    return [Group(name, tuple(strip for strip in strips if strip.group == name)) for name in headings]
+    return [(name, tuple(strip for strip in strips if strip.group == name)) for name in headings]
 
 
 def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequence[str], prefix: str) -> Strip | None:
@@ -123,7 +114,7 @@ def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequ
         note=f"White noise already looks like real music by this measure{where}." if blind else "",
         lanes=tuple(lane for genre in (ALL, *genres) if (lane := _lane(evaluation, name, steps, genre)).marks),
         columns=tuple(known),
-        rows=tuple(Row(genre, tuple(_cell(name, row[genre]) for row in known.values())) for genre in genres),
+        rows={genre: tuple(_cell(name, row[genre]) for row in known.values()) for genre in genres},
     )
 
 
@@ -157,7 +148,8 @@ def _cell(name: str, figure: Measure | None) -> Cell:
     return Cell(shown(name, figure.value), within or over(figure))
 
 
-BITS_COLUMNS = ("songs", "bits", "linear", "Markov", "gained over linear", "verdict")
+BITS_COLUMNS = ("bits", "gained over linear", "verdict", "linear", "Markov", "songs")
+"""The headline first: on a phone the last ones must be scrolled to."""
 
 
 def bits_row(evaluation: Evaluation, step: int, genre: str) -> tuple[Cell, ...] | None:
@@ -168,12 +160,9 @@ def bits_row(evaluation: Evaluation, step: int, genre: str) -> tuple[Cell, ...] 
     if known is None:
         return None
     values = [measure.value if measure else None for measure in (network, linear)] + [evaluation.markov.get(genre)]
-    return (
-        Cell(f"{known.n:,}"),
-        *(Cell("–" if value is None else bits(value)) for value in values),
-        Cell("–") if against is None else _gained(evaluation, step, genre, against),
-        Cell("–" if against is None else against.verdict),
-    )
+    own, *baselines = (Cell("–" if value is None else bits(value)) for value in values)
+    gained = Cell("–") if against is None else _gained(evaluation, step, genre, against)
+    return own, gained, Cell(against.verdict if against else "–"), *baselines, Cell(f"{known.n:,}")
 
 
 def _gained(evaluation: Evaluation, step: int, genre: str, against: Difference) -> Cell:

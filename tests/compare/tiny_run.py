@@ -20,7 +20,7 @@ from src.config import step_name
 from src.record import checkpoint
 from src.wavenet.network import WaveNetConfig
 from tests.compare import evaluations
-from tests.compare.evaluations import GENRES
+from tests.compare.evaluations import GENRES as GENRES
 
 ROOT = Path(__file__).parents[2]
 STEPS = (20, 120, 220, 300)
