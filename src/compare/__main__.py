@@ -8,6 +8,7 @@ metrics/plots/ for DVC. Commands:
     python -m src.compare --run study-2019 --steps 20 15000
     python -m src.compare --against study-2019
     python -m src.compare --listening listening.json
+    python -m src.compare --webmushra
 """
 
 import re
@@ -21,7 +22,7 @@ import typer
 from src import config
 from src.base import console, files
 from src.base.errors import Problem
-from src.compare import gathering, listening, record, sentences, terminal
+from src.compare import answers, gathering, listening, page, record, terminal, webmushra
 from src.compare.comparison import Comparison
 from src.record import layout, tracking
 from src.record.layout import RunFiles
@@ -38,10 +39,20 @@ def main(
     more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="STEPS")] = None,
     run: Annotated[str | None, typer.Option(help="Compare within a run imported under work/runs/.")] = None,
     against: Annotated[str | None, typer.Option(help="Set a second run beside it.")] = None,
-    answers: Annotated[
+    ratings: Annotated[
         list[Path] | None,
-        typer.Option("--listening", help="A file of answers saved from the page's blind listening; may be repeated."),
+        typer.Option("--listening", help="A file of ratings saved from the page's blind listening; may be repeated."),
     ] = None,
+    with_songs: Annotated[
+        bool | None,
+        typer.Option(
+            "--with-songs/--without-songs",
+            help="Whether held-out songs may be heard on the page. Default: only those this project composed.",
+        ),
+    ] = None,
+    mushra: Annotated[
+        bool, typer.Option("--webmushra", help="Write a listening test for webMUSHRA beside the page.")
+    ] = False,
     profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
     metrics: Annotated[
         bool | None,
@@ -49,17 +60,17 @@ def main(
     ] = None,
 ) -> None:
     """Compare two or more steps of a run, or the same steps of two runs."""
-    from src.compare import page  # draws with matplotlib, which --help need not wait for
-
     params = config.load(profile=profile)
     runs = [named_run(run), *([named_run(against)] if against else [])]
     if against and runs[0].name == runs[1].name:
         raise Problem(f"{against} is compared already. Name another run with --against.")
-    chosen = parse_steps([*(steps or []), *(more or [])]) or default_steps(params.compared_steps, runs[0])
+    known = gathering.known_steps(runs[0])
+    chosen = parse_steps([*(steps or []), *(more or [])], known) or default_steps(params.compared_steps, runs[0])
     if len(chosen) < 2 and not against:
-        raise Problem(f"There is nothing to compare step {chosen[0]} with. Name two or more: --steps 20 15000")
-    sittings = [listening.load(path) for path in answers or []]
-    compared = gathering.gather(runs, chosen, params.genres if runs[0].name == "current" else ())
+        raise Problem(f"There is nothing to compare step {chosen[0]:,} with. Name two or more: --steps 20 15000")
+    sittings = [listening.load(path) for path in ratings or []]
+    genres = params.genres if runs[0].name == "current" else ()
+    compared = gathering.gather(runs, chosen, genres, with_songs=with_songs)
     heard = listening.tally(sittings, (clip.digest for clip in compared.run.clips)) if sittings else None
     show(compared, heard)
     folder = report_folder(runs, chosen)
@@ -69,21 +80,32 @@ def main(
     if metrics or (metrics is None and own):
         write_metrics(compared, runs[0].metrics)
     console.say(f"The page: {folder / 'index.html'}")
+    if mushra:
+        config_file = webmushra.write(folder.with_name(f"webmushra-{folder.name}"), compared)
+        console.say(f"The listening test for webMUSHRA: {config_file}")
     log(compared, params, folder)
 
 
-def parse_steps(words: Sequence[str]) -> tuple[int, ...]:
-    """The steps of the command line, ascending, each once: numbers (20) or folder names (step-20).
+def parse_steps(words: Sequence[str], known: Sequence[int] = ()) -> tuple[int, ...]:
+    """The steps of the command line, ascending, each once: numbers (20, 15,000) or folder names (step-20).
 
-    They are separated by blanks or commas, so 15,000 is the steps 15 and 0. Raises `Problem` for any other word.
+    They are separated by blanks or commas. A comma before three digits groups thousands, unless there is no such step
+    and the parts are steps: 20,300 are two where 20 and 300 are `known`. Raises `Problem` for any other word.
     """
-    steps = set()
-    for word in re.findall(r"[^\s,]+", " ".join(words)):
-        match = re.fullmatch(r"(?:step-)?([0-9]+)", word)
-        if match is None:
-            raise Problem(f"{word!r} is not a step. Write steps as numbers: --steps 20 15000")
-        steps.add(int(match[1]))
+    steps: set[int] = set()
+    for word in re.findall(r"[^\s,]+(?:,[^\s,]+)*", " ".join(words)):
+        whole = re.fullmatch(r"[0-9]{1,3}(?:,[0-9]{3})+", word)
+        parts = [_step(part) for part in word.split(",")]
+        number = int(word.replace(",", "")) if whole else None
+        steps |= {*parts} if number is None or (number not in known and {*parts} <= {*known}) else {number}
     return tuple(sorted(steps))
+
+
+def _step(word: str) -> int:
+    match = re.fullmatch(r"(?:step-)?([0-9]+)", word)
+    if match is None:
+        raise Problem(f"{word!r} is not a step. Write steps as numbers: --steps 20 15000")
+    return int(match[1])
 
 
 def named_run(name: str | None) -> RunFiles:
@@ -114,17 +136,20 @@ def write_metrics(compared: Comparison, folder: Path) -> None:
 
 
 def show(compared: Comparison, heard: listening.Listening | None) -> None:
-    """Print the table, the sentences and what is not there."""
-    console.show(terminal.table(compared))
-    console.say("")
-    for sentence in [*sentences.summary(compared), *(heard.sentences() if heard else [])]:
-        console.say(sentence)
+    """Print the tables, the answers and what is not there."""
+    for table in terminal.tables(compared):
+        console.show(table)
+        console.say("")
+    for answer in answers.answers(compared):
+        console.say(terminal.wrapped(" ".join([answer.question, *(said.text for said in answer.said)])))
+    for said in heard.sentences() if heard else []:
+        console.say(terminal.wrapped(said.text))
     for note in compared.notes:
         console.warn(note)
     for run in compared.runs:
         for clip in run.clips:
             if clip.trouble and clip.step in compared.steps:
-                console.warn(f"{clip.genre} at step {clip.step}: {clip.trouble}")
+                console.warn(f"{clip.genre} at step {clip.step:,}: {clip.trouble}")
 
 
 def command_line(runs: Sequence[RunFiles], steps: Sequence[int]) -> str:

@@ -3,161 +3,154 @@
 In: a `Comparison` and the folder. Out: files in audio/ and pictures/, and a `ClipView` for each clip.
 """
 
+import math
 import re
-import shutil
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from src.compare import sounds
 from src.compare.comparison import Comparison
-from src.compare.words import number, plural
+from src.compare.listening import NOISE, SONG
+from src.compare.sounds import Sound
+from src.compare.words import percent, plural
 
-LARGEST_BYTES = 13_500_000
-"""All files but index.html stay below this; wav files are left out first, then clips that only the slider needs."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """An audio file of the page."""
-
-    path: str
-    type: str
-    name: str
+LARGEST_BYTES = 7_000_000
+"""Of all sound; a page of 10 MB has room for it, its pictures and its numbers."""
 
 
 @dataclass(frozen=True)
 class ClipView:
     """A clip as the template shows it."""
 
-    step: int
-    step_text: str
-    genre: str
+    stimulus: str
+    """step-20, song or noise."""
     label: str
     heading: str
-    row: str
-    tone: int
-    trouble: str
-    source: tuple[Source, ...] = ()
+    tone: str = ""
+    trouble: str = ""
+    digest: str = ""
+    audio: str = ""
+    """Its file; empty if there is nothing to hear."""
     image: str = ""
     outline: str = ""
-    duration_s: float = 0.0
-    offset_s: float = 0.0
-    rms_dbfs: float = 0.0
-    bits: str = ""
-    digest: str = ""
-
-    def as_data(self) -> dict[str, Any]:
-        """For the page's script."""
-        return {
-            "label": self.label,
-            "step": self.step,
-            "step_text": self.step_text,
-            "sources": [{"path": source.path, "type": source.type} for source in self.source],
-            "image": self.image,
-            "outline": self.outline,
-            "duration": round(self.duration_s, 4),
-            "offset": round(self.offset_s, 4),
-            "rms": round(self.rms_dbfs, 2),
-            "digest": self.digest,
-            "facts": f"{self.bits} bits per sample on held-out songs" if self.bits else "",
-        }
+    duration: float = 0.0
+    """Seconds."""
+    seam: str = ""
+    """Where generation begins, in percent of its width; empty if that is the beginning."""
+    rms: float = 0.0
+    """dBFS."""
 
 
 Key = tuple[int, int, str]
 """The run's index (0 or 1), step, genre."""
 
-Views = dict[Key, ClipView]
-"""The first clip of each."""
+
+@dataclass
+class Views:
+    """All clips of the page."""
+
+    clips: dict[Key, ClipView]
+    songs: dict[str, ClipView]
+    """Genre → a stretch of a held-out song."""
+    noise: ClipView | None
+    notes: list[str]
+    """What had no room, in sentences."""
 
 
-def place_clips(folder: Path, comparison: Comparison) -> tuple[Views, list[str]]:
-    """Copy the audio, write the spectrograms; the views of all clips, and sentences on what had no room."""
+def place_clips(folder: Path, comparison: Comparison) -> Views:
+    """Write sound and pictures of every compared clip, of songs and a noise, and of further steps if all have room."""
     (folder / "audio").mkdir()
     (folder / "pictures").mkdir()
     keys = [
         (index, step, genre)
         for index, run in enumerate(comparison.runs)
-        for step in sorted({*comparison.steps, *run.generated}, key=lambda step: step not in comparison.steps)
+        for step in sorted({*comparison.steps, *run.generated})
         for genre in comparison.genres
     ]
-    room = LARGEST_BYTES - sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    drawn = [clip.sound for run in comparison.runs for clip in run.clips if clip.sound]
-    ceiling = sounds.brightest(drawn)
-    full = max([0.05, *(10 ** (sound.peak_dbfs / 20) for sound in drawn)]) if drawn else 1.0
-    pictures: dict[Key, str] = {}
-    sources: dict[Key, list[Source]] = {}
-    omitted: set[int] = set()
-    for key in keys:
-        index, step, genre = key
-        clip = comparison.runs[index].clip(step, genre)
-        name = f"{index}-{step}-{comparison.genres.index(genre)}-{_slug(genre)}"
-        image = sounds.image(clip.sound.levels_db, ceiling) if clip.sound else b""
-        listen = clip.mp3 or clip.wav
-        size = len(image) + (listen.stat().st_size if listen else 0)
-        if step not in comparison.steps and (listen is None or size > room):
-            omitted |= {step} if listen else set()
-            continue
-        room -= size
-        pictures[key] = f"pictures/{name}.png" if image else ""
-        if image:
-            (folder / pictures[key]).write_bytes(image)
-        sources[key] = [_copy(listen, folder, name)] if listen else []
-    wavs = [
-        (key, clip.wav)
-        for key in sources
-        if key[1] in comparison.steps and (clip := comparison.runs[key[0]].clip(*key[1:])).wav and clip.mp3
-    ]
-    left_out = []
-    if sum(wav.stat().st_size for _, wav in wavs) <= room:
-        for key, wav in wavs:
-            sources[key].append(_copy(wav, folder, Path(sources[key][0].path).stem))
-    elif wavs:
-        left_out.append("The wav files were left out to keep the page small; the mp3 files are here.")
-    if omitted:
-        left_out.append(
-            f"{plural(len(omitted), 'further step')} with audio had no room here; name them to compare them."
+    compared = [key for key in keys if key[1] in comparison.steps]
+    notes = []
+    if _bytes(comparison, keys) > LARGEST_BYTES and len(keys) > len(compared):
+        further = plural(len({step for _, step, _ in keys} - {*comparison.steps}), "further step")
+        notes.append(f"{further} with audio had no room here; name them to compare them.")
+        keys = compared
+    room = min(1.0, LARGEST_BYTES / _bytes(comparison, keys))
+    if room < 1:
+        notes.append(f"To keep the page small, it has the first {percent(room)} of each clip.")
+    heard = _sounds(comparison, keys)
+    ceiling_db = sounds.brightest(heard)
+    full = max([0.05, *(10 ** (sound.peak_dbfs / 20) for sound in heard)])
+
+    def place(view: ClipView, sound: Sound | None, name: str) -> ClipView:
+        """The view with its sound and its picture as files; all are drawn on one scale."""
+        if sound is None:
+            return view
+        if room < 1:
+            cut = sound.samples[: math.ceil(room * len(sound.samples))]
+            sound = sounds.draw(cut.astype(np.float64), sound.rate_hz, sound.seam_s)
+        image = f"pictures/{name}.png"
+        (folder / image).write_bytes(sounds.image(sound.levels_db, ceiling_db))
+        return replace(
+            view,
+            audio=f"audio/{sounds.embed(sound, folder / 'audio', name)}",
+            image=image,
+            outline=sounds.outline(sound, full),
+            duration=round(sound.duration_s, 4),
+            seam=f"{100 * sound.seam_s / sound.duration_s:.2f}" if sound.seam_s else "",
+            rms=round(sound.rms_dbfs, 2),
         )
-    views = {key: _view(comparison, key, pictures[key], tuple(sources[key]), full) for key in sources}
-    return views, left_out
+
+    slugs = {
+        genre: f"{number}-{re.sub(r'[^a-z0-9]+', '-', genre.lower()).strip('-')[:40]}"
+        for number, genre in enumerate(comparison.genres)
+    }
+    views = {
+        (index, step, genre): place(
+            _view(comparison, index, step, genre),
+            comparison.runs[index].clip(step, genre).sound,
+            f"{index}-{step}-{slugs[genre]}",
+        )
+        for index, step, genre in keys
+    }
+    songs = {
+        genre: place(
+            ClipView(SONG, f"{genre}, held-out song", "held-out song", tone="real"), sound, f"song-{slugs[genre]}"
+        )
+        for genre, sound in comparison.songs.items()
+    }
+    noise = None
+    if heard:
+        sound = sounds.white_noise(min(len(sound.samples) for sound in heard), heard[0].rate_hz)
+        noise = place(ClipView(NOISE, "noise", "noise"), sound, NOISE)
+    return Views(views, songs, noise, notes)
 
 
-def _copy(path: Path, folder: Path, name: str) -> Source:
-    kind = path.suffix.lstrip(".")
-    shutil.copyfile(path, folder / "audio" / f"{name}.{kind}")
-    return Source(f"audio/{name}.{kind}", "audio/mpeg" if kind == "mp3" else "audio/wav", kind)
+def _sounds(comparison: Comparison, keys: Iterable[Key]) -> list[Sound]:
+    found = [comparison.runs[index].clip(step, genre).sound for index, step, genre in keys]
+    return [sound for sound in (*found, *comparison.songs.values()) if sound is not None]
 
 
-def _view(comparison: Comparison, key: Key, image: str, sources: tuple[Source, ...], full: float) -> ClipView:
-    index, step, genre = key
+def _bytes(comparison: Comparison, keys: Iterable[Key]) -> int:
+    """About what these clips and the songs take, embedded."""
+    return 1 + sum(math.ceil(sounds.bytes_per_s(s.rate_hz) * s.duration_s) for s in _sounds(comparison, keys))
+
+
+def _view(comparison: Comparison, index: int, step: int, genre: str) -> ClipView:
+    """A generated clip before its sound is placed, or the note that there is none."""
     run = comparison.runs[index]
     clip = run.clip(step, genre)
-    bits = run.evaluation.bits(step, genre) if run.evaluation else None
     trouble = clip.trouble
-    if clip.sound is None and not clip.wav and step not in run.generated:
-        kept = (
-            "has a checkpoint, but nothing was generated with it" if step in run.checkpoints else "is not in this run"
-        )
+    if clip.sound is None and step not in run.generated:
+        there = step in run.checkpoints
+        kept = "has a checkpoint, but nothing was generated with it" if there else "is not in this run"
         trouble = f"Step {step:,} {kept}."
     return ClipView(
-        step=step,
-        step_text=f"{step:,}",
-        genre=genre,
+        f"step-{step}",
         label=f"{genre}, step {step:,}{comparison.suffix(run)}",
         heading=f"step {step:,}",
-        row=f"row-{index}-{comparison.genres.index(genre)}",
-        tone=comparison.steps.index(step) if step in comparison.steps else 0,
+        tone=str(comparison.steps.index(step)) if step in comparison.steps else "0",
         trouble=trouble,
-        source=sources,
-        image=image,
-        outline=sounds.outline(clip.sound, full) if clip.sound else "",
-        duration_s=clip.sound.duration_s if clip.sound else 0.0,
-        offset_s=clip.primer_s,
-        rms_dbfs=clip.sound.rms_dbfs if clip.sound else 0.0,
-        bits=number(bits) if bits is not None else "",
         digest=clip.digest,
     )
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "genre"

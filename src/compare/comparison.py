@@ -1,9 +1,10 @@
 """What is compared: the runs, their clips, measures and counts, as `compare/gathering.py` reads them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from src.compare import curves, sounds
+from src.compare import curves
+from src.compare.sounds import Sound
 from src.evaluate.schema import Evaluation
 from src.record import journal
 from src.wavenet.shape import WaveNetConfig
@@ -11,22 +12,14 @@ from src.wavenet.shape import WaveNetConfig
 
 @dataclass(frozen=True)
 class Clip:
-    """One generated clip, or the note that one is missing."""
+    """The first generated clip of a genre and step, or the note that there is none."""
 
     step: int
     genre: str
-    number: int = 1
-    sound: sounds.Sound | None = None
+    sound: Sound | None = None
     """None if there is nothing to draw."""
-    wav: Path | None = None
-    mp3: Path | None = None
-    primer_s: float = 0.0
-    """Seconds at the file's beginning that were not generated."""
     digest: str = ""
     """SHA-256 of the wav file, as `src.generate` recorded it."""
-    seconds: float | None = None
-    """Time the generation took (of the whole batch, if it was one)."""
-    samples_per_s: float | None = None
     trouble: str = ""
     """Why there is no sound, or what is wrong with it; empty if all is well."""
 
@@ -42,14 +35,23 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Generated:
+    """How many clips of a step there are of each genre, and what they took."""
+
+    clips: int
+    seconds: float | None = None
+    """Of all clips of the step together."""
+
+
+@dataclass(frozen=True)
 class Run:
     """One run, read."""
 
     name: str
     fingerprint: str
     checkpoints: tuple[int, ...]
-    generated: tuple[int, ...]
-    """Steps with a folder of generated audio."""
+    generated: Mapping[int, Generated]
+    """By step; those with a folder of generated audio."""
     view: journal.View
     evaluation: Evaluation | None
     clips: tuple[Clip, ...]
@@ -59,8 +61,6 @@ class Run:
     """One digest over the whole set of clips trained on."""
     network: WaveNetConfig | None
     """Shape of the network, if a checkpoint or an import says it."""
-    batch_seconds: dict[int, float]
-    """Step → seconds that generating all its clips took."""
     device: str
     median_losses: dict[int, float] = field(default_factory=dict)
     """Step → median loss as `src.train` recorded it, for a machine that has no journal."""
@@ -73,8 +73,8 @@ class Run:
 
     def median_loss(self, step: int) -> float | None:
         """Median loss of the last steps up to this one, in nats per sample."""
-        lately = curves.loss_lately(self.view, step)
-        return lately.median if lately else self.median_losses.get(step)
+        logged = curves.median_loss(self.view, step)
+        return self.median_losses.get(step) if logged is None else logged
 
     @property
     def known_steps(self) -> tuple[int, ...]:
@@ -82,11 +82,11 @@ class Run:
         return tuple(sorted({*self.checkpoints, *self.generated}))
 
     def clip(self, step: int, genre: str) -> Clip:
-        """The first clip of a step and genre; one with a sentence if there is none."""
+        """The clip of a step and genre; one with a sentence if there is none."""
         for clip in self.clips:
             if (clip.step, clip.genre) == (step, genre):
                 return clip
-        return Clip(step, genre, trouble=f"There is no clip of {genre} at step {step}.")
+        return Clip(step, genre, trouble=f"There is no clip of {genre} at step {step:,}.")
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,12 @@ class Comparison:
     steps: tuple[int, ...]
     genres: tuple[str, ...]
     runs: tuple[Run, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """What is not there, in words."""
+    songs: Mapping[str, Sound] = field(default_factory=dict)
+    """Genre → a stretch of a held-out song, only where the music may be heard."""
+    songs_note: str = ""
+    """Why songs can be heard here, or why not."""
 
     @property
     def run(self) -> Run:

@@ -1,6 +1,6 @@
 """What the journal's thousands of steps look like: running medians with bands, and the marks of restarts.
 
-In: a `journal.View`. Out: small arrays a figure can draw and a JSON file can hold. Nothing is read or written.
+In: a `journal.View`. Out: small arrays a chart can draw and a JSON file can hold. Nothing is read or written.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from src.record.journal import View
 
 POINTS = 300
-"""Points of a drawn curve: one for every two or three pixels of a figure."""
+"""Points of a drawn curve: one for every two or three pixels of a chart."""
 
 WINDOWS = 60
 """A window holds about this part of all steps: wide enough that the median says more than the luck of the batches."""
-
-LOOP_S = 600.0
-"""Restarts without a finished step between them, each within this of the one before, are one crash loop."""
 
 
 @dataclass(frozen=True)
@@ -36,42 +33,23 @@ class Band:
 
     def as_json(self) -> dict[str, object]:
         """The curve as lists of numbers, rounded to what can be seen."""
+        rows = {"step": self.steps, "p10": self.low, "median": self.median, "p90": self.high}
         return {
             "window_steps": self.window,
-            "step": [float(value) for value in self.steps],
-            "p10": [float(f"{value:.5g}") for value in self.low],
-            "median": [float(f"{value:.5g}") for value in self.median],
-            "p90": [float(f"{value:.5g}") for value in self.high],
+            **{name: [float(f"{value:.5g}") for value in row] for name, row in rows.items()},
         }
 
 
 @dataclass(frozen=True)
 class Restart:
-    """Training began again at a step: one restart, or several in a row that got nowhere."""
+    """Training began again at a step."""
 
     step: int
     """Last step logged before it."""
     automatic: bool
     """By a supervisor (True) or by a person (False)."""
-    count: int
-    """Attempts that this mark stands for."""
     inferred: bool
     """Concluded from other traces, not read from a log."""
-
-
-@dataclass(frozen=True)
-class Lately:
-    """The loss of the steps up to one step."""
-
-    median: float
-    low: float
-    """25th percentile."""
-    high: float
-    """75th percentile."""
-    first: int
-    last: int
-    steps: int
-    """Logged steps between `first` and `last`."""
 
 
 def running(steps: NDArray[np.int64], values: NDArray[np.float64], points: int = POINTS) -> Band:
@@ -107,36 +85,23 @@ def seconds_curve(view: View) -> Band | None:
     return running(np.array([number for number, _ in timed], np.int64), np.array([s for _, s in timed]))
 
 
-def loss_lately(view: View, step: int) -> Lately | None:
-    """Median and quartiles of the loss over the last steps up to `step` (as `src.train` reports it).
+def median_loss(view: View, step: int) -> float | None:
+    """Median loss of the last steps up to `step` (as `src.train` reports it); None if nothing was logged there.
 
-    A single step's loss says more about its batch than about the network. None if nothing was logged there.
+    A single step's loss says more about its batch than about the network.
     """
     losses = view.latest_losses(step)
-    if not losses:
-        return None
-    low, median, high = np.percentile(list(losses.values()), [25, 50, 75])
-    return Lately(float(median), float(low), float(high), min(losses), max(losses), len(losses))
+    return float(np.median(list(losses.values()))) if losses else None
 
 
 def restarts(view: View) -> list[Restart]:
-    """The marks of a figure: every attempt but the first, those that got nowhere folded into one mark."""
-    marks: list[Restart] = []
-    previous_ms = 0
+    """Every attempt but the first, at the last step logged before it."""
     reached: dict[int, int] = {}
     for step in view.steps.values():
         reached[step.attempt] = max(reached.get(step.attempt, 0), step.step)
-    last_step, productive = 0, True
+    marks, last_step = [], 0
     for index, (number, attempt) in enumerate(sorted(view.attempts.items())):
         if index > 0:
-            loop = not productive and (attempt.time_ms - previous_ms) / 1000 <= LOOP_S
-            inferred = bool(attempt.details.get("inferred", False))
-            if loop and marks and marks[-1].automatic == attempt.automatic:
-                before = marks[-1]
-                marks[-1] = Restart(before.step, before.automatic, before.count + 1, before.inferred or inferred)
-            else:
-                marks.append(Restart(last_step, attempt.automatic, 1, inferred))
-        productive = number in reached
+            marks.append(Restart(last_step, attempt.automatic, bool(attempt.details.get("inferred", False))))
         last_step = max(last_step, reached.get(number, 0))
-        previous_ms = attempt.time_ms
     return marks

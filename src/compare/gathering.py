@@ -7,47 +7,60 @@ step that no run has) is a `Problem`.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from src.base import files
 from src.base.errors import Problem
 from src.base.words import listed
-from src.compare import sounds
-from src.compare.comparison import Clip, Comparison, Counts, Run
+from src.compare import songs, sounds
+from src.compare.comparison import Clip, Comparison, Counts, Generated, Run
+from src.compare.sounds import Sound
 from src.config import step_name
 from src.evaluate import schema
 from src.generate import generations
-from src.generate.generations import GeneratedClip
+from src.generate.generations import GeneratedClip, Generation
 from src.record import checkpoint, journal, layout
 from src.record.layout import RunFiles
 from src.wavenet.shape import WaveNetConfig
 
-SPEEDS = ("seconds", "samples_per_s")
-"""What is known of the time that a clip took; both stand in the times of a generation, but in no older one."""
 
-
-def gather(runs: Sequence[RunFiles], steps: Sequence[int], genres: Sequence[str] = ()) -> Comparison:
+def gather(
+    runs: Sequence[RunFiles], steps: Sequence[int], genres: Sequence[str] = (), *, with_songs: bool | None = None
+) -> Comparison:
     """Read everything.
 
     steps: at least one. genres: those to show besides those with clips (the study's, even if nothing was generated).
-    Raises `Problem` if a step has neither checkpoint nor audio in the first run.
+    with_songs: whether songs may be heard; None: only composed ones. Raises `Problem` if a step has neither checkpoint
+    nor audio in the first run.
     """
     wanted = tuple(sorted(set(steps)))
     known = known_steps(runs[0])
     unknown = [step for step in wanted if step not in known]
     if unknown:
         raise Problem(_no_such_step(unknown, known, runs[0]))
-    read = [read_run(paths) for paths in runs]
+    heard, songs_note = songs.may_be_heard(with_songs if runs[0].name == "current" else False)
+    read = [read_run(paths, with_primer=heard and paths.name == "current") for paths in runs]
     notes = [note for run in read for note in run.notes]
     for run in read:
         for step in wanted:
             if step not in run.known_steps:
-                notes.append(f"The run {run.label} has nothing at step {step}.")
+                notes.append(f"The run {run.label} has nothing at step {step:,}.")
             elif step not in run.generated:
                 notes.append(_not_generated(step))
     all_genres = {*genres, *(clip.genre for run in read for clip in run.clips)}
-    return Comparison(wanted, tuple(sorted(all_genres)), tuple(read), tuple(dict.fromkeys(notes)))
+    lengths = [clip.sound.duration_s for clip in read[0].clips if clip.sound]
+    reference = {}
+    if heard and lengths:
+        try:
+            reference = songs.held_out(all_genres, min(lengths))
+        except Problem as problem:
+            notes.append(f"No song can be heard: {problem}")
+    if heard and not reference:
+        songs_note = songs.UNHEARD
+    notes = list(dict.fromkeys(notes))
+    return Comparison(wanted, tuple(sorted(all_genres)), tuple(read), tuple(notes), reference, songs_note)
 
 
 def known_steps(paths: RunFiles) -> list[int]:
@@ -55,8 +68,8 @@ def known_steps(paths: RunFiles) -> list[int]:
     return sorted({*checkpoint.steps(paths.checkpoints), *_generated(paths)})
 
 
-def read_run(paths: RunFiles) -> Run:
-    """Read one run; what cannot be read is a sentence in its notes."""
+def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
+    """Read one run; what cannot be read is a sentence in its notes. with_primer: a song before a clip may be heard."""
     notes: list[str] = []
     view = journal.View()
     if paths.journal is None:
@@ -74,17 +87,21 @@ def read_run(paths: RunFiles) -> Run:
         notes.extend(measured.why.values())
     except Problem as problem:
         notes.append(f"Nothing was measured: {problem}")
-    generated = _generated(paths)
     clips: list[Clip] = []
-    batch_seconds: dict[int, float] = {}
+    generated: dict[int, Generated] = {}
     device = ""
-    for step in generated:
-        with _noted(notes, f"The generation of step {step} cannot be read"):
+    for step in _generated(paths):
+        generated[step] = Generated(0)
+        with _noted(notes, f"The generation of step {step:,} cannot be read"):
+            generation = generations.load(paths.generation(step))
+            clips.extend(_clips(paths.generation(step), generation, with_primer=with_primer))
+            generated[step] = Generated(max((item.clip for item in generation.clips), default=0))
             path = paths.generation_times(step)
             times = _json(path) if path is not None else {}
-            batch_seconds |= {step: float(times["seconds"])} if "seconds" in times else {}
             device = str(times.get("device") or device)
-            clips.extend(_clips(paths, step, times))
+            each = [float(item["seconds"]) for item in times.get("clips", []) if "seconds" in item]
+            seconds = float(times["seconds"]) if "seconds" in times else sum(each) if each else None
+            generated[step] = replace(generated[step], seconds=seconds)
     counts, digest = _counts(paths, notes)
     fingerprint, network = _identity(paths, view, notes)
     return Run(
@@ -98,7 +115,6 @@ def read_run(paths: RunFiles) -> Run:
         counts=counts,
         digest=digest,
         network=network,
-        batch_seconds=batch_seconds,
         device=device,
         median_losses=_median_losses(paths, notes),
         notes=tuple(dict.fromkeys(notes)),
@@ -116,52 +132,36 @@ def _noted(notes: list[str], what: str) -> Iterator[None]:
         notes.append(f"{what} ({type(error).__name__}: {error}).")
 
 
-def _clips(paths: RunFiles, step: int, times: dict[str, Any]) -> list[Clip]:
-    folder = paths.generation(step)
-    generation = generations.load(folder)
-    timed = {(str(item["genre"]), int(item.get("clip", 1))): item for item in times.get("clips", []) if "genre" in item}
-    clips = []
-    for item in generation.clips:
-        genre, number, primer = item.genre, item.clip, item.primer_frames
-        wav = folder / item.file
-        mp3 = wav.with_suffix(".mp3")
-        sound, whole, trouble = _sound(wav, mp3, primer, item)
-        took = {key: float(value) for key, value in timed.get((genre, number), {}).items() if key in SPEEDS}
-        clips.append(
-            Clip(
-                step=step,
-                genre=genre,
-                number=number,
-                sound=sound,
-                wav=wav if whole else None,
-                mp3=mp3 if sound and mp3.is_file() else None,
-                primer_s=primer / generation.rate_hz,
-                digest=item.sha256,
-                seconds=took.get("seconds"),
-                samples_per_s=took.get("samples_per_s"),
-                trouble=trouble,
-            )
-        )
-    return clips
+def _clips(folder: Path, generation: Generation, *, with_primer: bool) -> list[Clip]:
+    """The first clip of each genre: the page has room for no more, and none is chosen for its sound."""
+    firsts: dict[str, GeneratedClip] = {}
+    for item in sorted(generation.clips, key=lambda item: item.clip):
+        firsts.setdefault(item.genre, item)
+    return [
+        Clip(generation.step, genre, sound, item.sha256, trouble)
+        for genre, item in firsts.items()
+        for sound, trouble in [_sound(folder / item.file, item, with_primer=with_primer)]
+    ]
 
 
-def _sound(wav: Path, mp3: Path, primer: int, item: GeneratedClip) -> tuple[sounds.Sound | None, bool, str]:
-    """What can be shown of a clip, whether its wav is whole, and what is wrong.
+def _sound(wav: Path, item: GeneratedClip, *, with_primer: bool) -> tuple[Sound | None, str]:
+    """What can be shown of a clip, and what is wrong.
 
     A damaged wav does not silence the clip: its mp3 is the same sound.
     """
     try:
-        sound = sounds.read(wav, primer, frames=item.frames)
+        sound = sounds.read(wav, item.primer_frames, item.frames, with_primer=with_primer)
     except Problem as problem:
         try:
-            return sounds.read(mp3, primer), False, f"{problem} The mp3 is shown instead."
+            mp3 = sounds.read(wav.with_suffix(".mp3"), item.primer_frames, with_primer=with_primer)
+            return mp3, f"{problem} The mp3 is shown instead."
         except Problem:
-            return None, False, str(problem)
+            return None, str(problem)
     if sound.silent:
-        return sound, True, "This clip is silent."
+        return sound, "This clip is silent."
     if files.sha256_of(wav) != item.sha256:
-        return sound, True, "This file is not the one that was generated: its digest is not that of generation.json."
-    return sound, True, ""
+        return sound, "This file is not the one that was generated: its digest is not that of generation.json."
+    return sound, ""
 
 
 def _generated(paths: RunFiles) -> tuple[int, ...]:
@@ -223,14 +223,14 @@ def _median_losses(paths: RunFiles, notes: list[str]) -> dict[int, float]:
 
 
 def _no_such_step(unknown: list[int], known: list[int], paths: RunFiles) -> str:
-    text = f"There is no checkpoint of step {listed([str(step) for step in unknown])}"
+    text = f"There is no checkpoint of step {listed([f'{step:,}' for step in unknown])}"
     if not known:
         return f"{text}: nothing was trained or imported in {paths.checkpoints}. Make the study's with: dvc repro"
-    return f"{text}. These steps can be compared: {', '.join(str(step) for step in known)}."
+    return f"{text}. These steps can be compared: {listed([f'{step:,}' for step in known])}."
 
 
 def _not_generated(step: int) -> str:
     return (
-        f"Step {step} has a checkpoint ({step_name(step)}), but nothing was generated with it. "
+        f"Step {step:,} has a checkpoint ({step_name(step)}), but nothing was generated with it. "
         f"Make its audio with: python -m src.generate --step {step}"
     )

@@ -6,19 +6,20 @@ one script and the one style sheet by their hashes, pictures and sound of the fo
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from src.base import files
-from src.compare import clipviews, figures, record, sections, sentences, style
+from src.compare import answers, charts, clipviews, record, sections, strips
 from src.compare.comparison import Comparison
 from src.compare.listening import Listening
+from src.compare.sentences import Sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
-LOUD_DBFS = -16.0
+STEPS_LIGHT, STEPS_DARK = (0xA7A29A, 0x8D7AA0, 0xA4487A, 0xB4472B), (0x79746C, 0x9A86B4, 0xD0709F, 0xEF8A63)
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#161514"/>'
@@ -37,45 +38,51 @@ def write(folder: Path, comparison: Comparison, *, made: str, command: str, list
         _write(temporary, comparison, made=made, command=command, listening=listening)
 
 
+def all_sentences(comparison: Comparison, listening: Listening | None) -> list[Sentence]:
+    """Every sentence with a claim that the page shows, in its order."""
+    said = [one for answer in answers.answers(comparison) for one in answer.said]
+    said += listening.sentences() if listening else []
+    for run in comparison.runs:
+        said += sections.findings(comparison, run)
+        groups = strips.groups(run.evaluation, comparison.steps, comparison.genres) if run.evaluation else []
+        said += [strip.said.of(run.name, "") for _, group in groups for strip in group if strip.said]
+    return said
+
+
 def _write(folder: Path, comparison: Comparison, *, made: str, command: str, listening: Listening | None) -> None:
-    drawings = figures.all_drawings(comparison)
-    dark = dict(style.step_colours(len(comparison.steps)))
-    for drawing in drawings.values():
-        style.save(drawing, folder / "figures", dark)
     (folder / "icon.svg").write_text(ICON, encoding="utf-8")
-    summary = sentences.summary(comparison)
-    said = [sentence for run in comparison.runs if run.evaluation for sentence in run.evaluation.sentences]
-    files.write_json(folder / "comparison.json", record.full(comparison, summary + said, made, listening))
-    views, left_out = clipviews.place_clips(folder, comparison)
+    said = [one.text for one in all_sentences(comparison, listening)]
+    files.write_json(folder / "comparison.json", record.full(comparison, said, made, listening))
+    views = clipviews.place_clips(folder, comparison)
     rows = sections.rows(comparison, views)
     css, js = _asset("page.css") + _tones(len(comparison.steps)), _asset("page.js")
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    slider, blind = sections.slider(comparison, views), sections.blind(comparison, views)
     text = environment.get_template("page.html.j2").render(
         policy=policy(css, js),
         css=Markup(css),
         js=Markup(js),
-        title=sentences.title(comparison),
-        eyebrow=sentences.eyebrow(comparison),
-        summary=summary,
-        facts=sections.facts(comparison, made),
-        notes=[*comparison.notes, *left_out],
+        title=answers.title(comparison),
+        eyebrow=answers.eyebrow(comparison),
+        answers=answers.answers(comparison),
+        made=made[:10],
+        runs=comparison.runs,
+        notes=[*comparison.notes, *views.notes],
         steps=comparison.steps,
         tones=[{"tone": tone, "name": f"{step:,}"} for tone, step in enumerate(comparison.steps)],
         rows=rows,
-        loud=any(clip.source and clip.rms_dbfs > LOUD_DBFS for row in rows for clip in row["clips"]),
-        slider=slider,
-        blind=blind,
-        drawings=drawings,
-        sizes={name: _size(folder / "figures" / f"{name}.png") for name in drawings},
+        columns=max(len(row["clips"]) for row in rows),
+        slider=sections.slider(comparison, views),
+        blind=sections.blind(comparison, views),
+        songs_note=comparison.songs_note,
+        songs=bool(views.songs),
+        figures=charts.figures(comparison),
         measured=sections.measured(comparison),
-        sentences=said,
+        bits_columns=strips.BITS_COLUMNS,
         listening=sections.heard(listening, comparison.steps),
-        files=[
-            {"path": f"figures/{name}.{kind}", "name": f"{name}.{kind}"} for name in drawings for kind in ("svg", "png")
-        ],
+        seconds_bars=sections.seconds_bars(comparison),
+        song_bars=sections.song_bars(comparison),
         command=command,
         listening_command=f"{command} --listening FILE",
     )
@@ -99,21 +106,17 @@ def _asset(name: str) -> str:
 
 
 def _tones(count: int) -> str:
-    """Style rules for the colours of the steps."""
-    colours = style.step_colours(count)
+    """Style rules for the colours of the steps, from the grey of noise to the accent, in light and dark."""
     light, dark = (
-        "".join(f".tone-{tone}{{color:{colour}}}" for tone, colour in enumerate(side))
-        for side in zip(*colours, strict=True)
+        "".join(f".tone-{tone}{{color:{_mixed(side, tone / max(1, count - 1))}}}" for tone in range(count))
+        for side in (STEPS_LIGHT, STEPS_DARK)
     )
-    shades = "".join(
-        f".shade-{shade}{{background:color-mix(in srgb,var(--accent) {shade * 10}%,var(--soft));"
-        f"color:{'var(--on-accent)' if shade > 6 else 'inherit'}}}"
-        for shade in range(11)
-    )
-    return f"{light}{shades}@media (prefers-color-scheme:dark){{{dark}}}\n"
+    return f"{light}@media (prefers-color-scheme:dark){{{dark}}}\n"
 
 
-def _size(picture: Path) -> tuple[int, int]:
-    """Width and height at which a figure is shown: half the pixels of its PNG."""
-    with Image.open(picture) as opened:
-        return opened.width // 2, opened.height // 2
+def _mixed(colours: Sequence[int], share: float) -> str:
+    """The colour at `share` (0..1) of the way through these colours."""
+    place = share * (len(colours) - 1)
+    first, second = colours[int(place)], colours[min(int(place) + 1, len(colours) - 1)]
+    parts = [(first >> shift & 255) * (1 - place % 1) + (second >> shift & 255) * (place % 1) for shift in (16, 8, 0)]
+    return "#" + "".join(f"{round(part):02x}" for part in parts)

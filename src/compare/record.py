@@ -14,7 +14,7 @@ from src.evaluate.schema import BITS
 def full(comparison: Comparison, sentences: list[str], made: str, listening: Listening | None) -> dict[str, Any]:
     """comparison.json. made: when, as ISO 8601."""
     return {
-        "format": 1,
+        "format": 2,
         "made": made,
         "steps": list(comparison.steps),
         "genres": list(comparison.genres),
@@ -43,36 +43,26 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
                 for count in run.counts
             },
         },
-        "loss_nats_lately": {str(step): _lately(run, step) for step in comparison.steps},
+        "median_loss_nats": {str(step): run.median_loss(step) for step in comparison.steps},
         "loss_nats": loss.as_json() if loss else None,
         "seconds_per_step": seconds.as_json() if seconds else None,
-        "generation_seconds": {str(step): value for step, value in run.batch_seconds.items()},
+        "generation_seconds": {str(step): made.seconds for step, made in run.generated.items()},
+        "clips_per_genre": {str(step): made.clips for step, made in run.generated.items()},
         "device": run.device,
         "clips": [
             {
                 "step": clip.step,
                 "genre": clip.genre,
-                "clip": clip.number,
                 "sha256": clip.digest,
                 "duration_s": clip.sound.duration_s if clip.sound else None,
                 "rms_dbfs": round(clip.sound.rms_dbfs, 2) if clip.sound else None,
                 "peak_dbfs": round(clip.sound.peak_dbfs, 2) if clip.sound else None,
-                "seconds": clip.seconds,
-                "samples_per_s": clip.samples_per_s,
                 "trouble": clip.trouble or None,
             }
             for clip in run.clips
         ],
         "evaluation": run.evaluation.to_json() if run.evaluation else None,
     }
-
-
-def _lately(run: Run, step: int) -> dict[str, Any] | None:
-    lately = curves.loss_lately(run.view, step)
-    if lately is not None:
-        return vars(lately)
-    median = run.median_loss(step)
-    return None if median is None else {"median": median}
 
 
 def metrics(comparison: Comparison) -> dict[str, Any]:

@@ -1,112 +1,321 @@
-"""What the numbers say, in a few sentences: no more than they support.
+"""What the verdicts of src/evaluate say, in plain words.
 
-In: a `Comparison`. Out: sentences for the head of the page and the end of the terminal table.
+In: an `Evaluation`, whose verdicts are worded here and decided nowhere else. Out: `Sentence`s for the page and the
+terminal. Each carries the claims it makes, so that a test can hold all sentences of a page against each other.
 """
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
 from src.base.words import listed
-from src.compare import curves
-from src.compare.comparison import Comparison, Run
-from src.compare.words import number, plural
-from src.record.journal import LOSS_WINDOW
+from src.compare.words import bits, capital, over, percent, plural, spread
+from src.evaluate import catalogue
+from src.evaluate.schema import ALL, BITS, Closed, Difference, Evaluation, Verdict
+
+LINEAR = "an adaptive linear predictor, which has learned nothing"
+MARKOV = "a first-order Markov model, which knows only the sample before"
+SOUND = ("distance", "sound", "rhythm and pitch", "within the clip")
+"""Groups of the catalogue that are measured on what was generated."""
+NEARER: dict[str, dict[Verdict, str]] = {
+    "closer to real": {"better": "nearer to real music", "worse": "farther from real music"},
+    "lower": {"better": "better (lower)", "worse": "worse (higher)"},
+    "higher": {"better": "better (higher)", "worse": "worse (lower)"},
+}
+OPEN: dict[Verdict, str] = {"unclear": "no clear change", "too few": "too few to tell"}
 
 
-def title(comparison: Comparison) -> str:
-    """The page's title."""
-    names = [f"{step:,}" for step in comparison.steps]
-    if len(comparison.runs) > 1:
-        beside = " beside ".join(run.label for run in comparison.runs)
-        return f"{_capital(beside)}, at {'step' if len(names) == 1 else 'steps'} {listed(names)}"
-    if len(names) == 2:
-        return f"Step {names[0]} beside step {names[1]}"
-    return f"Steps {listed(names)}, side by side"
+@dataclass(frozen=True)
+class Claim:
+    """`after` is better or worse than `before` by one measure, or it is not known which."""
+
+    measure: str
+    genre: str
+    before: str
+    """A step (`step 20`), a baseline, or noise."""
+    after: str
+    verdict: Verdict
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence and what it claims."""
+
+    text: str
+    claims: tuple[Claim, ...] = ()
+    run: str = ""
+    """The run it is about, where there are two."""
+
+    def of(self, run: str, label: str) -> "Sentence":
+        """The same, beginning with the run's label, if there are two runs to tell apart."""
+        return Sentence(f"{capital(label)}: {self.text}" if label else self.text, self.claims, run)
 
 
-def eyebrow(comparison: Comparison) -> str:
-    """The line above the title."""
-    whose = "" if comparison.run.name == "current" else f": the run {comparison.run.name}"
-    return f"A WaveNet learning music{whose}"
-
-
-def summary(comparison: Comparison) -> list[str]:
-    """Sentences about likelihood, loss and speed; those of the evaluation follow them on the page."""
-    texts = []
-    for run in comparison.runs:
-        name = f"{_capital(comparison.name(run))}: ".removeprefix(": ")
-        about = (*_likelihood(run, comparison), *_loss(run, comparison), *_speed(run, comparison))
-        texts += [name + text for text in about]
-    return texts
-
-
-def _likelihood(run: Run, comparison: Comparison) -> list[str]:
-    if run.evaluation is None:
-        return []
-    means = {}
-    for step in comparison.steps:
-        values = [value for genre in comparison.genres if (value := run.evaluation.bits(step, genre)) is not None]
-        if values:
-            means[step] = sum(values) / len(values)
-    if not means:
-        return []
-    first, last = min(means), max(means)
-    uniform = run.evaluation.uniform
-    text = (
-        f"On songs it never heard, the network needs {number(means[first])} bits per sample at step {first:,}"
-        + (f" and {number(means[last])} at step {last:,}" if last != first else "")
-        + f", on average over the genres; guessing needs {uniform:g}."
+def progression(evaluation: Evaluation, first: int, last: int) -> Iterator[Sentence]:
+    """Whether the sound came nearer to real music, by the changes of all its measures; nothing if none was compared."""
+    verdicts = _sound_verdicts(evaluation, first, last)
+    if not verdicts:
+        return
+    better, worse = (_where(verdicts, verdict) for verdict in ("better", "worse"))
+    overall: Verdict = "unclear"
+    if better and not worse and 2 * len(better) >= len(verdicts):
+        text, overall = "There is clear progression towards real music", "better"
+    elif len(better) > len(worse):
+        text, overall = "There is some progression towards real music", "better"
+    elif len(worse) > len(better):
+        text, overall = "The sound moved away from real music", "worse"
+    else:
+        text = "There is no clear progression towards real music"
+    counts = [_counted(better, "came nearer"), _counted(worse, "moved away")]
+    rest = len(verdicts) - len(better) - len(worse)
+    counts += [f"{rest} did not clearly change"] if rest else []
+    yield Sentence(
+        f"{text} from step {first:,} to step {last:,}: of {plural(len(verdicts), 'measure')} of its "
+        f"sound{', averaged over the genres,' if len(evaluation.genres) > 1 else ','} {listed(counts)}.",
+        (
+            Claim("progression", ALL, _step(first), _step(last), overall),
+            *_claims(_whole(evaluation), verdicts, first, last),
+        ),
     )
-    below, judged = [], []
-    for genre in comparison.genres:
-        figure = run.evaluation.of(last, genre, "bits_per_sample")
-        markov = run.evaluation.markov.get(genre)
-        if figure is None or figure.value is None or markov is None:
-            continue
-        judged.append(genre)
-        if (figure.hi if figure.hi is not None else figure.value) < markov:
-            below.append(genre)
-    if not judged:
-        return [text]
-    if len(below) == len(judged):
-        compared = "below the first-order Markov model for every genre"
-    elif not below:
-        compared = "not clearly below the first-order Markov model for any genre"
-    else:
-        which = f"{listed(below)} ({len(below)} of {plural(len(judged), 'genre')})"
-        compared = f"clearly below the first-order Markov model for {which}"
-    return [text, f"At step {last:,} it is {compared}."]
 
 
-def _loss(run: Run, comparison: Comparison) -> list[str]:
-    lately = {step: curves.loss_lately(run.view, step) for step in comparison.steps}
-    known = {step: loss for step, loss in lately.items() if loss is not None}
-    if len(known) < 2:
-        return []
-    first, last = known[min(known)], known[max(known)]
-    if last.high < first.low:
-        verb = "fell"
-    elif last.low > first.high:
-        verb = "rose"
-    else:
-        return [
-            f"The training loss did not clearly change between step {min(known):,} and step {max(known):,}: "
-            f"medians of {number(first.median)} and {number(last.median)} nats lie within the spread of the steps."
+def _counted(names: Sequence[str], did: str) -> str:
+    """2 moved away (tempo, level): the measures themselves only where they are few."""
+    few = f" ({', '.join(map(_label, names))})" if 0 < len(names) <= 3 else ""
+    return f"{len(names) or 'none'} {did}{few}"
+
+
+def _sound_verdicts(evaluation: Evaluation, first: int, last: int) -> dict[str, Verdict]:
+    """Measure of the sound → verdict over all genres, of those that were compared and can tell music from noise."""
+    found = {}
+    for name, entry in catalogue.BY_NAME.items():
+        change = evaluation.change(first, last, _whole(evaluation), name)
+        if change is not None and change.verdict is not None and entry.group in SOUND and not _blind(evaluation, name):
+            found[name] = change.verdict
+    return found
+
+
+def _blind(evaluation: Evaluation, name: str) -> bool:
+    """Whether white noise looks like music by this measure in every genre."""
+    genres = [genre for genre in evaluation.genres if evaluation.reference("real", genre, name)]
+    return bool(genres) and all(name in evaluation.blind.get(genre, ()) for genre in genres)
+
+
+def _whole(evaluation: Evaluation) -> str:
+    """What stands for all genres in measures of the sound: of a single genre, itself."""
+    return ALL if len(evaluation.genres) > 1 else evaluation.genres[0]
+
+
+def _claims(genre: str, verdicts: Mapping[str, Verdict], first: int, last: int) -> Iterable[Claim]:
+    return (Claim(name, genre, _step(first), _step(last), verdict) for name, verdict in verdicts.items())
+
+
+def gained(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
+    """The headline: the network against the linear predictor, over all held-out songs."""
+    found = evaluation.against.get(step, {}).get("linear", {}).get(ALL)
+    if found is not None:
+        yield _against(found, step, "linear", LINEAR)
+
+
+def gained_by_genre(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
+    """The same by genre, and against the floor."""
+    rows = evaluation.against.get(step, {})
+    linear, markov = rows.get("linear", {}), rows.get("markov", {}).get(ALL)
+    by_genre = {genre: linear[genre].verdict for genre in evaluation.genres if genre in linear}
+    if by_genre:
+        words: dict[Verdict, str] = {
+            "better": "fewer bits than the linear predictor in", "worse": "more bits than the linear predictor in",
+            "unclear": "no clear difference from it in", "too few": "too few songs to tell in",
+        }  # fmt: skip
+        claims = tuple(Claim(BITS, genre, "linear", _step(step), verdict) for genre, verdict in by_genre.items())
+        yield Sentence(f"At step {step:,}: {_by_verdict(by_genre, words, evaluation)}.", claims)
+    if markov is not None:
+        yield _against(markov, step, "markov", f"the floor, {MARKOV}")
+
+
+def _against(found: Difference, step: int, baseline: str, label: str) -> Sentence:
+    text = f"On songs it never heard, the network of step {step:,} needs {_fewer(found, 'than ' + label)}."
+    return Sentence(text, (Claim(BITS, ALL, baseline, _step(step), found.verdict),))
+
+
+def _fewer(found: Difference, than: str) -> str:
+    """0.30 bits fewer for each sample than …, with the interval and what it is over, as far as the verdict goes."""
+    value = found.difference.value or 0.0
+    sign = -1 if value < 0 else 1
+    amount, within = bits(abs(value)), spread(found.difference, bits, sign)
+    more = "fewer" if value < 0 else "more"
+    if found.verdict in ("better", "worse"):
+        paired = "" if found.favourable is None else f"; fewer in {found.favourable} of {found.difference.n}"
+        return f"{amount} bits {more} for each sample {than} ({within}{paired})"
+    if found.verdict == "unclear":
+        return f"neither clearly fewer nor clearly more bits for each sample {than} ({amount} {more}; {within})"
+    return f"{amount} bits {more} for each sample {than}; {over(found.difference)} {_are(found)} too few to say more"
+
+
+def _are(found: Difference) -> str:
+    return "is" if found.difference.n == 1 else "are"
+
+
+def plateau(evaluation: Evaluation) -> Iterator[Sentence]:
+    """Whether it went on improving from the second measured step to the last, in bits and in sound."""
+    steps = sorted({*evaluation.against, *evaluation.steps})
+    if len(steps) < 3:
+        return
+    second, last = steps[1], steps[-1]
+    change = evaluation.change(second, last, ALL, BITS)
+    if change is not None and change.verdict is not None:
+        begin = {
+            "better": f"It did not plateau after step {second:,}: step {last:,} needs",
+            "worse": f"It got worse after step {second:,}: step {last:,} needs",
+            "unclear": f"It may have reached a plateau after step {second:,}: step {last:,} needs",
+            "too few": f"Whether it reached a plateau after step {second:,} is open: step {last:,} needs",
+        }[change.verdict]
+        claim = Claim(BITS, ALL, _step(second), _step(last), change.verdict)
+        found = Difference(difference=change.change, verdict=change.verdict, favourable=change.favourable)
+        yield Sentence(f"{begin} {_fewer(found, f'than step {second:,}')}.", (claim,))
+    verdicts = _sound_verdicts(evaluation, second, last)
+    if verdicts:
+        better, worse = (_where(verdicts, verdict) for verdict in ("better", "worse"))
+        yield Sentence(
+            f"After step {second:,}, of {plural(len(verdicts), 'measure')} of its sound, "
+            f"{_counted(better, 'came nearer to real music')} and {_counted(worse, 'moved away')}.",
+            tuple(_claims(_whole(evaluation), verdicts, second, last)),
+        )
+
+
+def distance_left(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
+    """How much of the way from white noise to held-out songs the sound of a step has gone."""
+    rows = evaluation.closed.get(step, {})
+    shares = {
+        name: row.share.value for name, row in rows.get(_whole(evaluation), {}).items() if row.share.value is not None
+    }
+    if shares:
+        low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+        yield Sentence(
+            f"On the way from white noise (0 %) to held-out songs (100 %), the sound of step {step:,} is between "
+            f"{percent(shares[low])} ({_label(low)}) and {percent(shares[high])} ({_label(high)}); the middle one of "
+            f"{plural(len(shares), 'measure')} says {percent(median(shares.values()))}."
+        )
+    wrong = {
+        name: [
+            genre for genre in evaluation.genres if (row := rows.get(genre, {}).get(name)) and row.side == "wrong way"
         ]
-    return [
-        f"The training loss {verb} from {number(first.median)} nats per sample up to step {min(known):,} "
-        f"to {number(last.median)} up to step {max(known):,} (medians of the last {LOSS_WINDOW} steps)."
-    ]
+        for name in catalogue.BY_NAME
+    }
+    if any(wrong.values()):
+        named = "; ".join(f"{_label(name)} in {_genres(found, evaluation)}" for name, found in wrong.items() if found)
+        claims = tuple(Claim(name, genre, "noise", _step(step), "worse") for name in wrong for genre in wrong[name])
+        yield Sentence(f"It is farther from real music than white noise is by {named}.", claims)
+    blind = [name for name in catalogue.BY_NAME if _blind(evaluation, name)]
+    if blind and shares:
+        yield Sentence(
+            f"{plural(len(blind), 'further measure')} cannot tell, because white noise already looks like music by "
+            f"{'it' if len(blind) == 1 else 'them'}: {listed([_label(name) for name in blind])}."
+        )
 
 
-def _speed(run: Run, comparison: Comparison) -> list[str]:
-    per_step = []
-    for step in comparison.steps:
-        lengths = [clip.sound.duration_s for clip in run.clips if clip.step == step and clip.sound is not None]
-        if step in run.batch_seconds and lengths:
-            per_step.append(run.batch_seconds[step] / sum(lengths))
-    if not per_step:
-        return []
-    typical = sorted(per_step)[len(per_step) // 2]
-    return [f"One second of sound took {number(typical)} s to generate."]
+def change(evaluation: Evaluation, name: str, first: int, last: int) -> Sentence | None:
+    """A measure from one step to another, over all genres and in each that it can tell from noise; None if in none."""
+    verdicts = {
+        genre: found.verdict
+        for genre in (ALL, *evaluation.genres)
+        if (found := evaluation.change(first, last, genre, name)) is not None
+        and found.verdict is not None
+        and not (_blind(evaluation, name) if genre == ALL else name in evaluation.blind.get(genre, ()))
+    }
+    if not verdicts:
+        return None
+    better = catalogue.BY_NAME[name].better if name in catalogue.BY_NAME else "closer to real"
+    words: dict[Verdict, str] = {**NEARER[better], **OPEN}
+    claims = tuple(Claim(name, genre, _step(first), _step(last), verdict) for genre, verdict in verdicts.items())
+    over_all = verdicts.pop(ALL, None)
+    said = [f"{words[over_all]} over all"] if over_all else []
+    if over_all and set(verdicts.values()) == {over_all} and len(verdicts) == len(evaluation.genres) > 1:
+        said = [f"{words[over_all]} over all and in every genre"]
+    elif verdicts:
+        said.append(_by_verdict(verdicts, {verdict: f"{word} in" for verdict, word in words.items()}, evaluation))
+    return Sentence(f"Step {first:,} to {last:,}: {'; '.join(said)}.", claims)
+
+
+def side(row: Closed) -> str:
+    """How far a step has come, with its direction."""
+    share = percent(row.share.value or 0.0)
+    return {"beyond": f"past it ({share})", "wrong way": "wrong way"}.get(row.side or "", share)
+
+
+def findings(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
+    """What else the last step's measures say: genre, training songs, its own doubt, copies."""
+    table = evaluation.conditioning.get(step)
+    if table is not None and ALL in table.gain and len(evaluation.genres) > 1:
+        needs = _fewer(table.gain[ALL], "than told another")
+        claim = Claim(BITS, ALL, "another genre", "its genre", table.gain[ALL].verdict)
+        yield Sentence(f"Told the song's genre, the network of step {step:,} needs {needs}.", (claim,))
+    gaps = evaluation.generalisation.get(step, {})
+    by_genre = {genre: gaps[genre].gap.verdict for genre in evaluation.genres if genre in gaps}
+    if by_genre:
+        words: dict[Verdict, str] = {
+            "better": "held-out songs cost even less in", "worse": "held-out songs cost more in",
+            "unclear": "no clear gap in", "too few": "too few songs to tell in",
+        }  # fmt: skip
+        claims = tuple(Claim(BITS, genre, "training", "held-out", verdict) for genre, verdict in by_genre.items())
+        gap = _by_verdict(by_genre, words, evaluation)
+        yield Sentence(f"Held-out against training songs, beside the linear predictor at step {step:,}: {gap}.", claims)
+    doubt = evaluation.calibration.get(step, {}).get(ALL)
+    if doubt is not None and doubt.entropy.value is not None and doubt.cost.value is not None:
+        says = {
+            "overconfident": "It is too sure of itself", "underconfident": "It is less sure than it could be",
+            "unclear": "Its own doubt is about right", "too few": "There are too few songs to judge its own doubt",
+        }[doubt.says]  # fmt: skip
+        needs = f"it expects to need {bits(doubt.entropy.value)} bits for a sample and needs {bits(doubt.cost.value)}"
+        yield Sentence(f"{says}: {needs}.")
+    yield from _copying(evaluation, step)
+
+
+def _copying(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
+    rows = {genre: row for genre, row in evaluation.copying.get(step, {}).items() if row.beyond_held_out is not None}
+    hints = [f"{genre} ({row.longest_s:.1f} s)" for genre, row in rows.items() if row.beyond_held_out]
+    if hints:
+        yield Sentence(f"It may copy: longer stretches of training songs than held-out songs share in {listed(hints)}.")
+    elif rows:
+        yield Sentence(f"No clip of step {step:,} shares a longer stretch with a training song than held-out songs do.")
+    limit = evaluation.detection
+    if limit is not None and rows:
+        found = {
+            "made {:.0f} dB quieter": limit.lowest_level_db,
+            "{:.0f} dB above a noise": limit.lowest_noise_db,
+            "played {:g} % faster": limit.highest_speed_percent,
+        }
+        known = [text.format(value) for text, value in found.items() if value is not None]
+        planted = f"planted copies of {limit.duration_s:g} s"
+        text = f"The search finds nine of ten {planted} even if {listed(known)}."
+        yield Sentence(
+            text if known else f"The search finds fewer than nine of ten {planted}, however they are changed."
+        )
+
+
+def _by_verdict(verdicts: Mapping[str, Verdict], words: Mapping[Verdict, str], evaluation: Evaluation) -> str:
+    """fewer in a and b; more in c: the genres of each verdict together."""
+    found = {word: _where(verdicts, verdict) for verdict, word in words.items()}
+    return "; ".join(f"{word} {_genres(genres, evaluation)}" for word, genres in found.items() if genres)
+
+
+def _genres(genres: Sequence[str], evaluation: Evaluation) -> str:
+    """a and b; every genre."""
+    if len(genres) == len(evaluation.genres) > 1:
+        return "every genre"
+    return listed(["all songs together" if genre == ALL else genre for genre in genres])
+
+
+def _where(verdicts: Mapping[str, Verdict], verdict: str) -> list[str]:
+    return [name for name, found in verdicts.items() if found == verdict]
+
+
+def _label(name: str) -> str:
+    """The measure's label within a sentence, where a comma would end it."""
+    entry = catalogue.BY_NAME.get(name)
+    text = entry.label.partition(" (")[0].replace(", ", " in ") if entry else name.replace("_", " ")
+    return text if text.startswith("Fréchet") else text[:1].lower() + text[1:]
+
+
+def _step(step: int) -> str:
+    return f"step {step}"

@@ -1,6 +1,6 @@
-"""What a generated clip looks like: its waveform as an outline, its spectrogram as an image, its level.
+"""What a clip looks like and how it is embedded: its waveform as an outline, its spectrogram, its level, an MP3.
 
-In: a wav file that `src.generate` (or an import) wrote. Out: arrays and a PNG. The primer is never part of it.
+In: a sound file that `src.generate` (or an import) wrote, or samples. Out: arrays, a PNG, a small sound file.
 """
 
 import io
@@ -24,6 +24,8 @@ RANGE_DB = 70.0
 """Levels further than this below the brightest are all black."""
 SILENT_DBFS = -80.0
 
+MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
 _PALETTE = np.array(
     # From night through violet and ember to paper; lightness rises evenly, so it also reads in grey.
     [
@@ -44,7 +46,8 @@ _PALETTE = np.array(
 class Sound:
     """A clip as the page shows it."""
 
-    duration_s: float
+    samples: NDArray[np.float32]
+    """(n,) in -1..1."""
     rate_hz: int
     rms_dbfs: float
     """Level over the whole clip; a full-scale sine has -3.01. Never below -120."""
@@ -56,14 +59,22 @@ class Sound:
     levels_db: NDArray[np.float64]
     """(bands, columns) spectrogram, lowest band first."""
 
+    seam_s: float = 0.0
+    """Seconds at its beginning that are a song's, not generated."""
+
+    @property
+    def duration_s(self) -> float:
+        """Its length."""
+        return len(self.samples) / self.rate_hz
+
     @property
     def silent(self) -> bool:
         """Whether there is nothing to hear."""
         return self.peak_dbfs <= SILENT_DBFS
 
 
-def read(path: Path, primer_frames: int = 0, frames: int | None = None) -> Sound:
-    """Read a sound file and draw it. frames: how many it should have, if that is known.
+def read(path: Path, primer_frames: int = 0, frames: int | None = None, *, with_primer: bool = False) -> Sound:
+    """Read a sound file and draw it, its primer only if that may be heard. frames: how many it should have, if known.
 
     Raises `Problem` for a file that is missing, not audio, shorter than it says, or empty behind its primer.
     """
@@ -77,28 +88,53 @@ def read(path: Path, primer_frames: int = 0, frames: int | None = None) -> Sound
         raise Problem(f"{path} {reason}. {again}") from None
     if len(samples) < expected:
         raise Problem(f"{path} is cut short: {len(samples)} of {expected} samples. {again}")
-    samples = samples[primer_frames:]
-    if len(samples) == 0:
+    if len(samples) <= primer_frames:
         raise Problem(f"{path} is empty. {again}")
+    if not with_primer:
+        samples, primer_frames = samples[primer_frames:], 0
     if not np.isfinite(samples).all():
         raise Problem(f"{path} holds values that are not numbers. {again}")
-    return draw(samples, rate_hz)
+    return draw(samples, rate_hz, primer_frames / rate_hz)
 
 
-def draw(samples: NDArray[np.float64], rate_hz: int) -> Sound:
+def draw(samples: NDArray[np.float64], rate_hz: int, seam_s: float = 0.0) -> Sound:
     """samples: (n,) in -1..1, n >= 1."""
     edges = np.linspace(0, len(samples), COLUMNS + 1).astype(int)
     starts = np.minimum(edges[:-1], len(samples) - 1)
     peak = float(np.abs(samples).max())
     return Sound(
-        duration_s=len(samples) / rate_hz,
+        samples=samples.astype(np.float32),
         rate_hz=rate_hz,
         rms_dbfs=_decibels(float(np.sqrt(np.mean(samples**2)))),
         peak_dbfs=_decibels(peak),
         low=np.minimum.reduceat(samples, starts),
         high=np.maximum.reduceat(samples, starts),
         levels_db=spectrogram(samples, rate_hz),
+        seam_s=seam_s,
     )
+
+
+def white_noise(frames: int, rate_hz: int, seed: int = 0) -> Sound:
+    """Noise of evenly drawn mu-law codes, as an untrained network would emit: the floor of every measure."""
+    even = np.random.default_rng(seed).uniform(-1, 1, frames)
+    return draw(np.sign(even) * (256 ** np.abs(even) - 1) / 255, rate_hz)
+
+
+def embed(sound: Sound, folder: Path, name: str) -> str:
+    """Write the clip as an MP3 (a WAV at a rate that MP3 does not have); returns the file's name."""
+    if sound.rate_hz not in MP3_RATES_HZ:
+        soundfile.write(folder / f"{name}.wav", sound.samples, sound.rate_hz, subtype="PCM_16")
+        return f"{name}.wav"
+    settings = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": 0.5}
+    soundfile.write(folder / f"{name}.mp3", sound.samples, sound.rate_hz, **settings)
+    return f"{name}.mp3"
+
+
+def bytes_per_s(rate_hz: int) -> int:
+    """Of an embedded clip, rounded up."""
+    if rate_hz not in MP3_RATES_HZ:
+        return 2 * rate_hz
+    return 4_300 if rate_hz < 16_000 else 10_500 if rate_hz <= 24_000 else 20_500
 
 
 def spectrogram(samples: NDArray[np.float64], rate_hz: int) -> NDArray[np.float64]:

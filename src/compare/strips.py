@@ -1,24 +1,21 @@
-"""Each measure as a strip: where the steps lie between noise and real music, one line a genre, and as a table.
+"""Each measure as a strip: how much of the way from noise to real music each step has gone, a line a genre; as a table.
 
 In: an `Evaluation`. Out: positions in percent and texts for the template.
 """
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
-from src.compare.words import interval, number
+from src.compare import sentences
+from src.compare.sentences import Sentence
+from src.compare.words import bits, interval, of_measure, over, shown
 from src.evaluate import catalogue
 from src.evaluate.measure import Measure
-from src.evaluate.schema import Evaluation
+from src.evaluate.schema import ALL, BITS, Difference, Evaluation
 
-TONES = {"white_noise": "noise", "real": "real"}
-"""The references that are marked on the lines: the floor and the ceiling."""
 BEFORE, AFTER = ("white_noise", "shuffled", "other_genres"), ("training", "real")
 HEADINGS = {
-    "likelihood": "Prediction",
-    "conditioning": "Prediction",
     "distance": "Distance to the genre’s real music",
     "sound": "Sound",
     "rhythm and pitch": "Rhythm and pitch",
@@ -26,7 +23,7 @@ HEADINGS = {
     "copying": "Within the clip, and copying",
 }
 """Group of the catalogue → heading on the page."""
-REFERENCE_LABELS = {
+LABELS = {
     "white_noise": "white noise",
     "shuffled": "shuffled",
     "other_genres": "other genres",
@@ -39,17 +36,10 @@ class Mark(NamedTuple):
     """A value on a line; positions in percent of its width."""
 
     tone: str
-    """Index of the step, `real` or `noise`: its colour."""
+    """Index of the step: its colour."""
     at: str
     lo: str | None
     hi: str | None
-
-
-class Cell(NamedTuple):
-    """A value in the table."""
-
-    text: str
-    spread: str
 
 
 class Lane(NamedTuple):
@@ -57,13 +47,15 @@ class Lane(NamedTuple):
 
     genre: str
     marks: tuple[Mark, ...]
+    note: str
+    """How far the last step is, with its direction."""
 
 
-class Row(NamedTuple):
-    """A genre's row of the table."""
+class Cell(NamedTuple):
+    """A value in the table."""
 
-    genre: str
-    cells: tuple[Cell, ...]
+    text: str
+    spread: str = ""
 
 
 class Strip(NamedTuple):
@@ -74,105 +66,112 @@ class Strip(NamedTuple):
     group: str
     label: str
     explanation: str
-    low: str
-    high: str
+    said: Sentence | None
+    """What changed."""
+    note: str
+    """Why there is no line for some or all genres."""
     lanes: tuple[Lane, ...]
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: dict[str, tuple[Cell, ...]]
+    """Genre → its cells."""
 
 
-class Column(NamedTuple):
-    """A step or a reference: a column of the table and, if it has a tone, a mark on every genre's line."""
-
-    label: str
-    tone: str
-    figures: dict[str, Measure]
-    """Genre → its figure; only those with a value."""
-
-
-class Group(NamedTuple):
-    """Measures that belong together."""
-
-    name: str
-    strips: tuple[Strip, ...]
+Group = tuple[str, tuple[Strip, ...]]
+"""A heading and its measures."""
 
 
 def groups(evaluation: Evaluation, steps: Sequence[int], genres: Sequence[str], prefix: str = "strip") -> list[Group]:
-    """Every measure that has a value at a compared step, in the catalogue's order, unknown ones last.
+    """Every measure of the sound with a value at a compared step, in the catalogue's order, unknown ones last.
 
     prefix: beginning of the strips' addresses within the page.
     """
-    listed = [strip._replace(id=f"{prefix}-{strip.id}") for strip in strips(evaluation, steps, genres)]
-    names = dict.fromkeys(strip.group for strip in listed)
-    return [Group(name, tuple(strip for strip in listed if strip.group == name)) for name in names]
-
-
-def strips(evaluation: Evaluation, steps: Sequence[int], genres: Sequence[str]) -> list[Strip]:
-    """The same without grouping."""
     order = [entry.name for entry in catalogue.ENTRIES]
     names = sorted(evaluation.names(), key=lambda name: order.index(name) if name in order else len(order))
-    measured = (_strip(evaluation, name, steps, genres) for name in names if name not in ("clips", "samples"))
-    return [strip for strip in measured if strip is not None]
+    measured = (_strip(evaluation, name, steps, genres, prefix) for name in names if name != BITS)
+    strips = [strip for strip in measured if strip is not None]
+    headings = dict.fromkeys(strip.group for strip in strips)
+    return [(name, tuple(strip for strip in strips if strip.group == name)) for name in headings]
 
 
-def shown(name: str, value: float | None) -> str:
-    """A value as the catalogue prints it."""
-    entry = catalogue.BY_NAME.get(name)
-    return entry.shown(value) if entry else number(value)
+def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequence[str], prefix: str) -> Strip | None:
+    def references(keys: Sequence[str]) -> dict[str, dict[str, Measure | None]]:
+        return {LABELS[key]: {genre: evaluation.reference(key, genre, name) for genre in genres} for key in keys}
 
-
-def _strip(evaluation: Evaluation, name: str, steps: Sequence[int], genres: Sequence[str]) -> Strip | None:
-    def column(label: str, tone: str, figures: dict[str, Measure | None]) -> Column:
-        return Column(label, tone, {genre: each for genre, each in figures.items() if each and each.value is not None})
-
-    def reference(key: str) -> Column:
-        figures = {genre: evaluation.reference(key, genre, name) for genre in genres}
-        return column(REFERENCE_LABELS[key], TONES.get(key, ""), figures)
-
-    at_steps = [
-        column(f"step {step:,}", str(index), {genre: evaluation.of(step, genre, name) for genre in genres})
-        for index, step in enumerate(steps)
-    ]
-    if not any(each.figures for each in at_steps):
+    at_steps = {f"step {step:,}": {genre: evaluation.of(step, genre, name) for genre in genres} for step in steps}
+    columns = {**references(BEFORE), **at_steps, **references(AFTER)}
+    known = {label: row for label, row in columns.items() if any(_has_value(each) for each in row.values())}
+    if not known.keys() & at_steps.keys():
         return None
-    before, after = ([each for each in map(reference, side) if each.figures] for side in (BEFORE, AFTER))
-    columns = [*before, *at_steps, *after]
-    # The references' marks lie under those of the steps.
-    marked = sorted((each for each in columns if each.tone), key=lambda each: each.tone.isdigit())
-    drawn = [figure for each in marked for figure in each.figures.values()]
-    values = [value for figure in drawn for value in (figure.value, figure.lo, figure.hi) if value is not None]
-    low, high = min(values), max(values)
-    ends = (shown(name, low), shown(name, high)) if high > low else (f"{shown(name, low)} everywhere", "")
-    if high == low:
-        low, high = low - 0.5, high + 0.5
     entry = catalogue.BY_NAME.get(name)
-    marks = {
-        genre: tuple(_mark(each.figures[genre], each.tone, low, high) for each in marked if genre in each.figures)
-        for genre in genres
-    }
+    blind = [genre for genre in genres if name in evaluation.blind.get(genre, ())]
+    where = "" if len(blind) == len(genres) else f" in {', '.join(blind)}"
     return Strip(
-        id=re.sub(r"[^a-z0-9]+", "-", name.lower()),
-        group=HEADINGS[entry.group] if entry else "Further measures",
+        id=f"{prefix}-{re.sub(r'[^a-z0-9]+', '-', name.lower())}",
+        group=HEADINGS.get(entry.group, "Prediction") if entry else "Further measures",
         label=entry.label if entry else name.replace("_", " "),
         explanation=entry.explanation if entry else "",
-        low=ends[0],
-        high=ends[1],
-        lanes=tuple(Lane(genre, of_genre) for genre, of_genre in marks.items() if of_genre),
-        columns=tuple(each.label for each in columns),
-        rows=tuple(Row(genre, tuple(_cell(name, each.figures.get(genre)) for each in columns)) for genre in genres),
+        said=sentences.change(evaluation, name, steps[0], steps[-1]),
+        note=f"White noise already looks like real music by this measure{where}." if blind else "",
+        lanes=tuple(lane for genre in (ALL, *genres) if (lane := _lane(evaluation, name, steps, genre)).marks),
+        columns=tuple(known),
+        rows={genre: tuple(_cell(name, row[genre]) for row in known.values()) for genre in genres},
     )
 
 
-def _mark(figure: Measure, tone: str, low: float, high: float) -> Mark:
+def _has_value(measure: Measure | None) -> bool:
+    return measure is not None and measure.value is not None
+
+
+def _lane(evaluation: Evaluation, name: str, steps: Sequence[int], genre: str) -> Lane:
+    rows = {step: evaluation.closed.get(step, {}).get(genre, {}).get(name) for step in steps}
+    closed = {step: row for step, row in rows.items() if row is not None and row.share.value is not None}
+    marks = tuple(share_mark(row.share, str(steps.index(step))) for step, row in closed.items())
+    last = closed.get(steps[-1])
+    return Lane("all genres" if genre == ALL else genre, marks, sentences.side(last) if last else "")
+
+
+def share_mark(share: Measure, tone: str) -> Mark:
+    """A share as a mark on a line from 0 to 1."""
+
     def position(value: float | None) -> str:
         # Marks keep clear of the edges, so that their shapes are not cut.
-        return "" if value is None else f"{1.5 + 97 * (value - low) / (high - low):.2f}"
+        return "" if value is None else f"{1.5 + 97 * min(1.0, max(0.0, value)):.2f}"
 
-    lo, hi = position(figure.lo), position(figure.hi)
-    return Mark(tone, position(figure.value), *((lo, hi) if lo and hi else (None, None)))
+    lo, hi = position(share.lo), position(share.hi)
+    return Mark(tone, position(share.value), *((lo, hi) if lo and hi else (None, None)))
 
 
 def _cell(name: str, figure: Measure | None) -> Cell:
-    if figure is None:
-        return Cell("–", "")
-    return Cell(shown(name, figure.value), interval(partial(shown, name), figure.lo, figure.hi))
+    if figure is None or figure.value is None:
+        return Cell("–")
+    within = interval(of_measure(name), figure.lo, figure.hi)
+    return Cell(shown(name, figure.value), within or over(figure))
+
+
+BITS_COLUMNS = ("bits", "gained over linear", "verdict", "linear", "Markov", "songs")
+"""The headline first: on a phone the last ones must be scrolled to."""
+
+
+def bits_row(evaluation: Evaluation, step: int, genre: str) -> tuple[Cell, ...] | None:
+    """`BITS_COLUMNS` of a genre (`all`: all songs) at a step; None if no checkpoint was scored."""
+    network, linear = evaluation.of(step, genre, BITS), evaluation.baselines.get(genre, {}).get("linear")
+    against = evaluation.against.get(step, {}).get("linear", {}).get(genre)
+    known = against.difference if against else network
+    if known is None:
+        return None
+    values = [measure.value if measure else None for measure in (network, linear)] + [evaluation.markov.get(genre)]
+    own, *baselines = (Cell("–" if value is None else bits(value)) for value in values)
+    gained = Cell("–") if against is None else _gained(evaluation, step, genre, against)
+    return own, gained, Cell(against.verdict if against else "–"), *baselines, Cell(f"{known.n:,}")
+
+
+def _gained(evaluation: Evaluation, step: int, genre: str, against: Difference) -> Cell:
+    """Bits gained over the linear predictor, its interval; of one or two songs each one's."""
+    songs, gained = evaluation.songs.get(genre, ()), against.difference
+    if gained.lo is None and 0 < len(songs) <= 2 and all(step in song.network for song in songs):
+        return Cell(" and ".join(bits(song.linear - song.network[step]) for song in songs))
+    if gained.value is None:
+        return Cell("–")
+    return Cell(
+        bits(-gained.value), "" if gained.lo is None or gained.hi is None else interval(bits, -gained.hi, -gained.lo)
+    )

@@ -1,78 +1,79 @@
-"""The comparison as a table in the terminal: a row for each genre and step.
+"""The comparison in a terminal of 80 columns: two tables, then sentences.
 
-In: a `Comparison`. Out: a rich table. Columns without a single value are left out.
+In: a `Comparison`. Out: rich tables, and text whose lines end between words. Nothing is left out that would be cut:
+names that are too long go on in the next line.
 """
 
-from collections.abc import Callable
+import textwrap
 
 from rich.table import Table
 
+from src.compare import strips
 from src.compare.comparison import Comparison, Run
-from src.compare.words import interval, number
+from src.compare.words import percent
 from src.evaluate import catalogue
-from src.evaluate.schema import BITS
+from src.evaluate.schema import ALL
 
-SHOWN = ("spectral_flatness", "onset_rate", "tonal_clarity", "frechet_logmel")
-"""Measures of the sound that have room in a terminal; the page has all."""
-
-Cell = Callable[[Run, int, str], str]
-
-
-def table(comparison: Comparison) -> Table:
-    """Genre by step: bits per sample with Markov and uniform beside, loss, generation, some measures of the sound."""
-    columns: list[tuple[str, Cell]] = [
-        ("bits/sample", _bits),
-        ("Markov", lambda run, _, genre: number(run.evaluation.markov.get(genre)) if run.evaluation else "–"),
-        ("uniform", _uniform),
-        ("loss, nats", _loss),
-        ("generated in", lambda run, step, genre: _with_unit(run.clip(step, genre).seconds, "s")),
-        ("samples/s", lambda run, step, genre: number(run.clip(step, genre).samples_per_s, 4)),
-        *((catalogue.BY_NAME[name].label.split(",")[0], _measure(name)) for name in SHOWN),
-    ]
-    keys = [(genre, run, step) for genre in comparison.genres for run in comparison.runs for step in comparison.steps]
-    rows = [[cell(run, step, genre) for _, cell in columns] for genre, run, step in keys]
-    shown = [index for index in range(len(columns)) if any(row[index] != "–" for row in rows)]
-    several = len(comparison.runs) > 1
-    printed = Table(title=None, header_style="bold", pad_edge=False, box=None, padding=(0, 1))
-    for name in ("genre", "run") if several else ("genre",):
-        printed.add_column(name)
-    for name in ("step", *(columns[index][0] for index in shown)):
-        printed.add_column(name, justify="right")
-    last = None
-    for (genre, run, step), row in zip(keys, rows, strict=True):
-        if last not in (None, genre):
-            printed.add_section()
-        names = [genre if last != genre else "", *([run.label] if several else [])]
-        printed.add_row(*names, f"{step:,}", *(row[index] for index in shown))
-        last = genre
-    return printed
+WIDTH = 80
+MOST_STEPS = 6
+"""Columns of steps that have room."""
 
 
-def _uniform(run: Run, step: int, genre: str) -> str:
-    if run.evaluation is None or run.evaluation.bits(step, genre) is None:
-        return "–"
-    return number(run.evaluation.uniform)
+def tables(comparison: Comparison) -> list[Table]:
+    """For each run what prediction and sound say; a table without a value is left out."""
+    made = [table for run in comparison.runs for table in (prediction(comparison, run), sound(comparison, run))]
+    return [table for table in made if table.row_count]
 
 
-def _bits(run: Run, step: int, genre: str) -> str:
-    figure = run.evaluation.of(step, genre, BITS) if run.evaluation else None
-    if figure is None or figure.value is None:
-        return "–"
-    within = interval(number, figure.lo, figure.hi, between="–")
-    return f"{number(figure.value)} ({within})" if within else number(figure.value)
+def prediction(comparison: Comparison, run: Run) -> Table:
+    """Genre by step: bits per sample of the network and the baselines, and what it gained over the linear predictor."""
+    title = "Bits per sample on held-out songs (fewer is better; blind guessing needs 8)"
+    table = _table(title, comparison, run, ("genre", "step", *strips.BITS_COLUMNS))
+    if run.evaluation is None:
+        return table
+    for genre in (*comparison.genres, ALL):
+        rows = [(step, strips.bits_row(run.evaluation, step, genre)) for step in comparison.steps]
+        name = "all songs" if genre == ALL else genre
+        for step, row in rows:
+            if row is not None:
+                table.add_row(name, f"{step:,}", *(f"{c.text} ({c.spread})" if c.spread else c.text for c in row))
+                name = ""
+        table.add_section()
+    return table
 
 
-def _loss(run: Run, step: int, _genre: str) -> str:
-    return number(run.median_loss(step))
+def sound(comparison: Comparison, run: Run) -> Table:
+    """Measure by step: how much of the way from white noise to held-out songs, averaged over the genres."""
+    steps = comparison.steps
+    steps = steps if len(steps) <= MOST_STEPS else (steps[0], *steps[1 - MOST_STEPS :])
+    heads = ("measure", f"step {steps[0]:,}", *(f"{step:,}" for step in steps[1:]))
+    table = _table("Of the way from white noise (0 %) to held-out songs (100 %)", comparison, run, heads)
+    closed = run.evaluation.closed if run.evaluation else {}
+    for entry in catalogue.ENTRIES:
+        rows = [closed.get(step, {}).get(ALL, {}).get(entry.name) for step in steps]
+        shares = [row.share.value if row else None for row in rows]
+        if any(share is not None for share in shares):
+            table.add_row(entry.label, *("–" if share is None else percent(share) for share in shares))
+    return table
 
 
-def _measure(name: str) -> Cell:
-    def cell(run: Run, step: int, genre: str) -> str:
-        figure = run.evaluation.of(step, genre, name) if run.evaluation else None
-        return catalogue.BY_NAME[name].shown(figure.value) if figure else "–"
+def _table(title: str, comparison: Comparison, run: Run, heads: tuple[str, ...]) -> Table:
+    title = f"{name}: {title}" if (name := comparison.name(run)) else title
+    table = Table(
+        title=title,
+        min_width=min(WIDTH, len(title)),
+        title_justify="left",
+        title_style="",
+        header_style="bold",
+        pad_edge=False,
+        box=None,
+        padding=(0, 1),
+    )
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="left" if place == 0 else "right", overflow="fold", no_wrap=place > 0)
+    return table
 
-    return cell
 
-
-def _with_unit(value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{number(value)} {unit}"
+def wrapped(text: str, width: int = WIDTH) -> str:
+    """The text in lines that end between words; a path or another long word is never cut."""
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)

@@ -1,7 +1,11 @@
-"""Numbers and small sentences as a reader wants them."""
+"""Numbers and small sentences as a reader wants them: one way of writing each."""
 
 import math
 from collections.abc import Callable
+from functools import partial
+
+from src.evaluate import catalogue
+from src.evaluate.measure import Measure
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -17,14 +21,53 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def bits(value: float) -> str:
+    """3.14: bits per sample, wherever they stand."""
+    return signless_zero(f"{value:.2f}")
+
+
+def shown(name: str, value: float | None) -> str:
+    """A value as the catalogue prints its measure."""
+    entry = catalogue.BY_NAME.get(name)
+    return signless_zero(entry.shown(value)) if entry else number(value)
+
+
+def signless_zero(text: str) -> str:
+    """The printed number with a minus sign that is one, and none before a zero."""
+    head, _, tail = text.partition(" ")
+    if head.startswith("-"):
+        head = "−" + head[1:] if head.strip("-0.,") else head[1:]
+    return f"{head} {tail}".rstrip()
+
+
 def interval(show: Callable[[float], str], lo: float | None, hi: float | None, between: str = " to ") -> str:
     """A 95 % interval, or nothing. show: prints the bounds and the value alike, so that the value stays inside."""
     return "" if lo is None or hi is None else f"{show(lo)}{between}{show(hi)}"
 
 
+def over(measure: Measure) -> str:
+    """What a figure is over: 20 songs, 1 song."""
+    return plural(measure.n, measure.over.removesuffix("s"))
+
+
+def spread(measure: Measure, show: Callable[[float], str], sign: int = 1) -> str:
+    """What stands in brackets behind a figure: its interval if it has one, and what it is over. sign: -1 turns it."""
+    lo, hi = (measure.lo, measure.hi) if sign > 0 else (_negative(measure.hi), _negative(measure.lo))
+    return ", ".join(filter(None, [interval(show, lo, hi), over(measure)]))
+
+
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def of_measure(name: str) -> Callable[[float], str]:
+    """`shown` for one measure."""
+    return partial(shown, name)
+
+
 def percent(share: float) -> str:
-    """57%."""
-    return f"{share:.0%}"
+    """57 %."""
+    return f"{100 * share:.0f} %"
 
 
 def thousands(value: float, _place: object = None) -> str:
@@ -40,3 +83,8 @@ def thousands_short(value: float, _place: object = None) -> str:
 def plural(count: int, noun: str) -> str:
     """1 song, 2 songs."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]

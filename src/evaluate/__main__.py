@@ -23,9 +23,6 @@ from src.record.layout import RunFiles
 
 app = console.command_app("Measure the compared checkpoints and what was generated from them.")
 
-SENTENCES = 5
-"""Sentences printed; the file has them all."""
-
 
 @app.command()
 def main(
@@ -42,8 +39,8 @@ def main(
     for table in (tables.bits(evaluation), tables.sound(evaluation)):
         if table.row_count:
             console.show(table)
-    for sentence in evaluation.sentences[:SENTENCES]:
-        console.say(sentence)
+    if evaluation.detection is not None:
+        console.say(tables.detection(evaluation))
     for section, reason in evaluation.why.items():
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {path}")
@@ -60,7 +57,7 @@ def log(run_files: RunFiles, params: Params, evaluation: Evaluation) -> None:
             values = {
                 f"{genre}.{name}": measure.value
                 for genre, row in by_genre.items()
-                for name, measure in row.measures.items()
+                for name, measure in row.items()
                 if measure.value is not None
             }
             fingerprint = checkpoint.about(run_files.checkpoint(step)).fingerprint

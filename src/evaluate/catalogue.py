@@ -9,6 +9,9 @@ from typing import Literal
 Better = Literal["lower", "higher", "closer to real"]
 Group = Literal["likelihood", "conditioning", "distance", "sound", "rhythm and pitch", "within the clip", "copying"]
 
+EMBEDDINGS = {"logmel": "log-mel", "musicnn": "musicnn", "vgg": "VGG"}
+"""Name → as a reader knows it. docs/measures.md says what each of them is."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -39,23 +42,30 @@ class Entry:
         return f"{value:.{self.digits}f} {self.unit}".rstrip()
 
 
+def _distances(key: str, name: str) -> tuple[Entry, ...]:
+    """The distances in one embedding."""
+    return (
+        Entry(f"frechet_{key}", f"Fréchet distance, {name}", "", "distance",
+              "How far the sounds are from the genre's training songs, each as a Gaussian cloud of points.", "lower"),
+        Entry(f"kernel_{key}", f"Kernel distance, {name}", "", "distance",
+              "The same without taking the clouds for Gaussians (KAD): 0, give or take, is the genre itself.", "lower",
+              least=None),
+        Entry(f"density_{key}", f"Density, {name}", "", "distance",
+              "How many training points are near each of the sounds' points, over what one of their own would have: "
+              "whether what is there is like the genre.", "higher"),
+        Entry(f"coverage_{key}", f"Coverage, {name}", "", "distance",
+              "Share of the training points that have one of the sounds' points near: whether all of it is there.",
+              "higher", 0, True, most=1.0),
+    )  # fmt: skip
+
+
 ENTRIES = (
     Entry("bits_per_sample", "Held-out bits per sample", "bits", "likelihood",
           "How badly the network predicts the next sample of songs it never heard; guessing blindly costs 8 bits.",
           "lower"),
     Entry("genre_accuracy", "Genre accuracy", "", "conditioning",
           "Share of held-out songs that the network finds likeliest under their own genre.", "higher", 0, True),
-    Entry("frechet_logmel", "Fréchet distance, log-mel", "", "distance",
-          "How far the sound's spectrum and its movement are, as a Gaussian cloud, from the genre's training songs; "
-          "a hand-made embedding (statistics of log-mel bands), extrapolated to infinitely many windows.", "lower"),
-    Entry("frechet_musicnn", "Fréchet distance, musicnn", "", "distance",
-          "The same distance in the embedding of a network trained to tag music (musicnn), in the 16 directions in "
-          "which the training songs differ most.", "lower"),
-    Entry("distance_logmel", "Distance to the genre, log-mel", "", "distance",
-          "Mean distance of the sound's windows from the centre of the genre's training songs, in their own spread; "
-          "1 is what a typical training window has.", "lower"),
-    Entry("distance_musicnn", "Distance to the genre, musicnn", "", "distance",
-          "The same mean distance in the embedding of musicnn.", "lower"),
+    *(entry for key, name in EMBEDDINGS.items() for entry in _distances(key, name)),
     Entry("rms", "Level (RMS)", "dBFS", "sound", "Mean power; a full-scale sine has -3 dBFS.", "closer to real", 1,
           least=None),
     Entry("dynamic_range", "Dynamic range", "dB", "sound",
@@ -107,7 +117,6 @@ REFERENCES = {
     "real": "held-out songs of the genre (the ceiling)",
     "training": "training songs of the genre",
     "other_genres": "songs of the other genres",
-    "shuffled": "held-out songs of the genre, samples in random order",
     "white_noise": "white noise (the floor)",
 }
 """What stands beside the generations."""

@@ -3,10 +3,10 @@
 In: the files of a run, data/clips/ and the parameters. Out: `Results`.
 """
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +15,12 @@ from src.base import console
 from src.base.errors import Problem
 from src.clips.clipset import Clip, ClipSet
 from src.config import Params
-from src.evaluate import embedding, heldout, likelihood, musicnn, references
+from src.evaluate import copying, heldout, likelihood, musicnn, references
+from src.evaluate.copying import Match
 from src.evaluate.embedding import LOG_MEL, Embedding
-from src.evaluate.measure import Measure
-from src.evaluate.pieces import Method, white_noise
-from src.evaluate.references import ReferenceSongs
+from src.evaluate.intervals import LEAST_UNITS
+from src.evaluate.references import FEWEST_PIECES, Library, MeasuredSong, Method, Piece
 from src.evaluate.result import Results
-from src.evaluate.schema import Copying
 from src.evaluate.spectra import Audio
 from src.generate import generations
 from src.record import checkpoint
@@ -30,8 +29,8 @@ from src.wavenet import mulaw
 from src.wavenet.network import WaveNet
 
 CLIPS = Path("data/clips")
-SONGS_PER_GENRE = 40
-"""Songs of a genre and split whose sound is measured in pieces; likelihood and copying use all."""
+PLANTED = 2
+"""Training songs of each genre of which a stretch is planted to try the search for copies."""
 
 Generations = dict[int, dict[str, list[Audio]]]
 """Step → genre → clips."""
@@ -44,45 +43,46 @@ def evaluate(files: RunFiles, params: Params, *, own: bool) -> Results:
     """
     channels = params.profile.model.quantization_channels
     results = Results(None if own else files.name, params.genres, float(np.log2(channels)))
-    made = read_generations(files, steps_of(files, params, own=own), results)
-    method = Method(
-        params.profile.clips.rate_hz,
-        lambda audio: codes_of(audio, channels),
-        embeddings(params, results) if own else (),
-    )
+    steps = steps_of(files, params, own=own)
+    made = read_generations(files, steps, results)
+    method = Method(params.profile.clips.rate_hz, channels, embeddings(results) if own else ())
     torch.set_num_threads(1)  # work is shared out by song: the digits do not depend on the number of threads
-    length = min((len(audio) for step in made.values() for clips in step.values() for audio in clips), default=0)
+    sounds = [clips for by_genre in made.values() for clips in by_genre.values()]
+    length = min((len(audio) for clips in sounds for audio in clips), default=0)
     length = length or round(params.profile.generate.duration_s * method.rate_hz)
-    songs = None
+    count = max(map(len, sounds), default=params.profile.generate.clips_per_genre)
+    library = None
     if own or checkpoint.steps(files.checkpoints):
         try:
-            songs = read_clips(ClipSet.open(CLIPS), params, method, length if own else 0, results)
+            songs = read_clips(ClipSet.open(CLIPS), params, method, (length, count) if own else None, results)
+            library = Library(songs, method) if songs else None
         except Problem as problem:
             results.why["songs"] = str(problem)
     if not own:
         results.why["distance"] = (
             "The music an imported run was trained on is not here, so nothing is compared with it."
         )
-    for step in steps_of(files, params, own=own) if results.songs else ():
+    for step in steps if results.songs else ():
         score(files.checkpoint(step), step, params, results)
-    measure_sound(made, method, songs if own else None, params.profile.train.threads, results)
-    noise = white_noise(length, lambda codes: mulaw.decode(codes, channels), channels)
-    pieces = [method.piece(audio, number) for number, audio in enumerate(noise)]
-    results.references["white_noise"] = references.noise_reference(pieces, results.genres, songs, method)
-    if not results.measures:
+    workers = params.profile.train.threads
+    measure_sound(made, method, library, workers, results)
+    if not (results.values or results.scores):
         raise Problem(f"There is nothing to measure: {' '.join(dict.fromkeys(results.why.values()))}")
+    noise = method.noise(length, count if count >= LEAST_UNITS else FEWEST_PIECES)
+    if library is None:
+        values = references.sounds([[piece] for piece in noise])
+        results.references["white_noise"] = dict.fromkeys(results.genres, values)
+    else:
+        results.references = library.references(noise)
+        results.spreads = {genre: references.spreads(library.of(genre, training=False)) for genre in library.genres}
+        results.detection = library.detection()
     return results
 
 
-def embeddings(params: Params, results: Results) -> tuple[Embedding, ...]:
-    """The hand-made embedding, and the trained one where it is installed and the clips have its rate."""
-    if params.profile.clips.rate_hz != musicnn.RATE_HZ:
-        results.why["musicnn"] = (
-            f"musicnn takes audio at {musicnn.RATE_HZ} Hz; the clips have {params.profile.clips.rate_hz}."
-        )
-        return (LOG_MEL,)
+def embeddings(results: Results) -> tuple[Embedding, ...]:
+    """The hand-made embedding, and the trained ones where they are installed."""
     try:
-        return LOG_MEL, embedding.trained(musicnn.Musicnn(musicnn.read_weights()).embed)
+        return LOG_MEL, *musicnn.embeddings()
     except Problem as problem:
         results.why["musicnn"] = str(problem)
     return (LOG_MEL,)
@@ -93,11 +93,6 @@ def steps_of(files: RunFiles, params: Params, *, own: bool) -> tuple[int, ...]:
     if own:
         return params.compared_steps
     return tuple(sorted({*checkpoint.steps(files.checkpoints), *checkpoint.steps(files.generations)}))
-
-
-def codes_of(audio: Audio, channels: int) -> likelihood.Codes:
-    """Mu-law codes (time,) int64."""
-    return np.asarray(mulaw.encode(audio, channels), dtype=np.int64)
 
 
 def read_generations(files: RunFiles, steps: tuple[int, ...], results: Results) -> Generations:
@@ -116,47 +111,57 @@ def read_generations(files: RunFiles, steps: tuple[int, ...], results: Results) 
     return made
 
 
-def read_clips(clips: ClipSet, params: Params, method: Method, length: int, results: Results) -> ReferenceSongs | None:
-    """Read every clip once: Markov counts, held-out codes and, in pieces of `length` samples, the sound of the songs.
+def read_clips(
+    clips: ClipSet, params: Params, method: Method, pieces: tuple[int, int] | None, results: Results
+) -> tuple[MeasuredSong, ...]:
+    """Read every clip once: Markov counts, the songs to score and, in pieces, their sound.
 
-    length 0: the sound is not needed.
+    pieces: samples of a piece, and how many clips are generated for each genre; None: the sound is not needed. Of
+    training songs as many of each genre are scored as of held-out ones, half as long.
     """
     total = round(params.profile.evaluate.seconds_per_clip * method.rate_hz)
-    channels, context = params.profile.model.quantization_channels, params.profile.model.receptive_field
+    context = params.profile.model.receptive_field
+    kinds = [(clip.genre, clip.split == "train") for clip in clips.clips]
+    length, count = pieces or (0, 0)
+    wanted = references.shares(kinds, count)
+    seen: Counter[tuple[str, bool]] = Counter()
+    place = [seen.update([kind]) or seen[kind] - 1 for kind in kinds]  # of its genre and part, in the clips' order
     counts: dict[str, likelihood.Codes] = {}
-    songs: list[heldout.Song] = []
-    collector = references.Collector(method, length, SONGS_PER_GENRE)
+    scored: dict[bool, list[heldout.Song]] = {True: [], False: []}
+    measured: list[MeasuredSong] = []
 
-    def describe(clip: Clip, audio: Audio, wanted: bool) -> tuple[likelihood.Codes, tuple[Any, ...]]:
+    def describe(index: int, clip: Clip, audio: Audio) -> tuple[likelihood.Codes, MeasuredSong | None]:
         torch.set_num_threads(1)
-        training = clip.split == "train"
-        song = collector.describe(audio, clip.genre, training=training, wanted=wanted) if length else ()
+        training = kinds[index][1]
+        if not length:
+            return method.encode(audio), None
+        plant = training and place[index] < PLANTED
+        song = method.song(audio, clip.genre, training=training, length=length, pieces=wanted[index], plant=plant)
         return method.encode(audio), song
 
     workers = params.profile.train.threads
     with console.progress("reading the clips", len(clips), "clips") as meter, ThreadPoolExecutor(workers) as pool:
         for first in range(0, len(clips), workers):
-            chosen = clips.clips[first : first + workers]
-            audios = [clips.read(first + offset, 0, clip.frames) for offset, clip in enumerate(chosen)]
-            wanted = [collector.claim(clip.genre, training=clip.split == "train") for clip in chosen]
-            for clip, (codes, song) in zip(chosen, pool.map(describe, chosen, audios, wanted), strict=True):
-                if clip.split == "train":
-                    counts[clip.genre] = counts.get(clip.genre, 0) + likelihood.count_pairs(codes, channels)
-                else:
-                    windows = likelihood.spread_windows(clip.frames, context, total, min(method.rate_hz, total))
-                    if windows:
-                        small = codes.astype(np.uint8 if channels <= 256 else np.int32)
-                        songs.append(heldout.Song(clip.genre, small, tuple(windows)))
-                if song:
-                    collector.add(*song, training=clip.split == "train")
+            chosen = range(first, min(first + workers, len(clips)))
+            audios = [clips.read(index, 0, clips.clips[index].frames) for index in chosen]
+            for index, (codes, song) in zip(
+                chosen, pool.map(describe, chosen, (clips.clips[k] for k in chosen), audios), strict=True
+            ):
+                genre, training = kinds[index]
+                if training:
+                    counts[genre] = counts.get(genre, 0) + likelihood.count_pairs(codes, method.channels)
+                if not training or place[index] < seen[genre, False]:
+                    scored_samples = max(1, total // 2) if training else total
+                    window = min(method.rate_hz, scored_samples)
+                    windows = likelihood.spread_windows(len(codes), context, scored_samples, window)
+                    small = codes.astype(np.uint8 if method.channels <= 256 else np.int32)
+                    scored[training] += [heldout.Song(genre, small, tuple(windows))] if windows else []
+                measured += [song] if song else []
                 meter.advance()
-    results.songs = tuple(songs)
-    results.baselines = heldout.score_baselines(counts, songs)
-    if not length:
-        return None
-    reference_songs, measures = collector.finish()
-    results.references.update(measures)
-    return reference_songs
+    results.songs, results.training = tuple(scored[False]), tuple(scored[True])
+    results.baselines = heldout.score_baselines(counts, results.songs, context)
+    results.linear_training = heldout.score_linear(results.training, context, method.channels)
+    return tuple(measured)
 
 
 def score(folder: Path, step: int, params: Params, results: Results) -> None:
@@ -174,7 +179,7 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
         return
     network = WaveNet(loaded.model).eval()
     network.load_state_dict(loaded.weights)
-    total = heldout.predictions(results.songs, len(params.genres))
+    total = heldout.predictions(results.songs, results.training, len(params.genres))
     with console.progress(f"scoring step {step}", total, "samples") as meter:
         lock = Lock()
 
@@ -187,28 +192,40 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
             loaded.model.receptive_field,
             results.songs,
             params.genres,
+            training=results.training,
+            channels=loaded.model.quantization_channels,
             silence=mulaw.silence(loaded.model.quantization_channels),
             done=advance,
             workers=params.profile.train.threads,
         )
-    results.add_scores(step, loaded.model.receptive_field, scores)
+    results.scores[step], results.receptive_fields[step] = scores, loaded.model.receptive_field
 
 
-def measure_sound(
-    made: Generations, method: Method, songs: ReferenceSongs | None, workers: int, results: Results
-) -> None:
+def measure_sound(made: Generations, method: Method, library: Library | None, workers: int, results: Results) -> None:
     """Measure every generation, and search it for stretches of training songs."""
-    jobs = [(step, genre, clips) for step, by_genre in made.items() for genre, clips in by_genre.items()]
+    jobs = [(step, genre, audio) for step, rows in made.items() for genre, clips in rows.items() for audio in clips]
 
-    def measure(job: tuple[int, str, list[Audio]]) -> tuple[dict[str, Measure], Copying | None]:
+    def measure(job: tuple[int, str, Audio]) -> tuple[Piece, tuple[Match, str | None] | None]:
         torch.set_num_threads(1)
-        _, genre, clips = job
-        pieces = [method.piece(audio) for audio in clips]
-        return references.generation(clips, pieces, genre, songs, method)
+        piece = method.piece(job[2])
+        return piece, library.match(piece) if library else None
 
+    pieces: dict[tuple[int, str], list[tuple[Piece, tuple[Match, str | None] | None]]] = {}
     with console.progress("measuring generations", len(jobs), "sounds") as meter, ThreadPoolExecutor(workers) as pool:
-        for (step, genre, _), (measures, copied) in zip(jobs, pool.map(measure, jobs), strict=True):
-            results.measures.setdefault(step, {}).setdefault(genre, {}).update(measures)
-            if copied is not None:
-                results.copying.setdefault(step, {})[genre] = copied
+        for (step, genre, _), measured in zip(jobs, pool.map(measure, jobs), strict=True):
+            pieces.setdefault((step, genre), []).append(measured)
             meter.advance()
+    held_out = {genre: library.held_out_matches(genre) for genre in library.genres} if library else {}
+    for (step, genre), rows in pieces.items():
+        units = [[piece] for piece, _ in rows]
+        values = references.sounds(units)
+        why: dict[str, str] = {}
+        matches = [match for _, match in rows if match is not None]
+        if library and matches:
+            far, why = library.distances(units, genre)
+            values |= far | {"longest_match": np.array([match.duration_s for match, _ in matches])}
+            null_s = [duration_s for song in held_out.get(genre, []) for duration_s in song]
+            copied = copying.longest_copy(matches, null_s, len(library.searched))
+            results.copying.setdefault(step, {})[genre] = copied
+        results.values.setdefault(step, {})[genre] = values
+        results.reasons.setdefault(step, {})[genre] = why

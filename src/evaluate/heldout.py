@@ -1,115 +1,143 @@
-"""How well the networks and the baselines predict songs they were not trained on.
+"""How well the networks and the baselines predict songs that they were not trained on, song by song.
 
-In: held-out songs as codes with the windows to score, Markov counts, a network. Out: the rows of
-metrics/evaluate.json: bits per sample, genre guessed from likelihood, bits by length of context.
+In: songs as codes with the windows to score, Markov counts, a network. Out: scores of every song, and the rows of
+metrics/evaluate.json that follow from them: network against baseline, the worth of the genre, the gap to training
+songs, calibration, the use of context.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from src.evaluate import intervals, likelihood, scoring
+from src.evaluate import intervals, likelihood, linear
 from src.evaluate.likelihood import Codes, Floats, Window
-from src.evaluate.measure import Measure
-from src.evaluate.schema import ContextRange
+from src.evaluate.measure import Measure, wilson
+from src.evaluate.schema import (
+    ALL,
+    Baseline,
+    Calibration,
+    CalibrationBin,
+    Conditioning,
+    ContextRange,
+    Difference,
+    Generalisation,
+    SongBits,
+)
 
-CONDITIONING_WINDOWS = 4
+CONDITIONING_WINDOWS = 3
 """Windows of each song that are scored under the other genres too; the cost grows with genres × this."""
 CONTEXT_STARTS = 96
 """Samples of a genre's songs from which the length of context is grown (48 of one song at most, 4 at least)."""
+BINS = 8
+"""Of the calibration curve: even steps of entropy from 0 to that of guessing."""
+MARKOV = ("markov_genre", "markov_pooled")
 
 
 @dataclass(frozen=True)
 class Song:
-    """A held-out song: its genre, its codes (time,) and the windows of it that are scored (all with real context)."""
+    """A song: its genre, its codes (time,) and the windows of it that are scored (all with real context)."""
 
     genre: str
     codes: Codes
     windows: tuple[Window, ...]
 
+    @property
+    def samples(self) -> int:
+        """How many samples are scored."""
+        return sum(window.length for window in self.windows)
+
+    @property
+    def parts(self) -> tuple[list[Window], list[Window]]:
+        """A few of the windows, spread over the song, that are scored under every genre; and the rest."""
+        count = min(CONDITIONING_WINDOWS, len(self.windows))
+        chosen = set(np.linspace(0, len(self.windows) - 1, count).round().astype(int).tolist())
+        few, rest = ([w for k, w in enumerate(self.windows) if (k in chosen) == wanted] for wanted in (True, False))
+        return few, rest
+
 
 @dataclass(frozen=True)
 class Scores:
-    """One checkpoint's scores of every song, in the order of the songs."""
+    """One checkpoint's scores, songs in their order."""
 
-    own: tuple[Floats, ...]
-    """Mean bits of each window under the song's own genre."""
-    genres: tuple[Floats, ...]
-    """(genres, windows) bits under every genre, of the windows that `conditioning_windows` chooses."""
+    own: Floats
+    """(songs,) mean bits under the song's own genre."""
+    training: Floats
+    """(training songs,) the same of training songs."""
+    genres: Floats
+    """(songs, genres) mean bits of the chosen windows under every genre."""
+    calibration: NDArray[np.float64]
+    """(songs, bins, 3) predictions of the chosen windows by their entropy: sums of entropy and cost, and how many."""
     context: tuple[Floats, ...]
-    """(starts, ranges) bits by length of context."""
+    """For each song (starts, ranges) bits by length of context."""
 
 
-def over_songs(rows: Sequence[Floats], songs: Sequence[Song]) -> Measure:
-    """Bits per sample from the bits of each song's windows.
+def by_genre(songs: Sequence[Song]) -> dict[str, NDArray[np.bool_]]:
+    """Genre → which songs are of it, (songs,); then `ALL`."""
+    genres = np.array([song.genre for song in songs])
+    return {genre: genres == genre for genre in sorted(set(genres.tolist()))} | {ALL: np.ones(len(songs), np.bool_)}
 
-    The interval is over songs; where there is one song, over its windows, and then it speaks of that song only.
+
+def bits(own: Floats, songs: Sequence[Song]) -> dict[str, Measure]:
+    """Genre → mean bits per sample over its songs."""
+    chosen = by_genre(songs).items()
+    return {genre: intervals.mean(own[mask], "bits", "songs").measure() for genre, mask in chosen if genre != ALL}
+
+
+def score_baselines(counts: Mapping[str, Codes], songs: Sequence[Song], context: int) -> dict[str, Floats]:
+    """Baseline → (songs,) mean bits per sample, on exactly the samples that the networks are scored on.
+
+    counts: genre → (Q, Q) pair counts of its training clips; NaN where a song's genre has none. context: samples that
+    the linear predictor may look back, the network's receptive field.
     """
-    lengths = [np.array([window.length for window in song.windows], dtype=np.float64) for song in songs]
-    if len(rows) == 1:
-        return intervals.mean(rows[0], "bits", "windows", weights=lengths[0])
-    means = [float(np.average(row, weights=length)) for row, length in zip(rows, lengths, strict=True)]
-    return intervals.mean(means, "bits", "songs", weights=[float(length.sum()) for length in lengths])
-
-
-def by_genre(rows: Sequence[Floats], songs: Sequence[Song]) -> dict[str, Measure]:
-    """`over_songs` for each genre."""
-    measures = {}
-    for genre in sorted({song.genre for song in songs}):
-        chosen = [(row, song) for row, song in zip(rows, songs, strict=True) if song.genre == genre]
-        measures[genre] = over_songs([row for row, _ in chosen], [song for _, song in chosen])
-    return measures
-
-
-def score_baselines(counts: Mapping[str, Codes], songs: Sequence[Song]) -> dict[str, dict[str, Measure]]:
-    """Genre → baseline → bits per sample, on exactly the samples that the networks are scored on.
-
-    counts: genre → (Q, Q) pair counts of its training clips.
-    """
+    channels = len(next(iter(counts.values())))
     pooled = likelihood.markov_bits(np.sum(list(counts.values()), axis=0))
     tables = {genre: likelihood.markov_bits(table) for genre, table in counts.items()}
     singles = {genre: likelihood.unigram_bits(table) for genre, table in counts.items()}
-    known = [song for song in songs if song.genre in counts]
-    rows: dict[str, list[Floats]] = {"unigram": [], "markov_genre": [], "markov_pooled": []}
-    for song in known:
-        pairs = [
-            (song.codes[w.start - 1 : w.start + w.length - 1], song.codes[w.start :][: w.length]) for w in song.windows
-        ]
-        rows["unigram"].append(np.array([singles[song.genre][now].mean() for _, now in pairs]))
-        rows["markov_genre"].append(np.array([tables[song.genre][before, now].mean() for before, now in pairs]))
-        rows["markov_pooled"].append(np.array([pooled[before, now].mean() for before, now in pairs]))
-    measured = {name: by_genre(bits, known) for name, bits in rows.items()}
-    return {genre: {name: measured[name][genre] for name in rows} for genre in sorted({song.genre for song in known})}
+    rows = {name: np.full(len(songs), np.nan) for name in ("unigram", *MARKOV)}
+    for index, song in enumerate(songs):
+        places = np.concatenate([np.arange(w.start, w.start + w.length) for w in song.windows])
+        before, now = song.codes[places - 1], song.codes[places]
+        rows["markov_pooled"][index] = pooled[before, now].mean()
+        if song.genre in counts:
+            rows["unigram"][index] = singles[song.genre][now].mean()
+            rows["markov_genre"][index] = tables[song.genre][before, now].mean()
+    return rows | {"linear": score_linear(songs, context, channels)}
 
 
-def conditioning_windows(song: Song) -> list[int]:
-    """Which of the song's windows are scored under every genre: a few, spread over it."""
-    count = min(CONDITIONING_WINDOWS, len(song.windows))
-    return sorted(set(np.linspace(0, len(song.windows) - 1, count).round().astype(int).tolist()))
+def score_linear(songs: Sequence[Song], context: int, channels: int) -> Floats:
+    """(songs,) mean bits per sample of the adaptive linear predictor."""
+    return np.array([linear.mean_bits(song.codes, song.windows, context, channels) for song in songs])
 
 
-def context_starts(song: Song, songs: Sequence[Song]) -> int:
-    """How many of `CONTEXT_STARTS` fall to this song."""
-    return max(4, min(48, CONTEXT_STARTS // sum(other.genre == song.genre for other in songs)))
+def stronger_markov(baselines: Mapping[str, Floats], songs: Sequence[Song]) -> Floats:
+    """(songs,) bits of the Markov model, of the genre or pooled, that is better over the song's genre."""
+    best = np.full(len(songs), np.nan)
+    for genre, mask in by_genre(songs).items():
+        if genre != ALL:
+            best[mask] = min(
+                (baselines[name][mask] for name in MARKOV), key=lambda row: np.nan_to_num(row.mean(), nan=99)
+            )
+    return best
 
 
-def predictions(songs: Sequence[Song], genres: int) -> int:
+def predictions(songs: Sequence[Song], training: Sequence[Song], genres: int) -> int:
     """How many predictions `score` makes, for a progress bar."""
-    own = sum(window.length for song in songs for window in song.windows)
-    others = sum(song.windows[index].length for song in songs for index in conditioning_windows(song))
-    return own + (genres - 1) * others
+    others = sum(window.length for song in songs for window in song.parts[0])
+    return sum(song.samples for song in (*songs, *training)) + (genres - 1) * others
 
 
 def score(
-    network: scoring.Network,
+    network: likelihood.Network,
     receptive_field: int,
     songs: Sequence[Song],
     genres: Sequence[str],
     *,
+    training: Sequence[Song] = (),
+    channels: int = 256,
     silence: int = 128,
     done: Callable[[int], None] = lambda samples: None,
     workers: int = 1,
@@ -120,48 +148,174 @@ def score(
     these threads.
     """
 
-    def one(song: Song) -> tuple[Floats, Floats, Floats]:
+    def mean_bits(song: Song) -> float:
         torch.set_num_threads(1)
-        genre, chosen = genres.index(song.genre), conditioning_windows(song)
-        rest = [index for index in range(len(song.windows)) if index not in chosen]
-        score_windows = partial(scoring.window_bits, network, receptive_field, song.codes, done=done)
-        under = score_windows([song.windows[index] for index in chosen], list(range(len(genres))))
-        own = np.zeros(len(song.windows))
-        own[chosen] = under[genre]
-        own[rest] = score_windows([song.windows[index] for index in rest], [genre])[0]
-        starts = np.linspace(0, len(song.codes) - receptive_field - 1, context_starts(song, songs)).astype(int).tolist()
-        context = scoring.context_bits(network, receptive_field, song.codes, starts, genre, silence)
-        return own, under, context
+        genre = genres.index(song.genre)
+        return float(likelihood.window_bits(network, receptive_field, song.codes, song.windows, genre, done).mean())
+
+    def every(song: Song) -> tuple[float, Floats, Floats, Floats]:
+        torch.set_num_threads(1)
+        mine, (few, rest) = genres.index(song.genre), song.parts
+        cost, entropy = likelihood.window_entropies(network, receptive_field, song.codes, few, mine, done)
+        others = likelihood.window_bits(network, receptive_field, song.codes, rest, mine, done)
+        under = [
+            cost.mean()
+            if genre == mine
+            else likelihood.window_bits(network, receptive_field, song.codes, few, genre, done).mean()
+            for genre in range(len(genres))
+        ]
+        count = max(4, min(48, CONTEXT_STARTS // sum(other.genre == song.genre for other in songs)))
+        starts = np.linspace(0, len(song.codes) - receptive_field - 1, count).astype(int).tolist()
+        context = likelihood.context_bits(network, receptive_field, song.codes, starts, mine, silence)
+        own = float(np.concatenate([cost, others]).mean())
+        return own, np.array(under), binned(entropy, cost, channels), context
 
     with ThreadPoolExecutor(workers) as pool:
-        own, under, context = zip(*pool.map(one, songs), strict=True)
-    return Scores(own, under, context)
+        own, under, calibration, context = zip(*pool.map(every, songs), strict=True)
+        inside = list(pool.map(mean_bits, training))
+    return Scores(np.array(own), np.array(inside), np.array(under), np.array(calibration), context)
 
 
-def scored(songs: Sequence[Song], genre: str) -> dict[str, int]:
-    """How many clips and samples of a genre are scored."""
-    chosen = [song for song in songs if song.genre == genre]
-    return {"clips": len(chosen), "samples": sum(window.length for song in chosen for window in song.windows)}
+def binned(entropies: Floats, costs: Floats, channels: int) -> Floats:
+    """(bins, 3) sums of entropy and cost and the count of the predictions in each step of entropy."""
+    place = np.minimum((entropies / np.log2(channels) * BINS).astype(int), BINS - 1)
+    return np.stack([np.bincount(place, each, BINS) for each in (entropies, costs, np.ones(len(place)))], axis=1)
 
 
-def bits_change(before: Scores, after: Scores, songs: Sequence[Song]) -> dict[str, Measure]:
-    """Genre → change of bits per sample, sample by sample the same at both checkpoints."""
-    return by_genre([b - a for a, b in zip(before.own, after.own, strict=True)], songs)
+def song_rows(
+    songs: Sequence[Song], baselines: Mapping[str, Floats], scores: Mapping[int, Scores]
+) -> dict[str, tuple[SongBits, ...]]:
+    """Genre → the bits of each of its songs."""
+
+    def known(value: float) -> float | None:
+        return None if np.isnan(value) else float(value)
+
+    markov = stronger_markov(baselines, songs)
+    rows = [
+        SongBits(
+            samples=song.samples,
+            unigram=known(baselines["unigram"][index]),
+            markov=known(markov[index]),
+            linear=float(baselines["linear"][index]),
+            network={step: float(each.own[index]) for step, each in scores.items()},
+        )
+        for index, song in enumerate(songs)
+    ]
+    chosen = by_genre(songs).items()
+    return {genre: tuple(rows[k] for k in np.flatnonzero(mask)) for genre, mask in chosen if genre != ALL}
+
+
+def against(
+    scores: Scores, songs: Sequence[Song], baselines: Mapping[str, Floats], uniform: float
+) -> dict[Baseline, dict[str, Difference]]:
+    """Network less each baseline, song by song. The linear predictor's are a family of their own, the rest another."""
+    rivals: dict[Baseline, Floats] = {
+        "linear": baselines["linear"],
+        "markov": stronger_markov(baselines, songs),
+        "uniform": np.full(len(songs), uniform),
+    }
+    groups = by_genre(songs)
+    primary = intervals.differences(
+        {g: (scores.own - rivals["linear"])[mask] for g, mask in groups.items()}, -1, "bits"
+    )
+    pairs: dict[tuple[Baseline, str], Floats] = {
+        (rival, genre): (scores.own - values)[mask]
+        for rival, values in rivals.items()
+        if rival != "linear"
+        for genre, mask in groups.items()
+    }
+    rest = intervals.differences(pairs, -1, "bits")
+    table: dict[Baseline, dict[str, Difference]] = {"linear": primary}
+    for (rival, genre), difference in rest.items():
+        table.setdefault(rival, {})[genre] = difference
+    return table
+
+
+def conditioning(scores: Scores, songs: Sequence[Song], genres: Sequence[str]) -> Conditioning:
+    """Which genre makes each song likeliest, and what its own saves against the mean of the others."""
+    truth = np.array([genres.index(song.genre) for song in songs])
+    guessed = guesses(scores.genres)
+    table = np.zeros((len(genres), len(genres)), dtype=np.int64)
+    for true, guess in zip(truth, guessed, strict=True):
+        if guess >= 0:
+            table[true, guess] += 1
+    mine = scores.genres[np.arange(len(songs)), truth]
+    gain = mine - (scores.genres.sum(axis=1) - mine) / max(1, len(genres) - 1)
+    return Conditioning(
+        genres=tuple(genres),
+        confusion=tuple(map(tuple, table.tolist())),
+        undecided=int((guessed < 0).sum()),
+        accuracy=wilson(int((guessed == truth).sum()), len(songs), "songs"),
+        chance=1 / len(genres),
+        gain=intervals.differences({genre: gain[mask] for genre, mask in by_genre(songs).items()}, -1, "bits"),
+    )
+
+
+def guesses(bits_under: Floats) -> NDArray[np.int64]:
+    """The genre of fewest bits for each song, (songs, genres) → (songs,). A tie goes to no genre (-1).
+
+    Without this rule a network that ignores the genre would be right whenever the true genre has the lowest number.
+    """
+    near = bits_under <= bits_under.min(axis=1, keepdims=True) + 1e-9
+    return np.asarray(np.where(near.sum(axis=1) == 1, bits_under.argmin(axis=1), -1), dtype=np.int64)
+
+
+def right(scores: Scores, songs: Sequence[Song], genres: Sequence[str]) -> Floats:
+    """(songs,) 1 where the song's own genre makes it likeliest, else 0."""
+    truth = np.array([genres.index(song.genre) for song in songs])
+    return np.asarray(guesses(scores.genres) == truth, dtype=np.float64)
+
+
+def generalisation(
+    scores: Scores,
+    songs: Sequence[Song],
+    training: Sequence[Song],
+    linear_held_out: Floats,
+    linear_training: Floats,
+) -> dict[str, Generalisation]:
+    """Bits over the linear predictor's on training songs and on held-out ones, by genre and over all songs."""
+    inside, outside = scores.training - linear_training, scores.own - linear_held_out
+    seen, unseen = by_genre(training), by_genre(songs)
+    names = [genre for genre in unseen if genre in seen]
+    gaps = [intervals.contrast([(1, outside[unseen[g]]), (-1, inside[seen[g]])], "bits", "songs") for g in names]
+    return {
+        genre: Generalisation(
+            training=intervals.mean(inside[seen[genre]], "bits", "songs").measure(),
+            held_out=intervals.mean(outside[unseen[genre]], "bits", "songs").measure(),
+            gap=Difference(difference=gap.measure(), verdict=verdict),
+        )
+        for genre, gap, verdict in zip(names, gaps, intervals.verdicts(gaps, -1), strict=True)
+    }
+
+
+def calibration(scores: Scores, songs: Sequence[Song]) -> dict[str, Calibration]:
+    """What the predictions expect to cost and what they cost, by genre and over all songs."""
+    groups = by_genre(songs)
+    entropy, cost, count = np.moveaxis(scores.calibration.sum(axis=1), 1, 0)
+    excess = [intervals.paired(((cost - entropy) / count)[mask], "bits") for mask in groups.values()]
+    said = {"worse": "overconfident", "better": "underconfident"}
+    rows = {}
+    for (genre, mask), effect, verdict in zip(groups.items(), excess, intervals.verdicts(excess, -1), strict=True):
+        bins = scores.calibration[mask].sum(axis=0)
+        rows[genre] = Calibration(
+            entropy=intervals.mean((entropy / count)[mask], "bits", "songs").measure(),
+            cost=intervals.mean((cost / count)[mask], "bits", "songs").measure(),
+            excess=effect.measure(),
+            says=said.get(verdict, verdict),
+            curve=tuple(CalibrationBin(entropy=e / n, cost=c / n, samples=int(n)) for e, c, n in bins.tolist() if n),
+        )
+    return rows
 
 
 def context_rows(scores: Scores, songs: Sequence[Song], receptive_field: int) -> dict[str, tuple[ContextRange, ...]]:
     """Genre → bits at each range of context length."""
+    means = np.array([row.mean(axis=0) for row in scores.context])
     edges = likelihood.position_edges(receptive_field)
-    ranges = {}
-    for genre in sorted({song.genre for song in songs}):
-        rows = [row for row, song in zip(scores.context, songs, strict=True) if song.genre == genre]
-        ranges[genre] = tuple(
-            ContextRange(first=low, last=high, bits=_range(rows, column)) for column, (low, high) in enumerate(edges)
+    return {
+        genre: tuple(
+            ContextRange(first=low, last=high, bits=intervals.mean(means[mask, column], "bits", "songs").measure())
+            for column, (low, high) in enumerate(edges)
         )
-    return ranges
-
-
-def _range(rows: Sequence[Floats], column: int) -> Measure:
-    if len(rows) == 1:
-        return intervals.mean(rows[0][:, column], "bits", "windows")
-    return intervals.mean([float(row[:, column].mean()) for row in rows], "bits", "songs")
+        for genre, mask in by_genre(songs).items()
+        if genre != ALL
+    }

@@ -1,89 +1,154 @@
-"""Means and changes with 95 % intervals from few units.
+"""What a few independent values say: means, differences, their 95 % intervals, and the verdict on a difference.
 
-In: one value for each independent unit (a song, a window). Out: a `Measure` with a 95 % interval, or none when the
-units are too few to say anything.
+In: one value for each independent unit (a song, a clip, a genre). Out: an `Effect`, whose interval and p value both
+come from Student's t, so that a verdict and the interval printed beside it agree. `verdicts` decides every "better"
+and "worse" of the project; whoever prints them only chooses the words.
 """
 
 import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from src.evaluate.measure import Measure, Over
+from src.evaluate.schema import Difference, Verdict
 
-BOOTSTRAP_MINIMUM = 8
-"""With fewer units the bootstrap's interval is too narrow, so Student's t is used."""
-RESAMPLES = 2000
+LEAST_UNITS = 3
+"""Of fewer units the values are shown and nothing is concluded."""
+LEVEL = 0.05
+"""Chance of one wrong verdict or more among all that are corrected together."""
+
+Floats = NDArray[np.float64]
+K = TypeVar("K", bound=Hashable)
 
 
-def mean(values: ArrayLike, unit: str, over: Over, *, seed: int = 0, weights: ArrayLike | None = None) -> Measure:
-    """The (weighted) mean over independent units with its 95 % interval.
+@dataclass(frozen=True)
+class Effect:
+    """A mean, or a difference of means, with its standard error."""
 
-    values: (units,); weights: (units,), such as samples per song. Eight units or more: the bootstrap over units with
-    Hesterberg's expanded percentiles (The American Statistician 69, 2015), which undo its narrowness for small n.
-    Two to seven: Student's t. One: no interval. None: no value.
+    value: float | None
+    n: int
+    over: Over
+    unit: str
+    error: float | None = None
+    """Standard error; None where there are fewer than `LEAST_UNITS`."""
+    freedom: float = 1.0
+    """Degrees of freedom of its t distribution."""
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided p value of an effect of 0; None without a standard error."""
+        if self.value is None or self.error is None:
+            return None
+        if self.error == 0:
+            return 1.0 if self.value == 0 else 0.0
+        return float(2 * special.stdtr(self.freedom, -abs(self.value) / self.error))
+
+    def measure(self, why: str | None = None) -> Measure:
+        """With its 95 % interval. why: the reason if there is no value."""
+        if self.value is None:
+            return Measure(None, self.unit, self.n, self.over, why=why or "There is nothing to measure.")
+        if self.error is None:
+            return Measure(self.value, self.unit, self.n, self.over)
+        half = float(special.stdtrit(self.freedom, 0.975)) * self.error
+        return Measure(self.value, self.unit, self.n, self.over, self.value - half, self.value + half)
+
+
+def contrast(terms: Sequence[tuple[float, ArrayLike]], unit: str, over: Over) -> Effect:
+    """The sum of factor × mean over independent groups of units; one group of factor 1 is a plain mean.
+
+    terms: (factor, (units,) values); NaN is left out, and so is a group of factor 0. The degrees of freedom of several
+    groups are Welch's (Biometrika 34, 1947); `n` is that of the smallest.
     """
+    groups = [(factor, finite(values)) for factor, values in terms if factor != 0]
+    n = min((len(x) for _, x in groups), default=0)
+    if n == 0:
+        return Effect(None, 0, over, unit)
+    value = float(sum(factor * x.mean() for factor, x in groups))
+    if n < LEAST_UNITS:
+        return Effect(value, n, over, unit)
+    parts = [factor**2 * float(x.var(ddof=1)) / len(x) for factor, x in groups]
+    total = sum(parts)
+    bottom = sum(part**2 / (len(x) - 1) for part, (_, x) in zip(parts, groups, strict=True))
+    return Effect(value, n, over, unit, math.sqrt(total), total**2 / bottom if bottom > 0 else n - 1.0)
+
+
+def mean(values: ArrayLike, unit: str, over: Over) -> Effect:
+    """The mean over independent units, (units,)."""
+    return contrast([(1.0, values)], unit, over)
+
+
+def paired(differences: ArrayLike, unit: str) -> Effect:
+    """The mean difference over songs, (songs,). What is below a millionth is rounding of float32 and no difference."""
+    return mean(np.round(np.asarray(differences, dtype=np.float64), 6), unit, "songs")
+
+
+def finite(values: ArrayLike) -> Floats:
+    """The values that are numbers, as (units,) float64."""
     x = np.asarray(values, dtype=np.float64)
-    w = np.ones_like(x) if weights is None else np.asarray(weights, dtype=np.float64)
-    n = len(x)
-    if n == 0 or w.sum() <= 0:
-        return Measure(None, unit, 0, over, why="There is nothing to measure.")
-    value = float(np.average(x, weights=w))
-    if n == 1:
-        return Measure(value, unit, 1, over)
-    if n < BOOTSTRAP_MINIMUM:
-        half = float(special.stdtrit(n - 1, 0.975)) * standard_error(x, w)
-        return Measure(value, unit, n, over, value - half, value + half)
-    lo, hi = bootstrap(x, w, seed=seed)
-    return Measure(value, unit, n, over, lo, hi)
+    return x[np.isfinite(x)]
 
 
-def standard_error(x: NDArray[np.float64], w: NDArray[np.float64] | None = None) -> float:
-    """Standard error of the (weighted) mean of independent units, weights taken as sizes (ratio estimator)."""
-    n = len(x)
-    w = np.ones(n) if w is None else w
-    centre = np.average(x, weights=w)
-    return float(np.sqrt(np.sum((w * (x - centre)) ** 2) * n / (n - 1)) / w.sum())
+def jackknife(figure: Callable[[NDArray[np.bool_]], float], groups: NDArray[np.int64]) -> Floats:
+    """A figure of many points as values of independent units: their mean is the figure, their spread its error.
 
-
-def bootstrap(x: NDArray[np.float64], w: NDArray[np.float64], *, seed: int) -> tuple[float, float]:
-    """95 % expanded percentile interval of the weighted mean, resampling units with replacement."""
-    n = len(x)
-    picks = np.random.default_rng(seed).integers(0, n, size=(RESAMPLES, n))
-    means = (x * w)[picks].sum(axis=1) / w[picks].sum(axis=1)
-    tail = float(special.ndtr(-math.sqrt(n / (n - 1)) * special.stdtrit(n - 1, 0.975)))
-    lo, hi = np.quantile(means, [tail, 1 - tail])
-    return float(lo), float(hi)
-
-
-def whole_with_windows(whole: float, windows: ArrayLike, unit: str) -> Measure:
-    """A figure of a whole clip, its interval from the spread of the same figure over the clip's windows.
-
-    The method of batch means: the standard error of the whole is that of a window over the root of their number.
-    Windows in which the figure does not exist (NaN) are left out.
+    figure: of the points where the mask (points,) is true. groups: (points,) the unit of each point. The values are
+    Tukey's pseudo-values, moved so that their mean is the figure itself and not its bias-corrected form.
     """
-    x = np.asarray(windows, dtype=np.float64)
-    x = x[np.isfinite(x)]
-    if not math.isfinite(whole):
-        return Measure(None, unit, 0, "windows", why="The clip has nothing this measure could be taken from.")
-    if len(x) < 3:
-        return Measure(whole, unit, max(len(x), 1), "windows")
-    half = float(special.stdtrit(len(x) - 1, 0.975)) * float(x.std(ddof=1)) / math.sqrt(len(x))
-    return Measure(whole, unit, len(x), "windows", whole - half, whole + half)
+    units = np.unique(groups)
+    whole = figure(np.ones(len(groups), dtype=np.bool_))
+    if len(units) < LEAST_UNITS:
+        return np.full(len(units), whole)
+    without = np.array([figure(groups != unit) for unit in units])
+    return np.asarray(whole + (len(units) - 1) * (without.mean() - without), dtype=np.float64)
 
 
-def difference(before: Measure, after: Measure) -> tuple[float, float, float] | None:
-    """after minus before, with a 95 % interval from the two intervals taken as independent.
+def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:
+    """Which hypotheses fall at this family-wise level (Holm, Scandinavian Journal of Statistics 6, 1979)."""
+    rejected = [False] * len(p)
+    for rank, index in enumerate(sorted(range(len(p)), key=lambda k: p[k])):
+        if p[index] > level / (len(p) - rank):
+            break
+        rejected[index] = True
+    return rejected
 
-    Returns (change, lo, hi), or None where either has no interval. The half-widths are joined as the root of their
-    squares on the side where each matters (Zou and Donner, Statistics in Medicine 27, 2008).
+
+def verdicts(family: Sequence[Effect], good: int) -> list[Verdict]:
+    """What each effect of a family says, corrected over the family.
+
+    good: 1 if effects above 0 are for the better, -1 if those below 0 are.
     """
-    if before.value is None or after.value is None or before.lo is None or after.lo is None:
-        return None
-    if before.hi is None or after.hi is None:
-        return None
-    change = after.value - before.value
-    lo = change - math.hypot(after.value - after.lo, before.hi - before.value)
-    hi = change + math.hypot(after.hi - after.value, before.value - before.lo)
-    return change, lo, hi
+    p = [effect.p for effect in family]
+    known = [index for index, value in enumerate(p) if value is not None]
+    clear = dict(zip(known, holm([value for value in p if value is not None]), strict=True))
+    said: list[Verdict] = []
+    for index, effect in enumerate(family):
+        if index not in clear:
+            said.append("too few")
+        elif not clear[index]:
+            said.append("unclear")
+        else:
+            said.append("better" if (effect.value or 0.0) * good > 0 else "worse")
+    return said
+
+
+def differences(rows: Mapping[K, ArrayLike], good: int, unit: str) -> dict[K, Difference]:
+    """Paired differences over songs, each with its verdict; the dictionary is the family.
+
+    rows: key → (songs,) differences, song by song.
+    """
+    effects = {key: paired(values, unit) for key, values in rows.items()}
+    said = verdicts(list(effects.values()), good)
+    return {
+        key: Difference(difference=effect.measure(), verdict=verdict, favourable=favourable(rows[key], good))
+        for (key, effect), verdict in zip(effects.items(), said, strict=True)
+    }
+
+
+def favourable(values: ArrayLike, good: int) -> int:
+    """In how many units the difference is for the better."""
+    return int(np.count_nonzero(finite(values) * good > 1e-6))

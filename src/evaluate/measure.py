@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_serializer
 
-Over = Literal["songs", "clips", "windows", "steps", "answers"]
+Over = Literal["songs", "clips", "genres", "answers"]
 Text = Annotated[str, Field(max_length=1_000)]
 Count = Annotated[int, Field(ge=0)]
 

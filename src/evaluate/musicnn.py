@@ -1,9 +1,11 @@
-"""Windows of audio as points, by a network trained to tag music: musicnn (Pons and Serra 2019, arXiv 1909.06654).
+"""Windows of audio as points, by two networks trained to tag music (Pons and Serra 2019, arXiv 1909.06654).
 
-In: audio at 16 kHz and the trained weights, which the installed wheel `musicnn` 0.1.0 (ISC licence) carries. Out:
-(windows, 200), the activations before the tags, for patches of 187 frames (3 s).
+In: audio, brought to 16 kHz, and the trained weights, which the installed wheel `musicnn` 0.1.0 (ISC licence) carries.
+Out: the activations before the tags, for patches of 187 frames (3 s): (windows, 200) of musicnn, trained on the Million
+Song Dataset, and (windows, 256) of a VGG network, trained on MagnaTagATune. Neither the network nor the data are the
+same, so what both say does not hang on one of them.
 
-The network stands here in torch; the wheel's files are read, and nothing of its code is imported or run. Deviation
+The networks stand here in torch; the wheel's files are read, and nothing of its code is imported or run. Deviation
 from it: the log-mel values are kept in float32, where it rounds them to float16 (which overflows for loud bands).
 """
 
@@ -12,8 +14,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+import soxr
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
@@ -21,20 +25,26 @@ from torch.nn import functional
 from src.base import tensorflow_checkpoint
 from src.base.errors import Problem
 from src.evaluate import spectra
+from src.evaluate.embedding import Embedding
 from src.evaluate.spectra import Audio
 
-MODEL = "MSD_musicnn"
-"""Trained on the Million Song Dataset: its tags are genres, decades and moods."""
+MUSICNN, VGG = "MSD_musicnn", "MTT_vgg"
+"""Folders of the wheel. The Million Song Dataset is tagged with genres and moods, MagnaTagATune with sounds."""
 
 RATE_HZ = 16000
 FFT, HOP, BANDS = 512, 256, 96
 PATCH_FRAMES = 187
+HOP_S = 2.5
+"""From a patch to the next: eight seconds have three."""
 BATCH = 2
 """Patches at a time: the front end's activations of one take 10 MB."""
 EPSILON = 1e-3
 """Of the batch normalisations (TensorFlow's default)."""
 
-SHAPES: dict[str, tuple[int, ...]] = {
+Weights = Mapping[str, NDArray[np.generic]]
+Shapes = dict[str, tuple[int, ...]]
+
+SHAPES: Shapes = {
     "conv2d/kernel": (7, 38, 1, 204),  # timbre: 7 frames by 0.4 of the bands
     "conv2d_1/kernel": (7, 67, 1, 204),  # timbre: 7 frames by 0.7 of the bands
     "conv2d_2/kernel": (128, 1, 1, 51),  # time, one band
@@ -48,13 +58,20 @@ SHAPES: dict[str, tuple[int, ...]] = {
 }
 NORMALISED = (1, 204, 204, 51, 51, 51, 64, 64, 64, 1506, 200)
 """Channels of each batch normalisation, in order."""
+VGG_SHAPES: Shapes = {
+    "1CNN/kernel": (3, 3, 1, 128),
+    **{f"{number}CNN/kernel": (3, 3, 128, 128) for number in (2, 3, 4, 5)},
+}
+VGG_NORMALISED = (1, 128, 128, 128, 128, 128)
+VGG_POOLS = (((4, 1), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4)))
+"""Size and stride of the pooling after each layer, over (time, bands)."""
 
 
-def variables() -> dict[str, tuple[int, ...]]:
-    """Name → shape of every array the network needs."""
-    shapes = dict(SHAPES)
-    shapes |= {name.replace("kernel", "bias"): (shape[-1],) for name, shape in SHAPES.items()}
-    for number, channels in enumerate(NORMALISED):
+def variables(kernels: Shapes = SHAPES, normalised: tuple[int, ...] = NORMALISED) -> Shapes:
+    """Name → shape of every array that a network needs."""
+    shapes = dict(kernels)
+    shapes |= {name.replace("kernel", "bias"): (shape[-1],) for name, shape in kernels.items()}
+    for number, channels in enumerate(normalised):
         for part in ("beta", "gamma", "moving_mean", "moving_variance"):
             shapes[f"{_norm(number)}/{part}"] = (channels,)
     return shapes
@@ -77,14 +94,70 @@ class Layers:
     logits: torch.Tensor
 
 
-class Musicnn:
-    """The network with its weights. Raises ValueError if an array is missing or has another shape."""
+class Tagger:
+    """What both networks share: weights, batch normalisation, and patches of audio as points."""
 
-    def __init__(self, weights: Mapping[str, NDArray[np.generic]]) -> None:
-        wrong = [name for name, shape in variables().items() if name not in weights or weights[name].shape != shape]
+    needed: ClassVar[Shapes]
+    dims: ClassVar[int]
+
+    def __init__(self, weights: Weights) -> None:
+        """Raises ValueError if an array is missing or has another shape."""
+        wrong = [name for name, shape in self.needed.items() if name not in weights or weights[name].shape != shape]
         if wrong:
-            raise ValueError(f"{wrong[0]} is missing or has another shape than musicnn's")
-        self._w = {name: torch.from_numpy(np.asarray(weights[name], dtype=np.float32)) for name in variables()}
+            raise ValueError(f"{wrong[0]} is missing or has another shape than {type(self).__name__}'s")
+        self._w = {name: torch.from_numpy(np.asarray(weights[name], dtype=np.float32)) for name in self.needed}
+
+    def points(self, patches: torch.Tensor) -> torch.Tensor:
+        """(batch, time, 96) log-mel values to (batch, dims)."""
+        raise NotImplementedError
+
+    def embed(self, audio: Audio, rate_hz: int) -> NDArray[np.float64]:
+        """(windows, dims) of patches every `HOP_S`; none for a clip shorter than a patch."""
+        bands = log_mel(soxr.resample(audio, rate_hz, RATE_HZ) if rate_hz != RATE_HZ else audio)
+        if len(bands) < PATCH_FRAMES:
+            return np.zeros((0, self.dims))
+        step = round(HOP_S * RATE_HZ / HOP)
+        patches = np.lib.stride_tricks.sliding_window_view(bands, PATCH_FRAMES, axis=0)[::step].transpose(0, 2, 1)
+        rows = []
+        with torch.inference_mode():
+            for first in range(0, len(patches), BATCH):
+                batch = torch.from_numpy(patches[first : first + BATCH].copy())
+                rows.append(self.points(batch).numpy().astype(np.float64))
+        return np.concatenate(rows)
+
+    def _normalise(self, x: torch.Tensor, norm: int) -> torch.Tensor:
+        """Batch normalisation by the trained mean and variance; channels are dimension 1."""
+        part = {name: self._w[f"{_norm(norm)}/{name}"] for name in ("beta", "gamma", "moving_mean", "moving_variance")}
+        return functional.batch_norm(
+            x, part["moving_mean"], part["moving_variance"], part["gamma"], part["beta"], training=False, eps=EPSILON
+        )
+
+
+class Vgg(Tagger):
+    """Five layers of 3×3 filters, each followed by pooling."""
+
+    needed = variables(VGG_SHAPES, VGG_NORMALISED)
+    dims = 256
+
+    def points(self, patches: torch.Tensor) -> torch.Tensor:
+        """The last pooling, (batch, 256): in the order time, bands, channels, as TensorFlow flattens it."""
+        x = self._normalise(patches[:, None], 0)
+        for number, (size, stride) in enumerate(VGG_POOLS, start=1):
+            kernel = self._w[f"{number}CNN/kernel"].permute(3, 2, 0, 1)
+            maps = functional.conv2d(x, kernel, self._w[f"{number}CNN/bias"], padding=1)
+            x = functional.max_pool2d(self._normalise(torch.relu(maps), number), size, stride)
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class Musicnn(Tagger):
+    """Filters as high as a timbre and as long as a beat, then dense layers."""
+
+    needed = variables()
+    dims = 200
+
+    def points(self, patches: torch.Tensor) -> torch.Tensor:
+        """The last layer before the tags, (batch, 200)."""
+        return self(patches).penultimate
 
     def __call__(self, patches: torch.Tensor) -> Layers:
         """patches: (batch, time, 96) log-mel values."""
@@ -125,29 +198,6 @@ class Musicnn:
         maps = functional.conv1d(functional.pad(x.transpose(1, 2), (3, 3)), kernel, self._w[f"{name}/bias"])
         return self._normalise(torch.relu(maps), norm).transpose(1, 2)
 
-    def _normalise(self, x: torch.Tensor, norm: int) -> torch.Tensor:
-        """Batch normalisation by the trained mean and variance; channels are dimension 1."""
-        part = {name: self._w[f"{_norm(norm)}/{name}"] for name in ("beta", "gamma", "moving_mean", "moving_variance")}
-        return functional.batch_norm(
-            x, part["moving_mean"], part["moving_variance"], part["gamma"], part["beta"], training=False, eps=EPSILON
-        )
-
-    def embed(self, audio: Audio, rate_hz: int, hop_s: float) -> NDArray[np.float64]:
-        """(windows, 200) of patches every `hop_s`; none for a clip shorter than a patch. rate_hz must be 16000."""
-        if rate_hz != RATE_HZ:
-            raise ValueError(f"musicnn takes audio at {RATE_HZ} Hz, not {rate_hz}")
-        bands = log_mel(audio)
-        if len(bands) < PATCH_FRAMES:
-            return np.zeros((0, 200))
-        step = max(1, round(hop_s * RATE_HZ / HOP))
-        patches = np.lib.stride_tricks.sliding_window_view(bands, PATCH_FRAMES, axis=0)[::step].transpose(0, 2, 1)
-        points = []
-        with torch.inference_mode():
-            for first in range(0, len(patches), BATCH):
-                batch = torch.from_numpy(patches[first : first + BATCH].copy())
-                points.append(self(batch).penultimate.numpy().astype(np.float64))
-        return np.concatenate(points)
-
 
 def log_mel(audio: Audio) -> NDArray[np.float32]:
     """The network's input: log10(1 + 10000 m) of 96 mel bands of power, 512-sample frames every 256: (frames, 96).
@@ -180,12 +230,14 @@ def slaney_bank() -> NDArray[np.float32]:
     return bank.astype(np.float32)
 
 
-def read_weights() -> dict[str, NDArray[np.generic]]:
-    """The weights. Raises `Problem` if the package is not installed or its files are damaged."""
+def embeddings() -> tuple[Embedding, ...]:
+    """The two networks with their weights. Raises `Problem` if the package is not installed or damaged."""
     package = importlib.util.find_spec("musicnn")
     if package is None or not package.submodule_search_locations:
         raise Problem("musicnn is not installed. Install it with: .venv/bin/pip install --no-deps musicnn==0.1.0")
-    return read_folder(Path(package.submodule_search_locations[0]) / MODEL)
+    folder = Path(package.submodule_search_locations[0])
+    musicnn, vgg = Musicnn(read_folder(folder / MUSICNN)), Vgg(read_folder(folder / VGG))
+    return Embedding("musicnn", musicnn.embed), Embedding("vgg", vgg.embed)
 
 
 def read_folder(folder: Path) -> dict[str, NDArray[np.generic]]:
@@ -193,6 +245,6 @@ def read_folder(folder: Path) -> dict[str, NDArray[np.generic]]:
     with tempfile.TemporaryDirectory() as links:
         # Its checkpoint has an empty name (".index"); the reader wants one.
         for suffix in (".index", ".data-00000-of-00001"):
-            (Path(links) / f"{MODEL}{suffix}").symlink_to((folder / suffix).resolve())
-        index = tensorflow_checkpoint.read_index(Path(links) / f"{MODEL}.index")
+            (Path(links) / f"{folder.name}{suffix}").symlink_to((folder / suffix).resolve())
+        index = tensorflow_checkpoint.read_index(Path(links) / f"{folder.name}.index")
         return tensorflow_checkpoint.read_tensors(index)

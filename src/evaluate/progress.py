@@ -1,197 +1,172 @@
-"""What changed between checkpoints, as far as the intervals support it.
+"""How the sounds changed between checkpoints, and how much of the way from noise to real music they have gone.
 
-In: the measures of each step and genre. Out: changes with verdicts, trends, and sentences computed from them. A
-change counts when it survives Holm's correction over everything compared between the same two steps, so that the
-chance of a single wrong "fell" or "rose" among them is about 5 %.
+In: values of independent units (clips, songs) by genre and measure. Out: `Closed` and `Change` rows with verdicts from
+`intervals`. Between two steps bits per sample are one family of comparisons, everything else another, so that the
+chance of a single wrong "better" or "worse" in a family is about 5 %.
 """
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
-from scipy import special
 
-from src.base.words import listed
 from src.evaluate import catalogue, intervals
-from src.evaluate.measure import Measure, Z
-from src.evaluate.schema import Change, Verdict
+from src.evaluate.intervals import Effect, Floats
+from src.evaluate.measure import Measure
+from src.evaluate.references import Values
+from src.evaluate.schema import ALL, BITS, Change, Closed, Verdict
 
-Table = Mapping[int, Mapping[str, Mapping[str, Measure]]]
-"""Step → genre → measure name → measure. The genre ALL holds what is not of one genre."""
-
-ALL = "all"
-LEVEL = 0.05
+BLIND = 2.0
+"""Noise that lies within so many standard deviations of the pieces of held-out songs looks like one of them."""
 
 
-def p_value(change: Measure) -> float | None:
-    """Two-sided p of no change, read off the 95 % interval as of a normal distribution; None without an interval."""
-    if change.value is None or change.lo is None or change.hi is None:
+@dataclass(frozen=True)
+class Way:
+    """The way from white noise to a genre's held-out music, by one measure."""
+
+    name: str
+    noise: float
+    real: Floats
+    """(songs,)"""
+    blind: bool
+    """White noise already looks like the music."""
+
+    @property
+    def length(self) -> float:
+        """How far it is, in the measure's unit."""
+        return abs(self.noise - float(np.nanmean(self.real)))
+
+    def side(self, value: float) -> float:
+        """1 or -1, so that side × (value - real) is how far the value falls short."""
+        better = catalogue.BY_NAME[self.name].better
+        if better == "closer to real":
+            return -1.0 if value < float(np.nanmean(self.real)) else 1.0
+        return 1.0 if better == "lower" else -1.0
+
+
+def way(name: str, real: Floats, noise: Floats, spread: float | None) -> Way | None:
+    """The way by a measure; None where music or noise do not have it, or do not differ at all.
+
+    spread: standard deviation of the measure over pieces of held-out songs; None: of a figure of all pieces together,
+    whose own standard error is taken.
+    """
+    music, floor = intervals.mean(real, "", "songs"), intervals.finite(noise)
+    if music.value is None or len(floor) == 0 or floor.mean() == music.value:
         return None
-    half = change.value - change.lo if change.value > 0 else change.hi - change.value
-    if half <= 0:
-        return 1.0 if change.value == 0 else None
-    return float(2 * special.ndtr(-abs(change.value) / half * Z))
+    spread = music.error or 0.0 if spread is None else spread
+    return Way(name, float(floor.mean()), real, bool(abs(floor.mean() - music.value) <= BLIND * spread))
 
 
-def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:
-    """Which hypotheses fall at this family-wise level (Holm, Scandinavian Journal of Statistics 6, 1979)."""
-    rejected = [False] * len(p)
-    for rank, index in enumerate(sorted(range(len(p)), key=lambda k: p[k])):
-        if p[index] > level / (len(p) - rank):
-            break
-        rejected[index] = True
-    return rejected
+def closed(values: Floats, way: Way) -> Closed | None:
+    """How much of the way these clips, (clips,), have gone."""
+    known = intervals.finite(values)
+    if len(known) == 0:
+        return None
+    value, real = float(known.mean()), float(np.nanmean(way.real))
+    factor = way.side(value) / way.length
+    gone = intervals.contrast([(-factor, values), (factor, way.real)], "share", "clips")
+    place = (value - way.noise) / (real - way.noise)
+    side: Literal["short", "beyond", "wrong way"] = "wrong way" if place < 0 else "beyond" if place > 1 else "short"
+    return Closed(share=_within(replace(gone, value=1 + (gone.value or 0.0), n=len(known))), side=side)
 
 
-def subtract(before: Measure, after: Measure) -> Measure:
-    """The change as a measure; without an interval where either has none."""
-    unit = after.unit.replace("dBFS", "dB")
-    if before.value is None or after.value is None:
-        return Measure(None, unit, 0, after.over, why="One of the two is not known.")
-    known = intervals.difference(before, after)
-    n = min(before.n, after.n)
-    if known is None:
-        return Measure(after.value - before.value, unit, n, after.over)
-    return Measure(known[0], unit, n, after.over, known[1], known[2])
+def closed_overall(shares: Sequence[float]) -> Closed:
+    """The mean over genres, of shares in 0..1."""
+    return Closed(share=_within(intervals.mean(shares, "share", "genres")), side=None)
+
+
+def _within(effect: Effect) -> Measure:
+    """The measure of a share: nothing of it outside 0..1."""
+    measure = effect.measure()
+    cut = [None if x is None else min(1.0, max(0.0, x)) for x in (measure.value, measure.lo, measure.hi)]
+    return replace(measure, value=cut[0], lo=cut[1], hi=cut[2])
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A change before its verdict."""
+
+    name: str
+    genre: str
+    change: Effect
+    gain: Effect | None
+    """Above 0 where it is for the better; None where that is not known."""
+    favourable: int | None = None
 
 
 def changes(
-    table: Table,
-    from_step: int,
-    to_step: int,
-    real: Mapping[str, Mapping[str, Measure]],
-    paired: Mapping[tuple[str, str], Measure] | None = None,
+    before: Mapping[str, Values],
+    after: Mapping[str, Values],
+    ways: Mapping[str, Mapping[str, Way]],
+    paired: Mapping[tuple[str, str], Floats],
+    steps: tuple[int, int],
 ) -> list[Change]:
     """Every measure that both steps have, with a verdict.
 
-    real: genre → measures of held-out songs. paired: (measure, genre) → a change measured on the same units at both
-    steps, which is used instead of the difference of the two intervals.
+    before, after: genre → values of its clips. ways: genre → measure → the way. paired: (measure, genre) → (songs,)
+    changes song by song. steps: the earlier and the later.
     """
-    before, after = table[from_step], table[to_step]
-    compared = []
-    for genre in sorted(before.keys() & after.keys()):
-        for name in (name for name in catalogue.BY_NAME if name in before[genre] and name in after[genre]):
-            change = (paired or {}).get((name, genre)) or subtract(before[genre][name], after[genre][name])
-            compared.append((name, genre, change))
-    p_values = {index: p for index, (_, _, change) in enumerate(compared) if (p := p_value(change)) is not None}
-    significant = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-    changed = []
-    for index, (name, genre, change) in enumerate(compared):
-        verdict: Verdict = "unknown"
-        if index in significant:
-            verdict = "no evidence" if not significant[index] else "fell" if (change.value or 0) < 0 else "rose"
-        goal = real.get(genre, {}).get(name)
-        closer = nearer(before[genre][name], after[genre][name], goal) if verdict in ("fell", "rose") else None
-        changed.append(
-            Change(
-                measure=name,
-                genre=genre,
-                from_step=from_step,
-                to_step=to_step,
-                change=change,
-                verdict=verdict,
-                closer_to_real=closer,
-            )
+    rows = [_paired(name, genre, values) for (name, genre), values in paired.items()]
+    for name in catalogue.BY_NAME:
+        each = [
+            _between(name, genre, before[genre][name], after[genre][name], ways.get(genre, {}).get(name))
+            for genre in sorted(before.keys() & after.keys())
+            if name in before[genre] and name in after[genre]
+        ]
+        rows += each
+        if len(each) > 1:
+            rows.append(_overall(name, each, {genre: ways.get(genre, {}).get(name) for genre in before}))
+    said: dict[int, Verdict] = {}
+    for primary in (True, False):
+        family = [k for k, row in enumerate(rows) if row.gain is not None and (row.name == BITS) == primary]
+        said |= zip(family, intervals.verdicts([g for k in family if (g := rows[k].gain) is not None], 1), strict=True)
+    return [
+        Change(
+            measure=row.name,
+            genre=row.genre,
+            from_step=steps[0],
+            to_step=steps[1],
+            change=row.change.measure(),
+            verdict=said.get(index),
+            favourable=row.favourable,
         )
-    return changed
+        for index, row in enumerate(rows)
+    ]
 
 
-def nearer(before: Measure, after: Measure, goal: Measure | None) -> bool | None:
-    """Whether `after` is nearer to `goal` than `before`, if the intervals decide it.
-
-    After is nearer when the middle of the two lies on before's side of the goal; the middle less the goal has an
-    interval of its own, which must not hold 0.
-    """
-    spreads = [half_width(measure) for measure in (before, after, goal)]
-    if goal is None or before.value is None or after.value is None or goal.value is None or None in spreads:
-        return None
-    first, second, third = (spread or 0.0 for spread in spreads)
-    middle = (before.value + after.value) / 2 - goal.value
-    if abs(middle) <= math.hypot(first / 2, second / 2, third):
-        return None
-    return (middle > 0) == (after.value < before.value)
+def _unit(name: str) -> str:
+    return catalogue.UNITS[name].replace("dBFS", "dB")
 
 
-def half_width(measure: Measure | None) -> float | None:
-    """Half of the 95 % interval."""
-    if measure is None or measure.lo is None or measure.hi is None:
-        return None
-    return (measure.hi - measure.lo) / 2
+def _paired(name: str, genre: str, values: Floats) -> _Row:
+    good = -1 if catalogue.BY_NAME[name].better == "lower" else 1
+    change, gain = intervals.paired(values, _unit(name)), intervals.paired(good * values, "")
+    return _Row(name, genre, change, gain, intervals.favourable(values, good))
 
 
-def trend(table: Table, genre: str, name: str) -> Measure:
-    """Slope over all steps per tenfold of the step, least squares on log10(step), with the measures' own uncertainty.
-
-    The interval says how well the slope is known from these sounds; it does not say that a line fits.
-    """
-    unit = f"{catalogue.UNITS[name]} per tenfold step".strip().replace("dBFS", "dB")
-    known = [(step, m) for step, genres in sorted(table.items()) if (m := genres.get(genre, {}).get(name)) is not None]
-    known = [(step, m) for step, m in known if m.value is not None and step > 0]
-    if len(known) < 2:
-        return Measure(None, unit, len(known), "steps", why="A trend needs two steps.")
-    x = np.log10([step for step, _ in known])
-    weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-    value = float(sum(w * (m.value or 0.0) for w, (_, m) in zip(weights, known, strict=True)))
-    spreads = [half_width(m) for _, m in known]
-    if any(spread is None for spread in spreads):
-        return Measure(value, unit, len(known), "steps")
-    half = math.sqrt(sum((w * (spread or 0.0)) ** 2 for w, spread in zip(weights, spreads, strict=True)))
-    return Measure(value, unit, len(known), "steps", value - half, value + half)
+def _between(name: str, genre: str, before: Floats, after: Floats, way: Way | None) -> _Row:
+    change = intervals.contrast([(1, after), (-1, before)], _unit(name), "clips")
+    if way is None or change.value is None:
+        return _Row(name, genre, change, None)
+    # How far each falls short, before less after; the music's own uncertainty counts where they lie on two sides of it.
+    first, second = (way.side(float(np.nanmean(values))) for values in (before, after))
+    terms = [(first, before), (-second, after), (second - first, way.real)]
+    return _Row(name, genre, change, intervals.contrast(terms, "", "clips"))
 
 
-def sentences(table: Table, first: Sequence[Change], late: Sequence[Change]) -> list[str]:
-    """What the changes support, one sentence for each measure, then one for each genre's later steps.
-
-    first: changes from the first to the last step. late: from the second to the last.
-    """
-    said = []
-    for name, entry in catalogue.BY_NAME.items():
-        mine = [change for change in first if change.measure == name and change.verdict != "unknown"]
-        if mine:
-            said.append(_measure_sentence(entry, mine, table))
-    for genre in sorted({change.genre for change in late} - {ALL}):
-        mine = [change for change in late if change.genre == genre and change.verdict != "unknown"]
-        if mine:
-            said.append(_late_sentence(genre, mine))
-    return said
-
-
-def _measure_sentence(entry: catalogue.Entry, mine: Sequence[Change], table: Table) -> str:
-    start, end = mine[0].from_step, mine[0].to_step
-    parts = []
-    for verdict in ("fell", "rose"):
-        which = [change for change in mine if change.verdict == verdict]
-        if which:
-            shown = ", ".join(_from_to(entry, change, table) for change in which)
-            parts.append(f"{verdict} {_where(len(which), len(mine))}({shown})")
-    still = [change.genre for change in mine if change.verdict == "no evidence"]
-    if not parts:
-        return f"{entry.label}: no change between step {start} and step {end} that its intervals support."
-    text = f"{entry.label} {' and '.join(parts)} between step {start} and step {end}"
-    if still and still != [ALL]:
-        text += f"; no evidence of a change for {listed(still)}"
-    if entry.better == "closer to real":
-        nearer_now = [change.genre for change in mine if change.closer_to_real is True]
-        farther = [change.genre for change in mine if change.closer_to_real is False]
-        text += f"; nearer to held-out music for {listed(nearer_now)}" if nearer_now else ""
-        text += f"; farther from it for {listed(farther)}" if farther else ""
-    return text + "."
-
-
-def _where(count: int, total: int) -> str:
-    return "" if total == 1 else f"in all {total} genres " if count == total else f"in {count} of {total} genres "
-
-
-def _from_to(entry: catalogue.Entry, change: Change, table: Table) -> str:
-    before, after = (table[step][change.genre][change.measure].value for step in (change.from_step, change.to_step))
-    label = "" if change.genre == ALL else f"{change.genre} "
-    return f"{label}{entry.shown(before).removesuffix(' ' + entry.unit)} to {entry.shown(after)}"
-
-
-def _late_sentence(genre: str, mine: Sequence[Change]) -> str:
-    start, end = mine[0].from_step, mine[0].to_step
-    moved = [catalogue.BY_NAME[change.measure].label for change in mine if change.verdict in ("fell", "rose")]
-    if not moved:
-        return f"By none of {len(mine)} measures is there evidence that {genre} changed after step {start}."
-    text = f"After step {start}, {genre} changed by {len(moved)} of {len(mine)} measures until step {end}"
-    return f"{text}: {listed(moved)}."
+def _overall(name: str, rows: Sequence[_Row], ways: Mapping[str, Way | None]) -> _Row:
+    """The mean over genres; for the better if the genres' ways grow shorter, each as a share of its own."""
+    change = intervals.mean(
+        [np.nan if row.change.value is None else row.change.value for row in rows], _unit(name), "genres"
+    )
+    gains = np.array(
+        [
+            row.gain.value / each.length
+            for row in rows
+            if (each := ways.get(row.genre)) and not each.blind and row.gain and row.gain.value is not None
+        ]
+    )
+    if len(gains) == 0:
+        return _Row(name, ALL, change, None)
+    return _Row(name, ALL, change, intervals.mean(gains, "", "genres"), intervals.favourable(gains, 1))

@@ -1,240 +1,244 @@
-"""What stands beside the generations: real songs, shuffled songs and noise, and how far a sound is from a genre.
+"""Songs, generations and noise as pieces of one length, measured alike, because several figures depend on the length.
 
-In: measured pieces of songs, generations and noise. Out: the `measures` of metrics/evaluate.json, for generations and
-references alike.
+In: audio (time,) and its rate in Hz. Out: for each set of sounds (a genre's generations at a step, its held-out songs,
+noise …) the values of its independent units: one for each clip of a generation, one for each song of a reference.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from src.evaluate import catalogue, copying, frechet, intervals, sound
-from src.evaluate.embedding import Points
-from src.evaluate.measure import Measure
-from src.evaluate.pieces import MeasuredSong, Method, Piece, cut, shuffled
-from src.evaluate.schema import Copying
+from src.audio.fingerprint import Words
+from src.evaluate import copying, distances, sound
+from src.evaluate.copying import Match, Planted
+from src.evaluate.embedding import LOG_MEL, Embedding, Points
+from src.evaluate.intervals import LEAST_UNITS, Floats, finite
+from src.evaluate.likelihood import Codes
+from src.evaluate.schema import Detection
 from src.evaluate.spectra import Audio
+from src.wavenet import mulaw
 
-HELD_OUT_PIECES = 6
-TRAINING_PIECES = 2
+TRAINING_PIECES = 20
+"""Pieces of a genre's training songs that make its cloud of points."""
+FEWEST_PIECES = 8
+"""Pieces of each reference where fewer clips are generated."""
+
+Values = dict[str, Floats]
+"""Measure → (units,) values; NaN where a unit does not have it."""
 
 
 @dataclass(frozen=True)
-class ReferenceSongs:
-    """The songs that generations are compared with."""
+class Piece:
+    """What is kept of a stretch of sound of a generation's length."""
 
-    training: tuple[MeasuredSong, ...]
-    held_out: tuple[MeasuredSong, ...]
-    axes: Mapping[str, Points]
-    """Embedding → (dims, kept axes) that its points are projected on."""
-    clouds: Mapping[str, Mapping[str, frechet.Cloud]]
-    """Embedding → genre → the genre's training songs as a Gaussian, in these axes."""
+    values: Mapping[str, float]
+    points: Mapping[str, Points]
+    words: Words
 
-    @classmethod
-    def of(cls, training: Sequence[MeasuredSong], held_out: Sequence[MeasuredSong], method: Method) -> "ReferenceSongs":
-        """These songs, with the axes and clouds of their training part."""
-        genres = sorted({song.genre for song in training})
-        axes, clouds = {}, {}
-        for embedding in method.embeddings:
-            name = embedding.name
-            points = {g: np.concatenate([song.points[name] for song in training if song.genre == g]) for g in genres}
-            usable = {genre: rows for genre, rows in points.items() if len(rows) >= 2}
-            if usable:
-                axes[name] = frechet.principal_axes(np.concatenate(list(usable.values())), embedding.axes)
-                clouds[name] = {genre: frechet.Cloud.fit(rows @ axes[name]) for genre, rows in usable.items()}
-        return cls(tuple(training), tuple(held_out), axes, clouds)
 
-    def closest(self, heard: copying.Fingerprint) -> tuple[copying.Match, str | None]:
-        """The longest match with any training song, and that song's genre."""
-        best, genre = copying.Match(0.0, 0.0, 0.0), None
-        for song in self.training:
-            match = copying.longest_match(heard, song.fingerprint)
-            if match.duration_s > best.duration_s:
-                best, genre = match, song.genre
-        return best, genre
+Units = Sequence[Sequence[Piece]]
+"""Pieces by the independent unit they are of: clips have one each, songs some."""
+
+
+@dataclass(frozen=True)
+class MeasuredSong:
+    """What is kept of a song."""
+
+    genre: str
+    training: bool
+    pieces: tuple[Piece, ...]
+    words: Words
+    """Of the whole song."""
+    planted: Planted | None
+    """A stretch of it to try the search for copies with."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How sounds are measured: rate, codes, embeddings."""
+
+    rate_hz: int
+    channels: int
+    embeddings: tuple[Embedding, ...] = (LOG_MEL,)
+
+    def encode(self, audio: Audio) -> Codes:
+        """Mu-law codes (time,) int64."""
+        return mulaw.encode(audio, self.channels)
+
+    def piece(self, audio: Audio) -> Piece:
+        """Measure one stretch of sound."""
+        return Piece(
+            sound.measure(audio, self.rate_hz, self.encode(audio)),
+            {embedding.name: embedding.embed(audio, self.rate_hz) for embedding in self.embeddings},
+            copying.words_of(audio, self.rate_hz),
+        )
+
+    def song(
+        self, audio: Audio, genre: str, *, training: bool, length: int, pieces: int, plant: bool = False
+    ) -> MeasuredSong:
+        """Measure a song and some pieces of `length` samples, spread over it. plant: keep a stretch to plant."""
+        words = copying.words_of(audio, self.rate_hz)
+        start, stretch = len(audio) // 3, round(copying.PLANTED_S * self.rate_hz)
+        planted = None
+        if plant and len(audio) >= start + stretch:
+            planted = Planted(audio[start : start + stretch], start / self.rate_hz, words)
+        parts = tuple(self.piece(part) for part in cut(audio, length, pieces))
+        return MeasuredSong(genre, training, parts, words, planted)
+
+    def noise(self, length: int, count: int) -> list[Piece]:
+        """Noise of evenly drawn codes, as an untrained network would emit: the floor."""
+        rng = np.random.default_rng(0)
+        return [self.piece(mulaw.decode(rng.integers(0, self.channels, length), self.channels)) for _ in range(count)]
+
+
+def cut(audio: Audio, length: int, pieces: int) -> list[Audio]:
+    """At most `pieces` stretches of `length` samples that do not overlap, spread over the audio."""
+    count = min(pieces, len(audio) // length) if length else 0
+    starts = np.linspace(0, len(audio) - length, count).astype(int) if count > 1 else [0] * count
+    return [audio[start : start + length] for start in starts]
+
+
+def shares(songs: Sequence[tuple[str, bool]], clips: int) -> list[int]:
+    """How many pieces are measured of each song, so that every genre's references have equally many.
+
+    songs: (genre, whether it is of the training part). clips: generated for each genre and step.
+    """
+    totals = {True: TRAINING_PIECES, False: clips if clips >= LEAST_UNITS else FEWEST_PIECES}
+    members: dict[tuple[str, bool], list[int]] = {}
+    for index, song in enumerate(songs):
+        members.setdefault(song, []).append(index)
+    counts = [0] * len(songs)
+    for (_, training), indices in members.items():
+        for number in range(totals[training]):
+            counts[indices[number % len(indices)]] += 1
+    return counts
+
+
+@dataclass(frozen=True)
+class Library:
+    """The measured songs that generations are compared with."""
+
+    songs: tuple[MeasuredSong, ...]
+    method: Method
+    _matches: dict[str, list[list[float]]] = field(default_factory=dict)
+
+    def of(self, genre: str | None = None, *, training: bool | None = None, but: str | None = None) -> Units:
+        """The pieces of songs, by song. None: of both parts, or of every genre. but: not of this genre."""
+        return [
+            song.pieces
+            for song in self.songs
+            if genre in (None, song.genre) and training in (None, song.training) and song.genre != but and song.pieces
+        ]
+
+    @property
+    def genres(self) -> list[str]:
+        """Those of its training songs."""
+        return sorted({song.genre for song in self.songs if song.training})
 
     @cached_property
-    def held_out_matches(self) -> dict[str, list[list[float]]]:
-        """Genre → each held-out song → the longest match of each of its pieces, in s. None of them is a copy."""
-        matches: dict[str, list[list[float]]] = {}
-        for song in self.held_out:
-            durations = [self.closest(piece.fingerprint)[0].duration_s for piece in song.pieces]
-            matches.setdefault(song.genre, []).append(durations)
-        return matches
+    def searched(self) -> list[tuple[str, Words]]:
+        """Genre and fingerprint of each training song."""
+        return [(song.genre, song.words) for song in self.songs if song.training]
 
+    @cached_property
+    def targets(self) -> dict[tuple[str, str], distances.Target]:
+        """(embedding, genre) → its training songs as points; left out where they give fewer than two."""
+        targets: dict[tuple[str, str], distances.Target] = {}
+        for name in (embedding.name for embedding in self.method.embeddings):
+            clouds = {genre: pooled(self.of(genre, training=True), name) for genre in self.genres}
+            clouds = {genre: cloud for genre, cloud in clouds.items() if len(cloud[0]) > distances.NEIGHBOURS}
+            if clouds:
+                axes = distances.principal_axes(np.concatenate([points for points, _ in clouds.values()]))
+                targets |= {(name, genre): distances.Target(*cloud, axes) for genre, cloud in clouds.items()}
+        return targets
 
-class Collector:
-    """Takes songs one after the other; gives `ReferenceSongs` and the measures of the references."""
-
-    def __init__(self, method: Method, length: int, most: int) -> None:
-        """length: samples of a piece. most: songs of a genre and split of which pieces are measured."""
-        self._method, self._length, self._most = method, length, most
-        self._training: list[MeasuredSong] = []
-        self._held_out: list[MeasuredSong] = []
-        self._shuffled: dict[str, list[list[Piece]]] = {}
-        self._claimed: dict[tuple[str, bool], int] = {}
-
-    def claim(self, genre: str, *, training: bool) -> bool:
-        """Whether pieces of the next song of this genre and split are wanted; counts it."""
-        count = self._claimed.get((genre, training), 0)
-        self._claimed[genre, training] = count + 1
-        return count < self._most
-
-    def describe(self, audio: Audio, genre: str, *, training: bool, wanted: bool) -> tuple[MeasuredSong, list[Piece]]:
-        """Measure one song, and pieces of it in random order of samples. Safe to call from several threads."""
-        pieces = (TRAINING_PIECES if training else HELD_OUT_PIECES) if wanted else 0
-        song = self._method.song(audio, genre, self._length, pieces, 1 if training else 0)
-        parts = shuffled(cut(audio, self._length, TRAINING_PIECES)) if wanted and not training else []
-        return song, [self._method.piece(part, number) for number, part in enumerate(parts)]
-
-    def add(self, song: MeasuredSong, mixed: list[Piece], *, training: bool) -> None:
-        """Take a song that `describe` measured."""
-        (self._training if training else self._held_out).append(song)
-        if mixed:
-            self._shuffled.setdefault(song.genre, []).append(mixed)
-
-    def finish(self) -> tuple[ReferenceSongs, dict[str, dict[str, dict[str, Measure]]]]:
-        """The songs, and reference → genre → measures."""
-        songs = ReferenceSongs.of(self._training, self._held_out, self._method)
-        references: dict[str, dict[str, dict[str, Measure]]] = {}
-        for genre in sorted({song.genre for song in self._training}):
-            groups: dict[str, list[Sequence[Piece]]] = {
-                "real": [song.pieces for song in self._held_out if song.genre == genre],
-                "training": [song.pieces for song in self._training if song.genre == genre],
-                "other_genres": [song.pieces for song in (*self._held_out, *self._training) if song.genre != genre],
-                "shuffled": list(self._shuffled.get(genre, [])),
+    def references(self, noise: Sequence[Piece]) -> dict[str, dict[str, Values]]:
+        """Reference → genre → values. The distances of training songs would be from themselves: they have none."""
+        rows: dict[str, dict[str, Values]] = {}
+        for genre in self.genres:
+            held_out = self.of(genre, training=False)
+            others = self.of(but=genre)
+            size = sum(map(len, held_out)) or FEWEST_PIECES
+            groups: dict[str, Units] = {
+                "real": held_out,
+                "other_genres": [others[k][:1] for k in spread(len(others), size)],
+                "white_noise": [[piece] for piece in noise],
             }
-            for name, pieces in groups.items():
-                measures = reference(pieces, genre, songs, self._method)
-                if measures:
-                    references.setdefault(name, {})[genre] = measures
-        for genre, matches in songs.held_out_matches.items():
-            references["real"][genre]["longest_match"] = over_songs(matches, "longest_match")
-        return songs, references
+            for name, units in groups.items():
+                if units:
+                    rows.setdefault(name, {})[genre] = sounds(units) | self.distances(units, genre)[0]
+            rows.setdefault("training", {})[genre] = sounds(self.of(genre, training=True))
+            if held_out:
+                matched = [np.mean(durations) for durations in self.held_out_matches(genre)]
+                rows["real"][genre]["longest_match"] = np.array(matched)
+        return rows
+
+    def distances(self, units: Units, genre: str) -> tuple[Values, dict[str, str]]:
+        """Measure → (units,) values in every embedding; measure → why there are none."""
+        values: Values = {}
+        why: dict[str, str] = {}
+        for name in (embedding.name for embedding in self.method.embeddings):
+            points, groups = pooled(units, name)
+            target = self.targets.get((name, genre))
+            names = [f"{each}_{name}" for each in distances.NAMES]
+            if target is None:
+                why |= dict.fromkeys(names, "There are too few training songs of this genre to compare with.")
+            elif len(units) < LEAST_UNITS and len(points) <= distances.NEIGHBOURS:
+                why |= dict.fromkeys(names, "One or two short clips are no cloud: raise generate.clips_per_genre.")
+            elif len(points) < 2:
+                why |= dict.fromkeys(names, "The clips are shorter than a window of the embedding.")
+            else:
+                values |= {f"{each}_{name}": row for each, row in target.compare(points, groups).items()}
+        return values, why
+
+    def match(self, piece: Piece) -> tuple[Match, str | None]:
+        """The longest match of a piece with any training song, and that song's genre."""
+        return copying.closest(piece.words, self.searched)
+
+    def held_out_matches(self, genre: str) -> list[list[float]]:
+        """Of each held-out song of a genre, the longest match of each of its pieces in s. None of them is a copy."""
+        if genre not in self._matches:
+            songs = self.of(genre, training=False)
+            self._matches[genre] = [[self.match(piece)[0].duration_s for piece in song] for song in songs]
+        return self._matches[genre]
+
+    def detection(self) -> Detection | None:
+        """What the search for copies can find; None where no song is long enough to plant."""
+        planted = [song.planted for song in self.songs if song.planted is not None]
+
+        def coded(audio: Audio) -> Audio:
+            return mulaw.decode(self.method.encode(audio), self.method.channels)
+
+        return copying.detection(planted, self.method.rate_hz, coded) if planted else None
 
 
-def distances(piece: Piece, genre: str, songs: ReferenceSongs, method: Method, *, spread: bool) -> dict[str, Measure]:
-    """Fréchet and mean distance of a piece from a genre's training songs, in every embedding."""
-    measures: dict[str, Measure] = {}
-    for embedding in method.embeddings:
-        if embedding.name not in piece.points:
-            continue
-        cloud = songs.clouds.get(embedding.name, {}).get(genre)
-        points = piece.points[embedding.name]
-        frechet_name, mean_name = f"frechet_{embedding.name}", f"distance_{embedding.name}"
-        if cloud is None or len(points) == 0:
-            why = "No training song of this genre to compare with." if cloud is None else "The clip is too short."
-            measures |= {name: unmeasured(name, why) for name in (frechet_name, mean_name)}
-            continue
-        points = points @ songs.axes[embedding.name]
-        measures[frechet_name] = frechet.extrapolated(cloud, points, seed=0, together=embedding.together, spread=spread)
-        each = frechet.typical_distance(cloud, points)
-        blocks = [float(part.mean()) for part in np.array_split(each, max(1, len(each) // embedding.together))]
-        measures[mean_name] = intervals.whole_with_windows(float(each.mean()), blocks, "")
-    return {name: replace(measure, unit=catalogue.UNITS[name]) for name, measure in measures.items()}
+def pooled(units: Units, embedding: str) -> tuple[Points, distances.Units]:
+    """The points (windows, dims) of all pieces, and which unit each is of."""
+    rows = [piece.points[embedding] for unit in units for piece in unit]
+    groups = [np.full(len(piece.points[embedding]), k) for k, unit in enumerate(units) for piece in unit]
+    return (np.concatenate(rows), np.concatenate(groups)) if rows else (np.zeros((0, 1)), np.zeros(0, np.int64))
 
 
-def generation(
-    audios: Sequence[Audio], pieces: Sequence[Piece], genre: str, songs: ReferenceSongs | None, method: Method
-) -> tuple[dict[str, Measure], Copying | None]:
-    """Every measure of a genre's generations at one step, with intervals from the parts of the clips; the longest copy.
-
-    pieces: the same clips as `Method.piece` gives them.
-    """
-    rows = [
-        sound.window_measures(part, method.rate_hz, coded)
-        for audio in audios
-        for part, coded in sound.parts(audio, method.encode(audio))
-    ]
-    measures = {}
-    for name in pieces[0].values:
-        values = [piece.values[name] for piece in pieces if math.isfinite(piece.values[name])]
-        whole = float(np.mean(values)) if values else float("nan")
-        measures[name] = intervals.whole_with_windows(
-            whole, [row[name] for row in rows if name in row], catalogue.UNITS[name]
-        )
-    copied = None
-    if songs is not None:
-        joined = {
-            embedding.name: np.concatenate([piece.points[embedding.name] for piece in pieces])
-            for embedding in method.embeddings
-        }
-        measures |= distances(Piece({}, joined, pieces[0].fingerprint), genre, songs, method, spread=True)
-        copied = longest_copy(pieces, songs)
-        measures["longest_match"] = Measure(copied.longest_s, "s", copied.songs_searched, "songs")
-    return measures, copied
+def sounds(units: Units) -> Values:
+    """Measure → (units,) mean over each unit's pieces; NaN where none of them has it."""
+    names = dict.fromkeys(name for unit in units for piece in unit for name in piece.values)
+    values = {}
+    for name in names:
+        known = [[x for piece in unit if math.isfinite(x := piece.values[name])] for unit in units]
+        values[name] = np.array([np.mean(row) if row else math.nan for row in known])
+    return values
 
 
-def reference(
-    groups: Iterable[Sequence[Piece]], genre: str | None, songs: ReferenceSongs | None, method: Method
-) -> dict[str, Measure]:
-    """The measures of a reference, from the pieces of each of its songs.
-
-    genre: whose training songs the distances are from; None for none.
-    """
-    rows: list[list[dict[str, float]]] = []
-    for pieces in groups:
-        measured = []
-        for piece in pieces:
-            row = dict(piece.values)
-            if genre is not None and songs is not None:
-                far = distances(piece, genre, songs, method, spread=False)
-                row |= {name: math.nan if m.value is None else m.value for name, m in far.items()}
-            measured.append(row)
-        if measured:
-            rows.append(measured)
-    names = sorted({name for song in rows for row in song for name in row})
-    return {name: over_songs([[row[name] for row in song if name in row] for song in rows], name) for name in names}
+def spreads(units: Units) -> dict[str, float]:
+    """Measure → standard deviation over all pieces; left out where fewer than three have it."""
+    rows = sounds([[piece] for unit in units for piece in unit])
+    known = {name: finite(row) for name, row in rows.items()}
+    return {name: float(row.std(ddof=1)) for name, row in known.items() if len(row) >= LEAST_UNITS}
 
 
-def over_songs(values: Sequence[Sequence[float]], name: str) -> Measure:
-    """Mean over songs of each song's mean; over its pieces where there is one song. NaN is left out."""
-    known = [[value for value in song if math.isfinite(value)] for song in values]
-    known = [song for song in known if song]
-    unit = catalogue.UNITS[name]
-    if not known:
-        return unmeasured(name, "Nothing in these songs has this measure.")
-    if len(known) == 1:
-        return intervals.mean(known[0], unit, "windows")
-    return intervals.mean([float(np.mean(song)) for song in known], unit, "songs")
-
-
-def unmeasured(name: str, why: str) -> Measure:
-    """No figure, and why."""
-    return Measure(None, catalogue.UNITS[name], 0, "windows", why=why)
-
-
-def noise_reference(
-    pieces: Sequence[Piece], genres: Sequence[str], songs: ReferenceSongs | None, method: Method
-) -> dict[str, dict[str, Measure]]:
-    """Genre → measures of white noise; only the distances depend on the genre."""
-    known = songs.clouds.get(method.embeddings[0].name, {}) if songs else {}
-    rows = {}
-    for genre in genres:
-        measures = reference([[piece] for piece in pieces], genre if genre in known else None, songs, method)
-        rows[genre] = {name: replace(measure, over="clips") for name, measure in measures.items()}
-    return rows
-
-
-def longest_copy(pieces: Sequence[Piece], songs: ReferenceSongs) -> Copying:
-    """The longest match of a genre's generations, beside those of held-out pieces as long."""
-    best, genre, clip = copying.Match(0.0, 0.0, 0.0), None, 1
-    for number, piece in enumerate(pieces, start=1):
-        match, whose = songs.closest(piece.fingerprint)
-        if match.duration_s > best.duration_s:
-            best, genre, clip = match, whose, number
-    held_out = [s for by_song in songs.held_out_matches.values() for durations in by_song for s in durations]
-    longer = sum(duration_s >= best.duration_s for duration_s in held_out)
-    return Copying(
-        longest_s=best.duration_s,
-        clip=clip,
-        start_s=best.start_s,
-        song_genre=genre,
-        held_out_as_long=longer / len(held_out) if held_out else None,
-        held_out_pieces=len(held_out),
-        held_out_longest_s=max(held_out) if held_out else None,
-        songs_searched=len(songs.training),
-    )
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of `count` indices, evenly spread."""
+    return sorted({number * count // min(count, most) for number in range(min(count, most))})

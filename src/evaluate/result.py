@@ -1,6 +1,6 @@
 """All that was measured of a run, put together as metrics/evaluate.json and metrics/summary.json have it.
 
-In: measures, scores and matches of the other modules. Out: `schema.Evaluation`, and the summary as a dictionary.
+In: values, scores and matches of the other modules. Out: `schema.Evaluation`, and the summary as a dictionary.
 """
 
 import itertools
@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from src.base.words import listed
-from src.evaluate import catalogue, conditioning, heldout, progress
-from src.evaluate.measure import Measure, rounded
-from src.evaluate.schema import BITS, Change, Copying, Evaluation, Reference, StepRow
+import numpy as np
 
-Measures = dict[str, dict[str, Measure]]
-"""Genre → name → measure."""
-MARKOV = ("markov_genre", "markov_pooled")
+from src.evaluate import catalogue, distances, heldout, intervals, progress
+from src.evaluate.intervals import Floats
+from src.evaluate.measure import Measure, Over
+from src.evaluate.progress import Way
+from src.evaluate.references import Values
+from src.evaluate.schema import ALL, BITS, Agreement, Change, Closed, Copying, Detection, Evaluation
+
+ACCURACY = "genre_accuracy"
+SUMMARY = (BITS, "frechet_logmel", "kernel_musicnn", "tempo_strength", "tonal_clarity")
 
 
 @dataclass
@@ -26,165 +29,182 @@ class Results:
     genres: tuple[str, ...]
     uniform: float
     songs: tuple[heldout.Song, ...] = ()
-    baselines: Measures = field(default_factory=dict)
+    training: tuple[heldout.Song, ...] = ()
+    baselines: dict[str, Floats] = field(default_factory=dict)
+    """Baseline → (songs,) bits per sample."""
+    linear_training: Floats = field(default_factory=lambda: np.zeros(0))
+    """(training songs,) of the linear predictor."""
     scores: dict[int, heldout.Scores] = field(default_factory=dict)
     receptive_fields: dict[int, int] = field(default_factory=dict)
-    measures: dict[int, Measures] = field(default_factory=dict)
-    """Step → genre → name → measure."""
-    references: dict[str, Measures] = field(default_factory=dict)
+    values: dict[int, dict[str, Values]] = field(default_factory=dict)
+    """Step → genre → measure → (clips,) values."""
+    reasons: dict[int, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """Step → genre → measure → why it has no values."""
+    references: dict[str, dict[str, Values]] = field(default_factory=dict)
+    """Reference → genre → measure → values."""
+    spreads: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Genre → measure → standard deviation over pieces of held-out songs."""
     copying: dict[int, dict[str, Copying]] = field(default_factory=dict)
+    detection: Detection | None = None
     why: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def markov(self) -> dict[str, float]:
-        """Genre → bits per sample of the stronger Markov model, the one to beat."""
-        known = {
-            genre: [value for name in MARKOV if (value := models[name].value) is not None]
-            for genre, models in self.baselines.items()
-        }
-        return {genre: min(values) for genre, values in known.items() if values}
-
-    @property
-    def truth(self) -> list[int]:
-        """Genre id of each held-out song."""
-        return [self.genres.index(song.genre) for song in self.songs]
-
-    def add_scores(self, step: int, receptive_field: int, scores: heldout.Scores) -> None:
-        """Record how a checkpoint's network scored the held-out songs."""
-        self.scores[step], self.receptive_fields[step] = scores, receptive_field
-        for genre, bits in heldout.by_genre(scores.own, self.songs).items():
-            self.measures.setdefault(step, {}).setdefault(genre, {})[BITS] = bits
 
 
 def report(results: Results) -> Evaluation:
     """metrics/evaluate.json."""
-    table = with_accuracy(results)
-    changes, late = all_changes(results, table)
-    overall = [change for change in changes if is_overall(change, table)]
+    ways = ways_of(results)
+    songs, scores, baselines = results.songs, results.scores, results.baselines
+    rivals = {name: heldout.bits(row, songs) for name, row in baselines.items()}
+    markov = heldout.bits(heldout.stronger_markov(baselines, songs), songs) if songs else {}
+    genres = [genre for genre in heldout.by_genre(songs) if genre != ALL] if songs else []
     return Evaluation(
-        format=1,
+        format=2,
         run=results.run,
         genres=results.genres,
         uniform=results.uniform,
-        markov=results.markov,
-        baselines={genre: within_range(measures) for genre, measures in results.baselines.items()},
-        steps={step: step_rows(results, step) for step in results.measures},
+        markov={genre: bits.value for genre, bits in markov.items() if bits.value is not None},
+        baselines={genre: {name: row[genre] for name, row in rivals.items()} for genre in genres},
+        songs=heldout.song_rows(songs, baselines, scores) if songs else {},
+        against={step: heldout.against(each, songs, baselines, results.uniform) for step, each in scores.items()},
+        steps={step: step_measures(results, step) for step in sorted({*results.values, *scores})},
         references={
-            name: {genre: Reference(measures=within_range(measures)) for genre, measures in by_genre.items()}
-            for name, by_genre in results.references.items()
+            name: {
+                genre: measures(values, "clips" if name == "white_noise" else "songs") for genre, values in rows.items()
+            }
+            for name, rows in results.references.items()
         },
-        conditioning={
-            step: conditioning.summarise(results.truth, scores.genres, results.genres)
-            for step, scores in results.scores.items()
+        closed={step: closed_rows(by_genre, ways) for step, by_genre in results.values.items()} if ways else {},
+        blind={
+            genre: names for genre, row in ways.items() if (names := tuple(name for name in row if row[name].blind))
         },
+        conditioning={step: heldout.conditioning(each, songs, results.genres) for step, each in scores.items()},
+        generalisation={
+            step: heldout.generalisation(each, songs, results.training, baselines["linear"], results.linear_training)
+            for step, each in scores.items()
+            if results.training
+        },
+        calibration={step: heldout.calibration(each, songs) for step, each in scores.items()},
         context={
-            step: heldout.context_rows(scores, results.songs, results.receptive_fields[step])
-            for step, scores in results.scores.items()
+            step: heldout.context_rows(each, songs, results.receptive_fields[step]) for step, each in scores.items()
         },
         copying=results.copying,
-        progress=tuple(with_trend(change, table) for change in changes),
-        sentences=(*markov_sentences(results), *progress.sentences(table, overall, late)),
+        detection=results.detection,
+        agreement=agreements(results),
+        progress=tuple(all_changes(results, ways)),
         why=results.why,
     )
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
     """metrics/summary.json: what `dvc metrics show` prints."""
-    names = (BITS, "frechet_logmel", "spectral_flatness")
     steps: dict[str, dict[str, Any]] = {}
     for step, by_genre in evaluation.steps.items():
         steps[str(step)] = {
-            genre: {name: m.value for name in names if (m := row.measures.get(name)) and m.value is not None}
+            genre: {name: m.value for name in SUMMARY if (m := row.get(name)) and m.value is not None}
             for genre, row in by_genre.items()
         }
+        for baseline in ("linear", "markov"):
+            if (pair := evaluation.against.get(step, {}).get(baseline, {}).get(ALL)) is not None:
+                steps[str(step)][f"bits_less_{baseline}"] = pair.difference.value
         if step in evaluation.conditioning:
-            steps[str(step)]["genre_accuracy"] = evaluation.conditioning[step].accuracy.value
+            steps[str(step)][ACCURACY] = evaluation.conditioning[step].accuracy.value
     return {"steps": steps, "markov": evaluation.markov, "uniform": evaluation.uniform}
 
 
-def within_range(measures: Mapping[str, Measure]) -> dict[str, Measure]:
-    """Name → measure, no interval beyond what the measure can be."""
-    return {name: bounded(name, measure) for name, measure in measures.items()}
+def measures(values: Values, over: Over) -> dict[str, Measure]:
+    """Name → mean over the units, no interval beyond what the measure can be."""
+    return {
+        name: bounded(name, intervals.mean(row, catalogue.UNITS[name], over).measure()) for name, row in values.items()
+    }
 
 
 def bounded(name: str, measure: Measure) -> Measure:
-    """The measure, its interval cut to what it can be at all; a value beyond (extrapolated) stays in its interval."""
-    entry = catalogue.BY_NAME.get(name)
-    if entry is None or measure.value is None or measure.lo is None or measure.hi is None:
+    """The measure, its interval cut to what it can be at all; a value beyond stays in its interval."""
+    entry = catalogue.BY_NAME[name]
+    if measure.value is None or measure.lo is None or measure.hi is None:
         return measure
     lo = measure.lo if entry.least is None else min(measure.value, max(measure.lo, entry.least))
     hi = measure.hi if entry.most is None else max(measure.value, min(measure.hi, entry.most))
     return replace(measure, lo=lo, hi=hi)
 
 
-def step_rows(results: Results, step: int) -> dict[str, StepRow]:
-    """Genre → what was measured at a step."""
-    rows = {}
-    for genre, measures in results.measures[step].items():
-        row: dict[str, Any] = {"measures": within_range(measures)}
-        if BITS in measures:
-            value, markov = rounded(measures[BITS].value), rounded(results.markov.get(genre))
-            row |= {BITS: value, **heldout.scored(results.songs, genre)}
-            row["below_markov"] = None if value is None or markov is None else value < markov
-        rows[genre] = StepRow(**row)
+def step_measures(results: Results, step: int) -> dict[str, dict[str, Measure]]:
+    """Genre → what its generations and the step's checkpoint measure."""
+    rows = {genre: measures(values, "clips") for genre, values in results.values.get(step, {}).items()}
+    for genre, reasons in results.reasons.get(step, {}).items():
+        for name, why in reasons.items():
+            rows[genre][name] = Measure(None, catalogue.UNITS[name], 0, "clips", why=why)
+    if step in results.scores:
+        for genre, bits in heldout.bits(results.scores[step].own, results.songs).items():
+            rows[genre] = {BITS: bits} | rows.get(genre, {})
+    return dict(sorted(rows.items()))
+
+
+def ways_of(results: Results) -> dict[str, dict[str, Way]]:
+    """Genre → measure → the way from white noise to its held-out songs."""
+    ways: dict[str, dict[str, Way]] = {}
+    noise = results.references.get("white_noise", {})
+    for genre, real in results.references.get("real", {}).items():
+        for name in (name for name in catalogue.BY_NAME if name in real and name in noise.get(genre, {})):
+            each = progress.way(name, real[name], noise[genre][name], results.spreads.get(genre, {}).get(name))
+            if each is not None:
+                ways.setdefault(genre, {})[name] = each
+    return ways
+
+
+def closed_rows(by_genre: Mapping[str, Values], ways: Mapping[str, Mapping[str, Way]]) -> dict[str, dict[str, Closed]]:
+    """Genre → measure → how much of the way is closed; then the mean over the genres."""
+    rows: dict[str, dict[str, Closed]] = {}
+    for genre, values in by_genre.items():
+        for name, each in ways.get(genre, {}).items():
+            if name in values and not each.blind and (gone := progress.closed(values[name], each)) is not None:
+                rows.setdefault(genre, {})[name] = gone
+    if len(rows) > 1:
+        names = [name for name in catalogue.BY_NAME if any(name in row for row in rows.values())]
+        shares = {name: [row[name].share.value or 0.0 for row in rows.values() if name in row] for name in names}
+        rows[ALL] = {name: progress.closed_overall(each) for name, each in shares.items()}
     return rows
 
 
-def with_accuracy(results: Results) -> dict[int, Measures]:
-    """The measures with genre accuracy under `progress.ALL`, for the changes between steps."""
-    table = {step: dict(by_genre) for step, by_genre in results.measures.items()}
-    for step, scores in results.scores.items():
-        accuracy = conditioning.accuracy(results.truth, scores.genres)
-        table.setdefault(step, {})[progress.ALL] = {"genre_accuracy": accuracy}
-    return table
-
-
-def all_changes(results: Results, table: dict[int, Measures]) -> tuple[list[Change], list[Change]]:
-    """Changes between neighbouring steps and from the first to the last; and those from the second to the last."""
-    steps = sorted(table)
+def all_changes(results: Results, ways: Mapping[str, Mapping[str, Way]]) -> list[Change]:
+    """Changes between neighbouring steps, from the first to the last, and from the second to the last."""
+    steps = sorted({*results.values, *results.scores})
     pairs = list(itertools.pairwise(steps))
     if len(steps) > 2:
-        pairs.append((steps[0], steps[-1]))
-    changes = [change for pair in pairs for change in between(results, table, *pair)]
-    late = between(results, table, steps[1], steps[-1]) if len(steps) > 2 else []
-    return changes, late
+        pairs += [pair for pair in ((steps[0], steps[-1]), (steps[1], steps[-1])) if pair not in pairs]
+    return [
+        change
+        for start, end in pairs
+        for change in progress.changes(
+            results.values.get(start, {}),
+            results.values.get(end, {}),
+            ways,
+            paired_changes(results, start, end),
+            (start, end),
+        )
+    ]
 
 
-def between(results: Results, table: dict[int, Measures], start: int, end: int) -> list[Change]:
-    """Changes from one step to another; bits per sample song by song."""
-    paired = {}
-    if start in results.scores and end in results.scores:
-        for genre, change in heldout.bits_change(results.scores[start], results.scores[end], results.songs).items():
-            paired[BITS, genre] = change
-    return progress.changes(table, start, end, results.references.get("real", {}), paired)
+def paired_changes(results: Results, start: int, end: int) -> dict[tuple[str, str], Floats]:
+    """(measure, genre) → (songs,) what changed song by song."""
+    before, after = results.scores.get(start), results.scores.get(end)
+    if before is None or after is None:
+        return {}
+    songs, genres = results.songs, results.genres
+    bits = {(BITS, genre): (after.own - before.own)[mask] for genre, mask in heldout.by_genre(songs).items()}
+    return bits | {(ACCURACY, ALL): heldout.right(after, songs, genres) - heldout.right(before, songs, genres)}
 
 
-def is_overall(change: Change, table: dict[int, Measures]) -> bool:
-    """Whether it is from the first to the last step."""
-    return (change.from_step, change.to_step) == (min(table), max(table))
-
-
-def with_trend(change: Change, table: dict[int, Measures]) -> Change:
-    """The change; the one over the whole run carries the trend."""
-    if not is_overall(change, table):
-        return change
-    return change.model_copy(update={"trend": progress.trend(table, change.genre, change.measure)})
-
-
-def markov_sentences(results: Results) -> list[str]:
-    """Whether the last checkpoint beats the stronger Markov model on the same held-out samples."""
-    markov = results.markov
-    if not results.scores or not markov:
-        return []
-    last = max(results.scores)
-    bits = {genre: row[BITS].value for genre, row in results.measures[last].items() if BITS in row}
-    better = [genre for genre, value in bits.items() if value is not None and value < markov.get(genre, 0.0)]
-    worse = [genre for genre in bits if genre in markov and genre not in better]
-    text = f"At step {last} the network predicts held-out songs better than a first-order Markov model"
-    if not worse:
-        return [f"{text} in {'all ' if len(better) > 1 else ''}{len(better)} genres."]
-    if not better:
-        return [
-            f"At step {last} the network predicts no genre's held-out songs better than a first-order Markov model."
-        ]
-    return [f"{text} in {listed(better)}, but not in {listed(worse)}."]
+def agreements(results: Results) -> tuple[Agreement, ...]:
+    """How far each two embeddings put the generations and references of all genres in one order."""
+    sets = [*results.values.values(), *results.references.values()]
+    rows: list[Values] = [values for by_genre in sets for values in by_genre.values()]
+    names = [name.removeprefix("frechet_") for name in catalogue.BY_NAME if name.startswith("frechet_")]
+    found = []
+    for measure in ("frechet", "kernel"):
+        for first, second in itertools.combinations(names, 2):
+            pair = (f"{measure}_{first}", f"{measure}_{second}")
+            both = np.array([[row[name].mean() for name in pair] for row in rows if all(name in row for name in pair)])
+            if len(both):
+                rank = distances.rank_correlation(both[:, 0], both[:, 1])
+                found.append(Agreement(measure=measure, embeddings=(first, second), rank_correlation=rank, n=len(both)))
+    return tuple(found)

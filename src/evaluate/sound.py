@@ -17,12 +17,11 @@ SILENCE_DBFS = -60.0
 CLIPPED = 0.99
 """A sample this far out is clipped; the outermost mu-law codes decode to 1."""
 FLOOR_DBFS = -100.0
+ONSET_FRAME_S, PITCH_FRAME_S = 0.032, 0.256
 ONSET_RISE_DB = 2.0
 """An onset rises this much above the ordinary change from frame to frame, on average over the mel bands."""
 STEADY = 0.3
 """Tempo strength below which there is no tempo to tell; 8 s of white noise reach 0.2."""
-WINDOWS = 8
-"""Parts of a clip whose spread gives the interval of the whole clip's figure."""
 
 Values = dict[str, float]
 
@@ -37,21 +36,6 @@ def measure(audio: Audio, rate_hz: int, codes: Codes) -> Values:
         "tonal_clarity": tonal_clarity(audio, rate_hz),
         **drift_measures(audio, rate_hz),
     }
-
-
-def window_measures(audio: Audio, rate_hz: int, codes: Codes) -> Values:
-    """The measures that make sense in a part of a clip: all but rhythm, drift and the longest run."""
-    values = {**level_measures(audio, rate_hz), **spectrum_measures(audio, rate_hz), **code_measures(codes)}
-    values["tonal_clarity"] = tonal_clarity(audio, rate_hz)
-    values["onset_rate"] = rhythm_measures(audio, rate_hz)["onset_rate"]
-    del values["longest_constant_run"]
-    return values
-
-
-def parts(audio: Audio, codes: Codes, count: int = WINDOWS) -> list[tuple[Audio, Codes]]:
-    """A clip cut into `count` equal parts."""
-    size = len(audio) // count
-    return [(audio[k * size : (k + 1) * size], codes[k * size : (k + 1) * size]) for k in range(count if size else 0)]
 
 
 def decibels(power: float) -> float:
@@ -82,13 +66,14 @@ def level_measures(audio: Audio, rate_hz: int) -> Values:
     }
 
 
-def spectrum_measures(audio: Audio, rate_hz: int, length: int = 1024) -> Values:
-    """Flatness, centroid and roll-off of the mean power spectrum (Welch, 1024 samples, half overlap).
+def spectrum_measures(audio: Audio, rate_hz: int) -> Values:
+    """Flatness, centroid and roll-off of the mean power spectrum (Welch, 64 ms, half overlap).
 
     Flatness is the geometric over the arithmetic mean of that spectrum. On the 2019 generations this gives 0.997 for
     step 20 and 0.04 to 0.32 for step 15000, as published; a mean of each frame's own flatness would give 0.56 for
     white noise whatever its length. White noise stays a little below 1 because each frame's mean is taken away.
     """
+    length = spectra.samples(spectra.FRAME_S, rate_hz)
     power = spectra.mean_spectrum(audio, length)
     total = float(power.sum())
     if total <= 1e-14:
@@ -128,7 +113,7 @@ def entropy_bits(counts: NDArray[np.int64]) -> float:
 
 def onset_envelope(audio: Audio, rate_hz: int) -> NDArray[np.float64]:
     """How much louder the mel bands get from one 10 ms frame to the one 20 ms later, dB on average: (frames,)."""
-    bands = spectra.log_mel_db(audio, rate_hz, 512, max(1, rate_hz // 100), 24)
+    bands = spectra.log_mel_db(audio, rate_hz, spectra.samples(ONSET_FRAME_S, rate_hz), max(1, rate_hz // 100), 24)
     rise = np.maximum(0, bands[2:] - bands[:-2]).mean(axis=1)
     return np.asarray(rise, dtype=np.float64)
 
@@ -171,7 +156,7 @@ def tonal_clarity(audio: Audio, rate_hz: int) -> float:
 
     1 - entropy / log 12 of the pitch classes' power in 0.26 s frames, 80 Hz to 2 kHz, weighted by the frames' power.
     """
-    length = 4096
+    length = spectra.samples(PITCH_FRAME_S, rate_hz)
     power = spectra.power_spectrogram(audio, length, length // 2).astype(np.float64)
     frequency = np.fft.rfftfreq(length, 1 / rate_hz)
     chosen = (frequency >= 80) & (frequency <= 2000)
@@ -188,13 +173,16 @@ def tonal_clarity(audio: Audio, rate_hz: int) -> float:
 
 def drift_measures(audio: Audio, rate_hz: int) -> Values:
     """The last quarter of the clip against the first: change of level, and mean difference of the mel bands."""
-    quarter = len(audio) // 4
-    if quarter < 1024:
+    quarter, length = len(audio) // 4, spectra.samples(spectra.FRAME_S, rate_hz)
+    if quarter < length:
         return {"drift_level": float("nan"), "drift_spectrum": float("nan")}
     first, last = audio[:quarter], audio[-quarter:]
-    bank = spectra.mel_bank(rate_hz, 1024, 32)
+    bank = spectra.mel_bank(rate_hz, length, 32)
     bands = [
-        10 * np.log10(np.maximum(spectra.power_spectrogram(part, 1024, 512).mean(axis=0) @ bank, spectra.POWER_FLOOR))
+        10
+        * np.log10(
+            np.maximum(spectra.power_spectrogram(part, length, length // 2).mean(axis=0) @ bank, spectra.POWER_FLOOR)
+        )
         for part in (first, last)
     ]
     levels = [decibels(float(np.mean(np.asarray(part, dtype=np.float64) ** 2))) for part in (first, last)]

@@ -12,8 +12,15 @@ from scipy import fft
 Audio = NDArray[np.float32] | NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
+FRAME_S = 0.064
+"""Of most spectra; frames are lengths of time, so that the same sound measures the same at another rate."""
 POWER_FLOOR = 1e-10
 """Power below which a band counts as silent (-100 dB of full scale)."""
+
+
+def samples(duration_s: float, rate_hz: int) -> int:
+    """An even number of samples that lasts about so long."""
+    return 2 * round(duration_s * rate_hz / 2)
 
 
 def frames(audio: Audio, length: int, hop: int) -> NDArray[np.float32]:

@@ -4,55 +4,68 @@ from rich.table import Table
 
 from src.evaluate import catalogue
 from src.evaluate.measure import Measure
-from src.evaluate.schema import Evaluation, Reference, StepRow
+from src.evaluate.schema import ALL, Difference, Evaluation, Measures
 
-SHOWN = (
-    "spectral_flatness",
-    "rms",
-    "code_entropy",
-    "conditional_entropy",
-    "onset_rate",
-    "tonal_clarity",
-    "frechet_logmel",
-)
+SHOWN = ("tempo_strength", "tonal_clarity", "onset_rate", "spectral_flatness", "kernel_logmel", "kernel_musicnn")
 """Sound measures printed; the file has them all."""
-BASELINES = {"markov_genre": "Markov, this genre", "markov_pooled": "Markov, all genres", "unigram": "unigram"}
+BASELINES = {
+    "linear": "linear predictor",
+    "markov_genre": "Markov, this genre",
+    "markov_pooled": "Markov, all genres",
+    "unigram": "unigram",
+}
+SIGNS = {"better": "*", "worse": "!"}
 
 
 def bits(evaluation: Evaluation) -> Table:
     """Held-out bits per sample: a row for each step, then the baselines. No row where no checkpoint was scored."""
     genres = evaluation.genres
     table = Table(
-        title=f"Held-out bits per sample (uniform {evaluation.uniform:.2f}; * below the stronger Markov model)"
+        title=f"Held-out bits per sample (guessing: {evaluation.uniform:.2f}); * clearly fewer than the linear "
+        "predictor's, ! clearly more"
     )
     table.add_column("step", justify="right")
     for genre in genres:
         table.add_column(genre, justify="right")
-    table.add_column("genre accuracy (95 % interval)", justify="right")
+    for name in ("less the linear predictor's", "genre accuracy", "own genre saves"):
+        table.add_column(name, justify="right")
     for step, row in evaluation.conditioning.items():
-        cells = [bits_cell(evaluation.steps[step].get(genre)) for genre in genres]
-        table.add_row(str(step), *cells, share_cell(row.accuracy))
+        against = evaluation.against[step]["linear"]
+        cells = [
+            figure(evaluation.bits(step, genre)) + (SIGNS.get(against[genre].verdict, " ") if genre in against else "")
+            for genre in genres
+        ]
+        saved = row.gain[ALL].difference.value
+        further = (difference(against[ALL]), share(row.accuracy), figure(None if saved is None else -saved))
+        table.add_row(str(step), *cells, *further)
     if table.row_count:
         table.add_section()
         for name, label in BASELINES.items():
-            baselines = [evaluation.baselines.get(genre, {}).get(name) for genre in genres]
-            values = [measure.value if measure else None for measure in baselines]
-            table.add_row(label, *("–" if value is None else f"{value:.2f} " for value in values), "")
+            known = [evaluation.baselines.get(genre, {}).get(name) for genre in genres]
+            table.add_row(label, *(figure(measure.value if measure else None) + " " for measure in known))
     return table
 
 
-def bits_cell(row: StepRow | None) -> str:
-    """A figure of the table; a star where it is below the stronger Markov model."""
-    if row is None or row.bits_per_sample is None:
+def figure(value: float | None) -> str:
+    """Bits with two decimals."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+def difference(row: Difference) -> str:
+    """A difference in bits with its interval, or what it is over where there is none."""
+    measure = row.difference
+    if measure.value is None:
         return "–"
-    return f"{row.bits_per_sample:.2f}{'*' if row.below_markov else ' '}"
+    if measure.lo is None or measure.hi is None:
+        return f"{measure.value:+.2f} ({measure.n} {measure.over})"
+    return f"{measure.value:+.2f} ({measure.lo:+.2f} to {measure.hi:+.2f}, {measure.n} {measure.over})"
 
 
-def share_cell(share: Measure) -> str:
+def share(measure: Measure) -> str:
     """A share with its interval, in percent."""
-    if share.value is None or share.lo is None or share.hi is None:
+    if measure.value is None or measure.lo is None or measure.hi is None:
         return "–"
-    return f"{share.value:.0%} ({share.lo:.0%} to {share.hi:.0%})"
+    return f"{measure.value:.0%} ({measure.lo:.0%} to {measure.hi:.0%})"
 
 
 def sound(evaluation: Evaluation) -> Table:
@@ -60,20 +73,32 @@ def sound(evaluation: Evaluation) -> Table:
     table = Table(title="Sound of the generations")
     for name in ("genre", "what", *(catalogue.BY_NAME[name].label for name in SHOWN)):
         table.add_column(name, justify="left" if name in ("genre", "what") else "right")
-    steps = [step for step, rows in evaluation.steps.items() if any("rms" in row.measures for row in rows.values())]
+    steps = [step for step, rows in evaluation.steps.items() if any("rms" in row for row in rows.values())]
     for genre in evaluation.genres if steps else []:
-        rows: list[tuple[str, Reference | StepRow | None]] = [
-            ("held-out songs", evaluation.references.get("real", {}).get(genre))
+        rows: list[tuple[str, Measures | None]] = [
+            ("held-out songs", evaluation.references.get("real", {}).get(genre)),
+            *((f"step {step}", evaluation.steps[step].get(genre)) for step in dict.fromkeys((steps[-1], steps[0]))),
+            ("white noise", evaluation.references.get("white_noise", {}).get(genre)),
         ]
-        rows += [(f"step {step}", evaluation.steps[step].get(genre)) for step in dict.fromkeys((steps[-1], steps[0]))]
-        rows.append(("white noise", evaluation.references.get("white_noise", {}).get(genre)))
         for what, row in rows:
             if row is not None:
-                table.add_row(genre, what, *(sound_cell(row.measures.get(name), name) for name in SHOWN))
+                cells = (catalogue.BY_NAME[n].shown(row[n].value) if n in row else "–" for n in SHOWN)
+                table.add_row(genre, what, *cells)
         table.add_section()
     return table
 
 
-def sound_cell(measure: Measure | None, name: str) -> str:
-    """A measure as its catalogue entry prints it."""
-    return catalogue.BY_NAME[name].shown(measure.value) if measure else "–"
+def detection(evaluation: Evaluation) -> str:
+    """One sentence: what the search for copies can find."""
+    found = evaluation.detection
+    if found is None:
+        return ""
+
+    def limit(value: float | None, unit: str) -> str:
+        return "nothing at all" if value is None else f"{value:g} {unit}"
+
+    return (
+        f"Of {found.planted} planted copies of {found.duration_s:g} s the search finds nine of ten down to "
+        f"{limit(found.lowest_level_db, 'dB')} of their level, {limit(found.lowest_noise_db, 'dB')} above white noise "
+        f"and played {limit(found.highest_speed_percent, '%')} faster."
+    )

@@ -19,6 +19,8 @@ from src.manifest import tags
 MAX_SIZE_BYTES = 4 << 30
 MAX_HOURS = 3
 """Decoding stops after this many hours: a longer file is no song, or its header is false."""
+FINGERPRINTED_S = 120.0
+"""Only the beginning of a song is fingerprinted."""
 AUDIBLE = 1e-3
 """A file whose samples all stay below this (-60 dBFS) is silent."""
 VANISHED = "vanished while it was read"
@@ -98,7 +100,7 @@ def read_sound(path: Path, form: str) -> SoundFacts:
         with decode.open_sound(path, form) as sound:
             rate_hz, channels = sound.rate_hz, sound.channels
             for block in sound.blocks:
-                if frames < fingerprint.LENGTH_S * rate_hz:
+                if frames < FINGERPRINTED_S * rate_hz:
                     beginning.append(decode.downmix(block))
                 frames += len(block)
                 if peak < AUDIBLE:
@@ -113,7 +115,8 @@ def read_sound(path: Path, form: str) -> SoundFacts:
         return SoundFacts("no audio in it", rate_hz, channels, 0)
     if peak < AUDIBLE:
         return SoundFacts("silent", rate_hz, channels, frames)
-    return SoundFacts("", rate_hz, channels, frames, words=fingerprint.fingerprint(np.concatenate(beginning), rate_hz))
+    start = np.concatenate(beginning)[: int(FINGERPRINTED_S * rate_hz)]
+    return SoundFacts("", rate_hz, channels, frames, words=fingerprint.fingerprint(start, rate_hz, fingerprint.SONGS))
 
 
 def file_task(setting: tuple[bytes, Callable[[tags.Tags], bool]], path: bytes) -> FileFacts:

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,8 @@ from typer.testing import CliRunner, Result
 
 from src.base.errors import Problem
 from src.compare import __main__ as compare
-from src.compare import figures, gathering
+from src.compare import gathering
+from src.evaluate import schema
 from src.record import tracking, tracking_database
 from tests.compare import tiny_run
 
@@ -33,10 +36,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A made-up project as the current folder, without figures (they take seconds) and without MLflow."""
+    """A made-up project as the current folder, without MLflow."""
     root = shutil.copytree(template, tmp_path / "project")
     monkeypatch.chdir(root)
-    monkeypatch.setattr(figures, "all_drawings", lambda _: {})
     monkeypatch.setattr(compare, "log", lambda *_: None)
     return root
 
@@ -73,7 +75,7 @@ def failure(*words: str) -> str:
     ],
 )
 def test_every_spelling_of_the_steps_means_the_same(project: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
-    def gather(_places: object, steps: tuple[int, ...], _genres: object) -> None:
+    def gather(_places: object, steps: tuple[int, ...], _genres: object, *, with_songs: object) -> None:
         raise Problem(f"asked for {steps}")
 
     monkeypatch.setattr(gathering, "gather", gather)
@@ -89,7 +91,23 @@ def test_the_page_lies_where_the_steps_say(project: Path) -> None:
 
 @given(st.lists(st.integers(0, 999_999), min_size=1, max_size=6), st.sampled_from([" ", ",", ", "]))
 def test_steps_are_read_whatever_stands_between_them(steps: list[int], between: str) -> None:
-    assert compare.parse_steps([between.join(map(str, steps))]) == tuple(sorted(set(steps)))
+    assert compare.parse_steps([between.join(map(str, steps))], steps) == tuple(sorted(set(steps)))
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        ("20 15,000", (20, 15000)),
+        ("20, 15,000", (20, 15000)),
+        ("20,15000", (20, 15000)),
+        ("20 5,020 10,020 15,000", (20, 5020, 10020, 15000)),
+        ("1,234,567 20", (20, 1234567)),
+        ("20,300", (20, 300)),
+        ("20,400", (20400,)),
+    ],
+)
+def test_a_comma_groups_thousands_unless_both_sides_are_steps(words: str, steps: tuple[int, ...]) -> None:
+    assert compare.parse_steps(words.split(" "), (20, 300, 5020, 10020, 15000)) == steps
 
 
 @pytest.mark.parametrize(
@@ -107,26 +125,31 @@ def test_the_steps_of_params_are_the_default(project: Path) -> None:
 
 def test_the_table_has_what_was_measured(project: Path) -> None:
     output = call("--steps", "20", "300").output
-    head, *lines = output.splitlines()
-    for title in ("genre", "step", "bits/sample", "Markov", "uniform", "loss, nats", "generated in", "samples/s"):
-        assert title in head
-    evaluated = json.loads((project / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
-    rock = next(line for line in lines if line.startswith("rock"))
-    assert f"{evaluated['steps']['20']['rock']['bits_per_sample']:.2f}" in rock
-    assert f"{tiny_run.MARKOV['rock']:.2f}" in rock
-    assert "6.88 (6.67–7.08)" in rock
-    assert "8.00" in rock
-    assert "1.50 s" in rock
-    assert "5,333" in rock
-    last = lines[lines.index(rock) + 1]
-    assert last.split()[0] == "300"
-    assert "The page: reports/compare-20-300/index.html" in output
+    evaluation = schema.read(project / "metrics" / "evaluate.json")
+    for title in ("genre", "step", "songs", "bits", "linear", "Markov", "gained over linear", "verdict"):
+        assert title in output
+    lines = output.splitlines()
+    rock = next(number for number, line in enumerate(lines) if line.startswith("rock"))
+    gained = evaluation.against[300]["linear"]["rock"]
+    assert gained.difference.value is not None
+    for line, step in ((lines[rock], 20), (lines[rock + 1], 300)):
+        assert f" {step} " in line
+        assert f" {evaluation.bits(step, 'rock'):.2f} " in line
+        assert f" {evaluation.markov['rock']:.2f} " in line
+    assert f"{-gained.difference.value:.2f} (" in lines[rock + 1]
+    assert f") {gained.verdict} " in " ".join(lines[rock + 1].split())
+    assert max(map(len, lines)) <= 80
+    said = " ".join(output.split())
+    assert "What was compared? Steps 20 and 300 of one training" in said
+    assert "What changed? There is" in said
+    assert "How far is it still from music? On the way from white noise" in said
+    assert "The page: reports/compare-20-300/index.html" in said
 
 
 def test_an_unknown_step_names_those_that_exist(project: Path) -> None:
     text = failure("--steps", "20", "7777")
-    assert "no checkpoint of step 7777" in text
-    assert "20, 120, 220, 300" in text
+    assert "no checkpoint of step 7,777" in text
+    assert "20, 120, 220 and 300" in text
     assert not (project / "reports").exists()
 
 
@@ -222,8 +245,9 @@ def test_metrics_are_written_for_the_study_and_left_alone_otherwise(project: Pat
     assert call().exit_code == 0
     first = compared.read_bytes()
     found = json.loads(first)
+    evaluation = schema.read(project / "metrics" / "evaluate.json")
     assert list(found) == [str(step) for step in STEPS]
-    assert found["300"]["bits_per_sample"]["rock"] == pytest.approx(8 - (8.4 - tiny_run.MARKOV["rock"]), abs=1e-3)
+    assert found["300"]["bits_per_sample"]["rock"] == pytest.approx(evaluation.bits(300, "rock"))
     assert found["20"]["median_loss_nats"] > found["300"]["median_loss_nats"]
     rows = (project / "metrics" / "plots" / "bits.csv").read_text(encoding="utf-8").splitlines()
     assert rows[0] == "step,genre,bits_per_sample"
@@ -273,10 +297,10 @@ def test_comparison_json_has_everything_but_what_is_private(project: Path) -> No
     run = record["runs"][0]
     assert record["steps"] == [20, 300]
     assert run["evaluation"] == json.loads((project / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
-    assert [(mark["step"], mark["automatic"], mark["count"]) for mark in run["restarts"]] == [
-        (60, False, 1),
-        (150, True, 3),
-        (200, True, 1),
+    assert [(mark["step"], mark["automatic"]) for mark in run["restarts"]] == [
+        (60, False),
+        *[(150, True)] * 3,
+        (200, True),
     ]
     assert len(run["clips"]) == len(STEPS) * len(tiny_run.GENRES)
     assert "planted-host" not in text
@@ -284,40 +308,65 @@ def test_comparison_json_has_everything_but_what_is_private(project: Path) -> No
     assert str(project) not in (project / "reports" / "compare-20-300" / "index.html").read_text(encoding="utf-8")
 
 
-def test_answers_of_blind_listening_count(project: Path) -> None:
+def test_ratings_of_blind_listening_count_once(project: Path) -> None:
     clips = {}
     for step in (20, 300):
         content = json.loads((project / "generations" / f"step-{step}" / "generation.json").read_text(encoding="utf-8"))
         clips[step] = {clip["genre"]: clip["sha256"] for clip in content["clips"]}
-    answers = [
+    rated = {"clip": "", "heard_s": 1.0}
+    screens = [
         {
             "genre": genre,
-            "steps": [300, 20],
-            "clips": [clips[300][genre], clips[20][genre]],
-            "chosen": 300,
-            "heard_s": [1.0, 1.0],
+            "ratings": [
+                {**rated, "stimulus": "noise", "score": 0},
+                {**rated, "stimulus": "step-20", "clip": clips[20][genre], "score": 10},
+                {**rated, "stimulus": "step-300", "clip": clips[300][genre], "score": 60 + number},
+            ],
         }
-        for genre in tiny_run.GENRES
+        for number, genre in enumerate(tiny_run.GENRES)
     ]
-    sitting = {"kind": "listening", "format": 1, "run": "current", "began": "2026-11-22T10:00:00Z", "answers": answers}
-    (project / "answers.json").write_text(json.dumps(sitting), encoding="utf-8")
-    result = call("--steps", "20", "300", "--listening", str(project / "answers.json"))
+    sitting = {"kind": "listening", "format": 2, "id": "0" * 36, "run": "current", "began": "now", "screens": screens}
+    for name in ("answers.json", "copy.json"):
+        (project / name).write_text(json.dumps(sitting), encoding="utf-8")
+    given = [f"--listening={project / name}" for name in ("answers.json", "copy.json")]
+    result = call("--steps", "20", "300", *given)
     assert result.exit_code == 0, result.output
-    assert "Step 300 was called more like music than step 20 in 100% of 5 answers (57% to 100%)." in result.output
+    said = " ".join(result.output.split())
+    # 50, 51 … 54: 52 ± 2.776 · 1.58 / √5.
+    higher = "Listeners rated step 300 52 points of 100 higher than step 20"
+    assert f"{higher} (50 to 54, 5 genres rated by 1 listener)." in said
+    assert "1 file of a sitting that was counted already: ignored." in said
     page = (project / "reports" / "compare-20-300" / "index.html").read_text(encoding="utf-8")
-    assert "Step 300 was called more like music" in page
+    assert higher in page
     assert "python -m src.compare --steps 20 300" in page
     assert str(project) not in page
     record = json.loads((project / "reports" / "compare-20-300" / "comparison.json").read_text(encoding="utf-8"))
-    assert record["listening"]["preferred_share"]["300"]["value"] == 1
+    assert record["listening"]["mean_scores"]["step-300"] == 62
     assert "does not exist" in failure("--steps", "20", "300", "--listening", "other.json")
+
+
+def test_a_listening_test_for_webmushra_is_written(project: Path) -> None:
+    result = call("--steps", "20", "300", "--webmushra")
+    assert result.exit_code == 0, result.output
+    folder = project / "reports" / "webmushra-compare-20-300"
+    test = yaml.safe_load((folder / "configs" / "study.yaml").read_text(encoding="utf-8"))
+    shuffled = test["pages"][1]
+    assert shuffled[0] == "random"
+    assert len(shuffled) == 1 + len(tiny_run.GENRES)
+    for screen in shuffled[1:]:
+        # Private music: no reference, so webMUSHRA's screen without one.
+        assert screen["type"] == "likert_multi_stimulus"
+        assert set(screen["stimuli"]) == {"step 20", "step 300", "noise"}
+        sounds = [soundfile.SoundFile(folder / path) for path in screen["stimuli"].values()]
+        assert len({(sound.frames, sound.samplerate, sound.channels) for sound in sounds}) == 1
+        levels = [10 * np.log10(np.mean(sound.read() ** 2)) for sound in sounds]
+        assert max(levels) - min(levels) < 0.5
 
 
 def test_mlflow_being_down_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tiny_run.make(tmp_path / "project", duration_s=0.1))
-    monkeypatch.setattr(figures, "all_drawings", lambda _: {})
 
     def down(*_: object) -> None:
         raise tracking.TrackingError("MLflow could not be used (connecting): refused")
@@ -331,7 +380,6 @@ def test_mlflow_being_down_is_a_warning(
 
 def test_the_page_is_an_artifact_of_the_run_it_is_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tiny_run.make(tmp_path / "project", duration_s=0.1))
-    monkeypatch.setattr(figures, "all_drawings", lambda _: {})
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     result = call("--steps", "20", "300")
     assert result.exit_code == 0, result.output
@@ -346,7 +394,8 @@ def test_the_page_is_an_artifact_of_the_run_it_is_about(tmp_path: Path, monkeypa
     for path in Path(folder).rglob("*"):
         assert path.is_dir() or (logged / path.relative_to(folder)).read_bytes() == path.read_bytes()
     record = json.loads((logged / "comparison.json").read_text(encoding="utf-8"))
-    assert record["runs"][0]["evaluation"]["steps"]["300"]["rock"]["bits_per_sample"] == 3.5
+    evaluated = json.loads(Path("metrics/evaluate.json").read_text(encoding="utf-8"))
+    assert record["runs"][0]["evaluation"] == evaluated
 
 
 @pytest.mark.parametrize(

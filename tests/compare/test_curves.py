@@ -63,7 +63,7 @@ def test_any_run_has_a_curve_in_order(losses: list[float]) -> None:
 def test_nothing_logged_gives_no_curve() -> None:
     assert curves.loss_curve(View()) is None
     assert curves.seconds_curve(View()) is None
-    assert curves.loss_lately(View(), 20) is None
+    assert curves.median_loss(View(), 20) is None
 
 
 def test_steps_without_seconds_are_left_out() -> None:
@@ -75,26 +75,14 @@ def test_steps_without_seconds_are_left_out() -> None:
 
 
 def test_the_loss_at_a_step_is_the_median_of_the_last_200() -> None:
-    lately = curves.loss_lately(view([float(step) for step in range(1, 1001)]), 1000)
-    assert lately is not None
-    assert (lately.first, lately.last, lately.steps) == (801, 1000, 200)
-    assert lately.median == 900.5
-    early = curves.loss_lately(view([3.0, 1.0, 2.0]), 3)
-    assert early is not None
-    assert (early.median, early.first, early.steps) == (2.0, 1, 3)
+    assert curves.median_loss(view([float(step) for step in range(1, 1001)]), 1000) == 900.5
+    assert curves.median_loss(view([3.0, 1.0, 2.0]), 3) == 2.0
 
 
-def test_attempts_that_got_nowhere_are_one_mark() -> None:
+def test_every_attempt_but_the_first_is_a_restart_where_the_one_before_ended() -> None:
     attempts = [(1, 0, False, 1), (2, 100, False, 11), (3, 200, True, 21), (4, 210, True, 21), (5, 220, True, 21)]
-    attempts = [*attempts[:4], attempts[4]]
     marks = curves.restarts(view([1.0] * 30, attempts))
-    assert [(mark.step, mark.automatic, mark.count) for mark in marks] == [(10, False, 1), (20, True, 3)]
-
-
-def test_restarts_far_apart_in_time_are_marks_of_their_own() -> None:
-    attempts = [(1, 0, False, 1), (2, 100, True, 11), (3, 100_000, True, 11)]
-    marks = curves.restarts(view([1.0] * 20, attempts))
-    assert [(mark.step, mark.count) for mark in marks] == [(10, 1), (10, 1)]
+    assert [(mark.step, mark.automatic) for mark in marks] == [(10, False), (20, True), (20, True), (20, True)]
 
 
 def test_a_first_attempt_is_no_restart() -> None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 import soundfile
 
 from src.base import files
-from src.compare import clipviews, comparison, figures, gathering, page
+from src.clips import clipset
+from src.compare import clipviews, comparison, gathering, page, songs
 from src.compare.comparison import Comparison
 from src.record import layout
 from tests.compare import tiny_run
@@ -31,9 +33,8 @@ def written(root: Path, compared: Comparison | None = None, **options: Any) -> t
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A made-up project; figures are drawn in a test of their own."""
-    monkeypatch.setattr(figures, "all_drawings", lambda _: {})
+def project(tmp_path: Path) -> Path:
+    """A made-up project."""
     return tiny_run.make(tmp_path / "project", duration_s=0.2)
 
 
@@ -43,19 +44,21 @@ class Tags(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.labels: list[str | None] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take note of a tag."""
         self.found.append((tag, dict(attrs)))
+        self.labels += [value for name, value in attrs if name in ("data-label", "aria-label")]
 
 
 def test_planted_text_stays_text(project: Path) -> None:
     evaluated = files.read_json(project / "metrics" / "evaluate.json", made_by="")
-    evaluated["sentences"] = [PLANTED]
     evaluated["why"] = {"sound": PLANTED}
+    figure = {"value": 1.0, "lo": 0.9, "hi": 1.1, "n": 9, "over": "clips", "unit": PLANTED}
     for by_genre in evaluated["steps"].values():
-        by_genre["rock"]["measures"][PLANTED] = tiny_run.measure(1.0, 0.1, PLANTED)
+        by_genre["rock"][PLANTED] = figure
     generation = project / "generations" / "step-20" / "generation.json"
     content = files.read_json(generation, made_by="")
     for clip in content["clips"]:
@@ -75,8 +78,8 @@ def test_the_data_blocks_are_json_and_cannot_end_early(project: Path) -> None:
     blocks = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.S)
     assert len(blocks) == 2
     through, blind = map(json.loads, blocks)
-    assert [clip["step"] for clip in through["genres"][0]["clips"]] == list(tiny_run.STEPS)
-    assert [clip["step"] for clip in blind["genres"][0]["clips"]] == list(STEPS)
+    assert [clip["heading"] for clip in through["genres"][0]["clips"]] == [f"step {step}" for step in tiny_run.STEPS]
+    assert [clip["stimulus"] for clip in blind["genres"][0]["clips"]] == ["step-20", "step-300", "noise"]
     assert all("<" not in block for block in blocks)
 
 
@@ -120,19 +123,84 @@ def test_the_same_comparison_gives_the_same_page(project: Path) -> None:
     assert {path.name: files.sha256_of(path) for path in folder.rglob("*") if path.is_file()} == first
 
 
-def test_wavs_are_left_out_first_when_there_is_no_room(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_no_room_is_left_out_and_said(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, text = written(project)
-    assert len(list((folder / "audio").glob("*.wav"))) == len(STEPS) * len(tiny_run.GENRES)
-    counted = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".wav", ".html")]
-    together = sum(path.stat().st_size for path in counted)
-    monkeypatch.setattr(clipviews, "LARGEST_BYTES", together)
+    genres = len(tiny_run.GENRES)
+    assert len(list((folder / "audio").glob("*.mp3"))) == len(tiny_run.STEPS) * genres + 1
+    assert "no room" not in text
+    monkeypatch.setattr(clipviews, "LARGEST_BYTES", 25_000)
     folder, text = written(project)
-    assert not list((folder / "audio").glob("*.wav"))
-    assert "The wav files were left out" in text
-    monkeypatch.setattr(clipviews, "LARGEST_BYTES", 0)
-    folder, text = written(project)
-    assert len(list((folder / "audio").iterdir())) == len(STEPS) * len(tiny_run.GENRES)
+    assert len(list((folder / "audio").iterdir())) == len(STEPS) * genres + 1
     assert "2 further steps with audio had no room here" in text
+    monkeypatch.setattr(clipviews, "LARGEST_BYTES", 11_000)
+    folder, text = written(project)
+    assert "it has the first 52 % of each clip" in text
+    lengths = {soundfile.info(path).duration for path in (folder / "audio").iterdir()}
+    assert max(lengths) == pytest.approx(0.2 * 0.52, abs=0.005)
+
+
+def test_ten_clips_a_genre_are_one_on_the_page(project: Path) -> None:
+    folder = project / "generations" / "step-300"
+    generation = files.read_json(folder / "generation.json", made_by="")
+    more = [{**clip, "clip": 2, "file": f"second-{clip['file']}"} for clip in generation["clips"]]
+    files.write_json(folder / "generation.json", {**generation, "clips": [*more, *generation["clips"]]})
+    _, text = written(project)
+    assert "Each step made 2 clips of 0.200 s for every genre. The first of them is here" in text
+    assert "second-" not in text
+
+
+def clips_of_songs(project: Path) -> None:
+    """data/clips/ with a held-out song of rock, and the record of a composed library, as old as the clips."""
+    folder = project / "data" / "clips"
+    (folder / "rock").mkdir(parents=True)
+    samples = (np.sin(np.arange(16000) / 9) * 9000).astype(np.int16)
+    soundfile.write(folder / "rock" / "a.flac", samples, 16000, subtype="PCM_16")
+    row = clipset.ClipRow("rock/a.flac", "rock", "validation", 16000, -11.0, -14.0, clipset.samples_digest(samples))
+    files.write_json(project / "data" / "library.json", {"kind": "demo"})
+    clipset.write_table(folder / clipset.TABLE, [row])
+
+
+def test_songs_are_heard_only_where_they_may_be(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    clips_of_songs(project)
+    folder, text = written(project)
+    assert songs.COMPOSED in text
+    assert (folder / "audio" / "song-4-rock.mp3").is_file()
+    assert text.count('data-label="rock, held-out song"') == 1
+    files.write_json(project / "data" / "library.json", {"kind": "own"})
+    folder, text = written(project)
+    assert songs.PRIVATE in text
+    assert "No song is among them, because the music may not be heard here." in text
+    assert not list((folder / "audio").glob("song*"))
+    assert "held-out song" not in Tags(text).labels
+
+
+def test_a_library_that_changed_since_the_clips_is_private(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    clips_of_songs(project)
+    later = (project / "data" / "clips" / clipset.TABLE).stat().st_mtime + 10
+    os.utime(project / "data" / "library.json", (later, later))
+    assert songs.may_be_heard(None) == (False, songs.PRIVATE)
+    assert songs.may_be_heard(True) == (True, songs.ALLOWED)
+    assert songs.may_be_heard(False) == (False, songs.PRIVATE)
+
+
+def test_a_primer_is_heard_only_where_songs_may_be(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    generation = project / "generations" / "step-300" / "generation.json"
+    content = files.read_json(generation, made_by="")
+    for clip in content["clips"]:
+        clip["primer_frames"] = 800
+    files.write_json(generation, content)
+    _, text = written(project)
+    assert "Where generation begins" not in text
+    clip = gathering.gather([layout.current(project)], STEPS).run.clip(300, "rock").sound
+    assert clip is not None
+    assert len(clip.samples) == 2400
+    clips_of_songs(project)
+    _, text = written(project)
+    assert text.count("Where generation begins") == len(tiny_run.GENRES)
+    assert 'x1="25.00%"' in text
 
 
 def test_a_silent_clip_is_said(project: Path) -> None:
@@ -171,6 +239,5 @@ def test_one_clip_alone_has_no_slider_and_no_blind_mode(project: Path) -> None:
 
 def clipped(run: comparison.Run) -> comparison.Run:
     """The run with the clips of step 20 only."""
-    return comparison.Run(
-        **{**vars(run), "clips": tuple(clip for clip in run.clips if clip.step == 20), "generated": (20,)}
-    )
+    clips = tuple(clip for clip in run.clips if clip.step == 20)
+    return comparison.Run(**{**vars(run), "clips": clips, "generated": {20: run.generated[20]}})

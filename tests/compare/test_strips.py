@@ -1,29 +1,89 @@
-"""Measures as strips: every one of a file is drawn between its extremes, those the catalogue does not know as well."""
+"""Measures as strips: every one of a file has its numbers, its place between noise and music, and its direction."""
 
 from pathlib import Path
 
-from src.compare import strips
+import pytest
+
+from src.compare import sentences, strips, words
+from src.compare.strips import Strip
 from src.evaluate import schema
+from src.evaluate.measure import Measure
+from src.evaluate.schema import ALL, Closed, Evaluation
+from tests.compare import evaluations
 from tests.evaluate.test_schema import CONTENT, m, written
 
+STEPS = (20, 5020, 15000)
 
-def test_strips_lie_between_their_extremes_and_name_the_rest(tmp_path: Path) -> None:
-    evaluation = schema.read(written(tmp_path, CONTENT))
-    found = {strip.label: strip for strip in strips.strips(evaluation, (20, 300), ("metal", "rock"))}
-    assert list(found) == ["Held-out bits per sample", "Spectral flatness", "something new"]
-    flat = found["Spectral flatness"]
-    assert flat.columns == ("white noise", "step 20", "step 300", "held-out songs")
-    assert [cell.text for cell in flat.rows[1].cells] == ["1.000", "0.900", "0.100", "0.050"]
-    assert flat.rows[1].cells[1].spread == "0.800 to 1.000"
-    assert [cell.text for cell in flat.rows[0].cells] == ["–"] * 4
-    places = {mark.tone: float(mark.at) for mark in flat.lanes[0].marks}
-    assert places["real"] < places["1"] < places["0"] < places["noise"] <= 98.5
+
+def flat(evaluation: Evaluation, steps: tuple[int, ...], genres: tuple[str, ...]) -> dict[str, Strip]:
+    return {strip.label: strip for _, group in strips.groups(evaluation, steps, genres) for strip in group}
+
+
+def test_a_measure_has_its_numbers_also_one_that_the_catalogue_does_not_know(tmp_path: Path) -> None:
+    found = flat(schema.read(written(tmp_path, CONTENT)), (20, 300), ("metal", "rock"))
+    assert "something new" in found
+    flatness = found["Spectral flatness"]
+    assert flatness.columns == ("white noise", "step 20", "step 300", "held-out songs")
+    assert [cell.text for cell in flatness.rows["rock"]] == ["1.000", "0.900", "0.100", "0.050"]
+    assert flatness.rows["rock"][1].spread == "0.800 to 1.000"
+    assert [cell.text for cell in flatness.rows["metal"]] == ["–"] * 4
     assert len({strip.id for strip in found.values()}) == len(found)
 
 
-def test_a_measure_that_is_the_same_everywhere_has_no_scale(tmp_path: Path) -> None:
-    steps = {"20": {"rock": {"measures": {"silence_share": m(0.0)}}}}
-    evaluation = schema.read(written(tmp_path, {**CONTENT, "steps": steps, "references": {}}))
-    (strip,) = strips.strips(evaluation, (20,), ("rock",))
-    assert (strip.low, strip.high) == ("0.0 % everywhere", "")
-    assert strip.lanes[0].marks[0].at == "50.00"
+def test_lanes_go_from_noise_to_music_and_say_the_direction() -> None:
+    evaluation = evaluations.made(1, STEPS)
+    strip = flat(evaluation, STEPS, evaluations.GENRES)["Tonal clarity"]
+    assert [lane.genre for lane in strip.lanes] == ["all genres", *evaluations.GENRES]
+    for lane, genre in zip(strip.lanes, (ALL, *evaluations.GENRES), strict=True):
+        for mark in lane.marks:
+            share = evaluation.closed[STEPS[int(mark.tone)]][genre]["tonal_clarity"].share.value
+            assert share is not None
+            assert float(mark.at) == pytest.approx(1.5 + 97 * share, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        ("short", "40 %"),
+        (None, "40 %"),
+        ("beyond", "past it (40 %)"),
+        ("wrong way", "wrong way"),
+    ],
+)
+def test_each_side_has_its_words(side: str | None, words: str) -> None:
+    row = Closed.model_validate({"share": Measure(0.4, "share", 3, "clips"), "side": side})
+    assert sentences.side(row) == words
+
+
+def test_a_measure_that_cannot_tell_noise_from_music_says_so_and_has_no_verdict() -> None:
+    evaluation = evaluations.made(1, STEPS)
+    blind = evaluation.model_copy(update={"blind": dict.fromkeys(evaluations.GENRES, ("tonal_clarity",))})
+    strip = flat(blind, STEPS, evaluations.GENRES)["Tonal clarity"]
+    assert strip.note == "White noise already looks like real music by this measure."
+    assert strip.said is None
+    some = evaluation.model_copy(update={"blind": {"rock": ("tonal_clarity",)}})
+    strip = flat(some, STEPS, evaluations.GENRES)["Tonal clarity"]
+    assert strip.note == "White noise already looks like real music by this measure in rock."
+    assert strip.said is not None
+    assert "rock" not in {claim.genre for claim in strip.said.claims}
+
+
+@pytest.mark.parametrize("songs", [1, 2, 5])
+def test_the_bits_gained_of_few_songs_are_values_of_more_an_interval(songs: int) -> None:
+    evaluation = evaluations.made(1, STEPS, songs=songs)
+    row = dict(zip(strips.BITS_COLUMNS, strips.bits_row(evaluation, 15000, "rock") or (), strict=True))
+    gains = [song.linear - song.network[15000] for song in evaluation.songs["rock"]]
+    assert row["songs"].text == str(songs)
+    if songs <= 2:
+        assert row["gained over linear"] == strips.Cell(" and ".join(words.bits(gain) for gain in gains))
+        assert row["verdict"].text == "too few"
+    else:
+        assert row["gained over linear"].text == words.bits(sum(gains) / songs)
+        low, high = row["gained over linear"].spread.split(" to ")
+        assert float(low.replace("−", "-")) < sum(gains) / songs < float(high.replace("−", "-"))
+
+
+def test_steps_without_a_checkpoint_have_no_row(tmp_path: Path) -> None:
+    steps = {"20": {"rock": {"silence_share": m(0.0)}}}
+    evaluation = schema.read(written(tmp_path, {**CONTENT, "steps": steps, "against": {}}))
+    assert strips.bits_row(evaluation, 20, "rock") is None

@@ -1,17 +1,16 @@
 """Numbers as a reader sees them."""
 
 from collections.abc import Callable
-from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.compare import strips
+from src.compare import words
 from src.compare.words import interval, number, percent
 from src.evaluate import catalogue
 
-SHOWN = [number, percent, *(partial(strips.shown, name) for name in (*catalogue.BY_NAME, "an_unknown_measure"))]
+SHOWN = [number, percent, *(words.of_measure(name) for name in (*catalogue.BY_NAME, "an_unknown_measure"))]
 """Every way in which a value with an interval is printed."""
 VALUES = st.floats(-1e9, 1e9) | st.floats(-20, 20)
 

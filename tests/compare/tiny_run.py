@@ -17,16 +17,15 @@ import yaml
 
 from src.base import files
 from src.config import step_name
-from src.evaluate.measure import rounded
 from src.record import checkpoint
 from src.wavenet.network import WaveNetConfig
+from tests.compare import evaluations
+from tests.compare.evaluations import GENRES as GENRES
 
 ROOT = Path(__file__).parents[2]
-GENRES = ("classical", "hardcore", "hip", "metal", "rock")
 STEPS = (20, 120, 220, 300)
 FINGERPRINT = "0123456789abcdef"
 RATE_HZ = 16000
-MARKOV = {"classical": 2.6, "hardcore": 4.8, "hip": 3.4, "metal": 4.4, "rock": 3.9}
 
 
 def make(root: Path, steps: Sequence[int] = STEPS, duration_s: float = 0.5) -> Path:
@@ -202,73 +201,9 @@ def write_times(path: Path, step: int, slow: float = 1) -> None:
     files.write_json(path, {"step": step, "seconds": 6.5 * slow, "device": "cpu", "clips": clips})
 
 
-def measure(value: float, half: float | None = None, unit: str = "", over: str = "songs") -> dict[str, Any]:
-    """A measure as metrics/evaluate.json has it."""
-    spread = {"lo": None, "hi": None} if half is None else {"lo": rounded(value - half), "hi": rounded(value + half)}
-    return {"value": rounded(value), **spread, "n": 1 if half is None else 12, "over": over, "unit": unit}
-
-
 def write_metrics(folder: Path, steps: Sequence[int]) -> None:
     """metrics/evaluate.json, manifest.json and clips.json."""
-    by_step = {}
-    for step in steps:
-        late = math.log(step / steps[0] + 1) / math.log(steps[-1] / steps[0] + 1)
-        by_step[str(step)] = {
-            genre: {
-                "bits_per_sample": round(8 - late * (8.4 - MARKOV[genre]), 3),
-                "clips": 12,
-                "samples": 320000,
-                "below_markov": late > 0.95,
-                "measures": {
-                    "bits_per_sample": measure(round(8 - late * (8.4 - MARKOV[genre]), 3), 0.2, "bits"),
-                    "spectral_flatness": measure(round(1 - 0.95 * late, 4), 0.02, "", "windows"),
-                    "rms_dbfs": measure(-12.5 - 4 * late, None, "dBFS", "windows"),
-                },
-            }
-            for genre in GENRES
-        }
-    files.write_json(
-        folder / "evaluate.json",
-        {
-            "format": 1,
-            "run": None,
-            "genres": GENRES,
-            "uniform": 8.0,
-            "markov": MARKOV,
-            "steps": by_step,
-            "references": {
-                "real": {
-                    genre: {"measures": {"spectral_flatness": measure(0.02, 0.01, "", "songs")}} for genre in GENRES
-                },
-                "white_noise": {genre: {"measures": {"spectral_flatness": measure(0.998)}} for genre in GENRES},
-            },
-            "conditioning": {
-                str(step): {
-                    "genres": list(GENRES),
-                    "confusion": [
-                        [4 if row == column else int(step < max(steps)) for column in range(5)] for row in range(5)
-                    ],
-                    "undecided": 0,
-                    "accuracy_windows": measure(0.5, 0.1, "share"),
-                    "accuracy": measure(0.5 if step < max(steps) else 1.0, 0.1, "share", "clips"),
-                    "chance": 0.2,
-                }
-                for step in steps
-            },
-            "context": {
-                str(step): {
-                    genre: [
-                        {"from": 2**k, "to": 2 ** (k + 1) - 1, "bits": measure(7.5 - 0.4 * k * step / max(steps), 0.3)}
-                        for k in range(10)
-                    ]
-                    for genre in GENRES
-                }
-                for step in steps
-            },
-            "sentences": ["Bits per sample fell for every genre."],
-            "why": {},
-        },
-    )
+    files.write_json(folder / "evaluate.json", evaluations.made(1, steps, GENRES).to_json())
     files.write_json(folder / "manifest.json", {"digest": "d" * 64, "genres": dict.fromkeys(GENRES, 6)})
     files.write_json(
         folder / "clips.json",

@@ -1,9 +1,12 @@
-"""A planted copy must be found, and nothing where nothing was copied."""
+"""A planted copy must be found, nothing where nothing was copied, and the limits of the search must be said."""
 
 import numpy as np
 import pytest
 
+from src.audio import fingerprint
 from src.evaluate import copying, spectra
+from src.evaluate.copying import Match, Planted
+from src.wavenet import mulaw
 
 RATE_HZ = 16000
 RNG = np.random.default_rng(0)
@@ -23,8 +26,9 @@ def melody(seed: int, seconds: float) -> spectra.Audio:
     return out
 
 
-SONG = copying.fingerprint(melody(1, 60), RATE_HZ)
 SOURCE = melody(1, 60)
+SONG = copying.words_of(SOURCE, RATE_HZ)
+WORD_S = fingerprint.STRETCHES.hop_s
 
 
 def planted(level: float, shift: int, noise: float) -> spectra.Audio:
@@ -35,9 +39,11 @@ def planted(level: float, shift: int, noise: float) -> spectra.Audio:
     return audio
 
 
-@pytest.mark.parametrize(("level", "shift", "noise"), [(1.0, 0, 0.01), (0.3, 201, 0.003), (1.0, 137, 0.01)])
+@pytest.mark.parametrize(
+    ("level", "shift", "noise"), [(1.0, 0, 0.01), (0.3, 201, 0.003), (1.0, 137, 0.01), (0.001, 77, 1e-5)]
+)
 def test_a_planted_copy_of_three_seconds_in_noise_is_found(level: float, shift: int, noise: float) -> None:
-    match = copying.longest_match(copying.fingerprint(planted(level, shift, noise), RATE_HZ), SONG)
+    match = copying.longest_match(copying.words_of(planted(level, shift, noise), RATE_HZ), SONG)
     assert match.duration_s == pytest.approx(3.0, abs=0.6)
     assert match.start_s == pytest.approx(2.5, abs=0.5)
     assert match.song_start_s - match.start_s == pytest.approx(17.5 + shift / RATE_HZ, abs=0.05)
@@ -46,24 +52,55 @@ def test_a_planted_copy_of_three_seconds_in_noise_is_found(level: float, shift: 
 def test_noise_another_song_silence_and_a_tone_match_nothing() -> None:
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(8 * RATE_HZ) / RATE_HZ)
     for audio in (RNG.normal(size=8 * RATE_HZ) * 0.1, melody(7, 8), np.zeros(8 * RATE_HZ), tone):
-        assert copying.longest_match(copying.fingerprint(audio, RATE_HZ), SONG).duration_s == 0
+        assert copying.longest_match(copying.words_of(audio, RATE_HZ), SONG).duration_s == 0
 
 
 def test_a_song_matches_itself_whole_and_silence_does_not_match_silence() -> None:
     match = copying.longest_match(SONG, SONG)
-    assert match.duration_s == pytest.approx(60 - copying.FRAME_S, abs=0.1)
+    assert match.duration_s == pytest.approx(60 - fingerprint.STRETCHES.frame / fingerprint.STRETCHES.rate_hz, abs=0.1)
     assert match.start_s == match.song_start_s == 0
-    silent = copying.fingerprint(np.zeros(5 * RATE_HZ), RATE_HZ)
-    assert copying.longest_match(silent, silent).duration_s == 0
+    silent = copying.words_of(np.zeros(5 * RATE_HZ), RATE_HZ)
+    assert not silent.any()
+    assert copying.longest_match(silent, silent) == copying.NOTHING
 
 
 def test_a_clip_shorter_than_a_match_has_none() -> None:
-    short = copying.fingerprint(SOURCE[: RATE_HZ // 2], RATE_HZ)
+    short = copying.words_of(SOURCE[: RATE_HZ // 2], RATE_HZ)
     assert copying.longest_match(short, SONG).duration_s == 0
     assert copying.longest_match(SONG, short).duration_s == 0
 
 
-def test_the_fingerprint_does_not_depend_on_level() -> None:
-    quiet = copying.fingerprint(0.25 * SOURCE, RATE_HZ)
-    differing = np.unpackbits((quiet.bits ^ SONG.bits).view(np.uint8)).mean()
-    assert differing < 0.001
+def test_the_fingerprint_does_not_depend_on_level_nor_much_on_the_rate_of_the_file() -> None:
+    quiet = copying.words_of(0.01 * SOURCE, RATE_HZ)
+    assert fingerprint.error_rate(quiet, SONG, 0)[0] < 0.001
+    faster = np.repeat(SOURCE, 2)  # the same sound at 32 kHz
+    assert fingerprint.error_rate(copying.words_of(faster, 2 * RATE_HZ), SONG, 0)[0] < 0.1
+
+
+def test_the_limits_of_the_search_are_those_of_the_planted_copies() -> None:
+    copies = [Planted(SOURCE[at * RATE_HZ : (at + 3) * RATE_HZ], at, SONG) for at in (5, 15, 25, 35, 45)]
+    found = copying.detection(copies, RATE_HZ, lambda audio: mulaw.decode(mulaw.encode(audio)))
+    assert (found.planted, found.duration_s) == (5, 3.0)
+    for row in (found.level_db, found.noise_db, found.speed_percent):
+        shares = [each.share for each in row]
+        assert shares[0] == 1.0
+        assert shares[-1] < 0.9  # there is a limit, and the settings reach beyond it
+    assert found.lowest_level_db is not None
+    assert found.lowest_level_db <= -40
+    assert found.lowest_noise_db is not None
+    assert found.lowest_noise_db <= 20
+    assert found.highest_speed_percent is not None
+    assert 1 <= found.highest_speed_percent < 4
+    other = [Planted(melody(9, 3), 5.0, SONG)] * 3  # not of this song: nothing may be "found"
+    nothing = copying.detection(other, RATE_HZ, lambda audio: audio)
+    assert (nothing.lowest_level_db, nothing.lowest_noise_db, nothing.highest_speed_percent) == (None, None, None)
+
+
+def test_a_match_is_held_against_pieces_of_the_same_genre() -> None:
+    matches = [(Match(1.2, 0.0, 0.0), "hip"), (Match(2.5, 1.0, 7.0), "rock"), (copying.NOTHING, None)]
+    row = copying.longest_copy(matches, [0.0, 1.1, 2.6], songs_searched=6)
+    assert (row.longest_s, row.clip, row.start_s, row.song_genre) == (2.5, 2, 1.0, "rock")
+    assert (row.held_out_longest_s, row.held_out_as_long, row.beyond_held_out) == (2.6, pytest.approx(1 / 3), False)
+    assert copying.longest_copy(matches, [0.0, 1.1], 6).beyond_held_out is True
+    alone = copying.longest_copy(matches, [], 6)
+    assert (alone.held_out_as_long, alone.beyond_held_out) == (None, None)

@@ -1,111 +1,145 @@
-"""Sentences must follow the intervals, and claim nothing that noise alone would give."""
+"""How much of the way is closed, and what may be called better: known answers, and nothing where nothing changed."""
 
 import numpy as np
 import pytest
 
-from src.evaluate import intervals, progress
-from src.evaluate.measure import Measure
-from src.evaluate.progress import ALL
+from src.evaluate import progress
+from src.evaluate.progress import Way
+from src.evaluate.references import Values
+from src.evaluate.schema import ALL, BITS, Change
+
+CLIPS = np.array([-0.03, -0.01, 0.0, 0.01, 0.03])
 
 
-def m(value: float, half: float | None, unit: str = "bits") -> Measure:
-    return Measure(value, unit, 9, "songs", *((None, None) if half is None else (value - half, value + half)))
+def around(value: float) -> progress.Floats:
+    """Five clips about a value."""
+    return value + CLIPS
 
 
-def table(first: dict[str, Measure], last: dict[str, Measure], genre: str = "rock") -> progress.Table:
-    return {20: {genre: first}, 15000: {genre: last}}
+def way(name: str = "spectral_flatness", noise: float = 1.0, real: float = 0.2) -> Way:
+    found = progress.way(name, around(real), around(noise), 0.03)
+    assert found is not None
+    return found
 
 
-def test_a_clear_fall_an_unclear_one_and_one_without_interval() -> None:
-    found = progress.changes(
-        table(
-            {"bits_per_sample": m(7.9, 0.1), "rms": m(-11, 3), "tempo": m(100, None)},
-            {"bits_per_sample": m(3.1, 0.2), "rms": m(-12, 3), "tempo": m(120, None)},
-        ),
-        20,
-        15000,
-        {},
+@pytest.mark.parametrize(
+    ("value", "share", "side"),
+    [(1.0, 0.0, "short"), (0.6, 0.5, "short"), (0.2, 1.0, "short"), (0.1, 0.875, "beyond"), (1.1, 0.0, "wrong way")],
+)
+def test_the_share_of_the_way_from_noise_to_music(value: float, share: float, side: str) -> None:
+    found = progress.closed(np.full(5, value), way())
+    assert found is not None
+    assert found.share.value == pytest.approx(share)
+    assert found.share.lo is not None
+    assert found.share.hi is not None
+    assert 0 <= found.share.lo <= share <= found.share.hi <= 1
+    assert found.share.n == 5
+    assert found.side == side or value in (0.2, 1.0)
+
+
+def test_nearer_than_the_songs_themselves_is_all_of_the_way_where_lower_is_better() -> None:
+    found = progress.closed(around(1.0), way("frechet_logmel", noise=90.0, real=10.0))
+    assert found is not None
+    assert (found.share.value, found.side) == (1.0, "beyond")
+    far = progress.closed(around(50.0), way("frechet_logmel", noise=90.0, real=10.0))
+    assert far is not None
+    assert far.share.value == pytest.approx(0.5)
+
+
+def test_one_clip_has_a_share_and_no_interval() -> None:
+    found = progress.closed(np.array([0.6]), way())
+    assert found is not None
+    assert (found.share.value, found.share.lo, found.share.n) == (pytest.approx(0.5), None, 1)
+    assert progress.closed(np.array([np.nan]), way()) is None
+
+
+def test_a_measure_by_which_noise_is_like_the_music_is_blind() -> None:
+    assert not way().blind
+    near = progress.way("tempo_strength", np.array([0.1, 0.2, 0.3]), np.array([0.25]), 0.1)
+    assert near is not None
+    assert near.blind
+    assert progress.way("tempo", np.array([np.nan]), np.array([100.0]), 1.0) is None
+    assert progress.way("tempo", np.array([90.0]), np.array([90.0]), 1.0) is None
+
+
+def changed(before: float, after: float, ways: dict[str, Way] | None, name: str = "spectral_flatness") -> Change:
+    rows = progress.changes(
+        {"rock": {name: around(before)}}, {"rock": {name: around(after)}}, {"rock": ways or {}}, {}, (20, 300)
     )
-    assert {change.measure: change.verdict for change in found} == {
-        "bits_per_sample": "fell",
-        "rms": "no evidence",
-        "tempo": "unknown",
-    }
-    assert found[0].change.value == pytest.approx(-4.8)
+    assert len(rows) == 1
+    return rows[0]
 
 
-def test_noise_alone_gives_a_verdict_in_few_studies_of_a_hundred() -> None:
-    wrong = 0
-    for trial in range(100):
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (1.0, 0.5, "better"),
+        (0.5, 1.0, "worse"),
+        (0.5, 0.5, "unclear"),
+        (0.9, -0.1, "better"),  # past the music, and still nearer to it
+        (0.3, 0.1, "unclear"),  # as far on the other side
+    ],
+)
+def test_better_is_nearer_to_held_out_music(before: float, after: float, verdict: str) -> None:
+    found = changed(before, after, {"spectral_flatness": way()})
+    assert found.verdict == verdict
+    assert found.change.value == pytest.approx(after - before)
+    assert (found.from_step, found.to_step) == (20, 300)
+
+
+def test_a_distance_that_grows_is_worse() -> None:
+    ways = {"frechet_logmel": way("frechet_logmel", noise=5000.0, real=10.0)}
+    assert changed(21.0, 91.0, ways, "frechet_logmel").verdict == "worse"
+    assert changed(91.0, 21.0, ways, "frechet_logmel").verdict == "better"
+
+
+def test_without_the_music_there_is_a_change_and_no_verdict() -> None:
+    found = changed(1.0, 0.5, None)
+    assert (found.verdict, found.change.value) == (None, pytest.approx(-0.5))
+
+
+def test_where_noise_alone_speaks_verdicts_are_few() -> None:
+    """Generations of two steps of the same kind: about one study of ten at most may call anything better or worse."""
+    names = ("rms", "spectral_flatness", "onset_rate", "tonal_clarity", "code_entropy")
+    genres = ("a", "b", "c", "d", "e")
+    wrong, studies = 0, 150
+    for trial in range(studies):
         rng = np.random.default_rng(trial)
-        names = ("rms", "spectral_flatness", "onset_rate", "tonal_clarity", "code_entropy")
-        rows = [
-            {g: {n: intervals.mean(rng.normal(size=7), "", "windows") for n in names} for g in ("a", "b", "c", "d")}
-            for _ in range(2)
-        ]
-        found = progress.changes({20: rows[0], 15000: rows[1]}, 20, 15000, {})
-        assert len(found) == 20
-        wrong += any(change.verdict in ("fell", "rose") for change in found)
-    assert wrong / 100 <= 0.1
+
+        def drawn(units: int, rng: np.random.Generator = rng) -> dict[str, Values]:
+            return {genre: {name: rng.normal(size=units) for name in names} for genre in genres}
+
+        real = drawn(4)
+        ways = {
+            genre: {name: Way(name, noise=3.0, real=real[genre][name], blind=False) for name in names}
+            for genre in genres
+        }
+        paired = {(BITS, genre): rng.normal(size=4) for genre in genres}
+        rows = progress.changes(drawn(8), drawn(8), ways, paired, (20, 300))
+        assert len(rows) == 35  # five genres and the mean over them
+        wrong += any(row.verdict in ("better", "worse") for row in rows)
+    assert wrong / studies <= 0.15  # two families of 5 % each, and chance
 
 
-def test_holm_by_hand() -> None:
-    assert progress.holm([0.04, 0.01, 0.03]) == [False, True, False]
-    assert progress.holm([0.01, 0.02, 0.04]) == [True, True, True]
-    assert progress.holm([]) == []
-
-
-def test_p_value_of_an_interval_that_just_touches_zero_is_five_percent() -> None:
-    assert progress.p_value(Measure(1.0, "", 9, "songs", 0.0, 2.0)) == pytest.approx(0.05, abs=1e-4)
-    assert progress.p_value(Measure(-1.0, "", 9, "songs", -3.0, 0.0)) == pytest.approx(0.05, abs=1e-4)
-    assert progress.p_value(Measure(0.0, "", 9, "songs", 0.0, 0.0)) == 1.0
-    assert progress.p_value(Measure(1.0, "", 1, "songs")) is None
-
-
-def test_nearer_to_real_only_where_the_intervals_decide() -> None:
-    goal = m(0.2, 0.05)
-    assert progress.nearer(m(0.99, 0.01), m(0.3, 0.02), goal) is True
-    assert progress.nearer(m(0.3, 0.01), m(0.99, 0.02), goal) is False
-    assert progress.nearer(m(0.4, 0.01), m(0.06, 0.01), goal) is None  # the middle is 0.23: too near to say
-    assert progress.nearer(m(0.9, 0.01), m(0.1, 0.01), goal) is True  # beyond the goal, and still nearer
-    assert progress.nearer(m(0.9, 0.01), m(0.1, None), goal) is None
-    assert progress.nearer(m(0.9, 0.01), m(0.1, 0.01), None) is None
-
-
-def test_the_trend_is_a_slope_per_tenfold_step_with_the_measures_own_uncertainty() -> None:
-    steps = (10, 100, 1000, 10000)
-    by_step = {step: {"rock": {"rms": m(-20.0 + 2 * k, 0.5, "dBFS")}} for k, step in enumerate(steps)}
-    found = progress.trend(by_step, "rock", "rms")
-    assert found.value == pytest.approx(2.0)
-    assert found.hi is not None
-    assert found.hi - 2.0 == pytest.approx(0.5 / np.sqrt(5), rel=1e-6)
-    assert (found.n, found.unit) == (4, "dB per tenfold step")
-    assert progress.trend({10: by_step[10]}, "rock", "rms").value is None
-
-
-def test_sentences_say_what_changed_where_and_what_did_not() -> None:
-    genres = ("metal", "rock")
-    rows = {
-        step: {g: {"bits_per_sample": m(7.9 if step == 20 else 3.1, 0.1)} for g in genres} for step in (20, 5020, 15000)
+def test_all_genres_together_are_judged_by_their_ways() -> None:
+    before = {genre: {"spectral_flatness": around(1.0)} for genre in "abcd"}
+    after = {
+        genre: {"spectral_flatness": around(value)} for genre, value in zip("abcd", (0.5, 0.4, 0.6, 0.5), strict=True)
     }
-    for step, accuracy in ((20, 0.21), (5020, 0.6), (15000, 0.64)):
-        rows[step][ALL] = {"genre_accuracy": m(accuracy, 0.1, "share")}
-    first, late = progress.changes(rows, 20, 15000, {}), progress.changes(rows, 5020, 15000, {})
-    text = progress.sentences(rows, first, late)
-    assert text[0] == (
-        "Held-out bits per sample fell in all 2 genres (metal 7.90 to 3.10 bits, rock 7.90 to 3.10 bits) "
-        "between step 20 and step 15000."
-    )
-    assert text[1] == "Genre accuracy rose (21 % to 64 %) between step 20 and step 15000."
-    assert text[2] == "By none of 1 measures is there evidence that metal changed after step 5020."
-    still = {20: {"rock": {"rms": m(-11, 3)}}, 15000: {"rock": {"rms": m(-12, 3)}}}
-    assert progress.sentences(still, progress.changes(still, 20, 15000, {}), []) == [
-        "Level (RMS): no change between step 20 and step 15000 that its intervals support."
-    ]
+    ways = {genre: {"spectral_flatness": way()} for genre in "abcd"}
+    rows = {row.genre: row for row in progress.changes(before, after, ways, {}, (20, 300))}
+    assert (rows[ALL].verdict, rows[ALL].favourable, rows[ALL].change.over) == ("better", 4, "genres")
+    assert rows[ALL].change.value == pytest.approx(-0.5)
+    shares = progress.closed_overall([0.5, 0.7, 0.6])
+    assert (shares.share.value, shares.share.over, shares.side) == (pytest.approx(0.6), "genres", None)
 
 
-def test_a_paired_change_is_used_instead_of_two_wide_intervals() -> None:
-    rows = table({"bits_per_sample": m(4.0, 2.0)}, {"bits_per_sample": m(3.0, 2.0)})
-    assert progress.changes(rows, 20, 15000, {})[0].verdict == "no evidence"
-    paired = {("bits_per_sample", "rock"): m(-1.0, 0.1)}
-    assert progress.changes(rows, 20, 15000, {}, paired)[0].verdict == "fell"
+def test_bits_are_corrected_by_themselves() -> None:
+    """One clear change of bits among many sounds that did not change: it must not pay for their number."""
+    rng = np.random.default_rng(3)
+    sounds = {genre: {"rms": rng.normal(size=5)} for genre in map(str, range(40))}
+    ways = {genre: {"rms": Way("rms", 9.0, rng.normal(size=4), False)} for genre in sounds}
+    rows = progress.changes(sounds, sounds, ways, {(BITS, "0"): np.array([-1.0, -1.2, -0.8, -1.1])}, (20, 300))
+    assert [row.verdict for row in rows if row.measure == BITS] == ["better"]
+    assert [row.favourable for row in rows if row.measure == BITS] == [4]
+    assert {row.verdict for row in rows if row.measure == "rms"} == {"unclear"}

@@ -19,45 +19,61 @@ from src.evaluate.measure import Measure
 
 
 def m(value: float | None, lo: float | None = None, hi: float | None = None, **more: Any) -> dict[str, Any]:
-    return {"value": value, "lo": lo, "hi": hi, "n": 9, "over": "windows", "unit": "", **more}
+    return {"value": value, "lo": lo, "hi": hi, "n": 9, "over": "songs", "unit": "", **more}
+
+
+def d(value: float, verdict: str = "better") -> dict[str, Any]:
+    return {"difference": m(value, -9.0, 0.0), "verdict": verdict, "favourable": 9}
 
 
 CONTENT: dict[str, Any] = {
-    "format": 1,
+    "format": 2,
     "run": None,
     "genres": ["metal", "rock"],
     "uniform": 8.0,
     "markov": {"rock": 3.9},
-    "baselines": {"rock": {"unigram": m(6.0), "markov_genre": m(3.9), "markov_pooled": m(4.0)}},
+    "baselines": {"rock": {"unigram": m(6.0), "markov_genre": m(3.9), "markov_pooled": m(4.0), "linear": m(3.0)}},
+    "songs": {
+        "rock": [{"samples": 320000, "unigram": 6.0, "markov": 3.9, "linear": 3.0, "network": {"20": 7.9, "300": 2.5}}]
+    },
+    "against": {"300": {"linear": {"rock": d(-0.5), "all": d(-0.4)}, "uniform": {"rock": d(-5.5)}}},
     "steps": {
         "20": {
             "rock": {
-                "bits_per_sample": 7.9,
-                "clips": 1,
-                "samples": 320000,
-                "below_markov": False,
-                "measures": {
-                    "bits_per_sample": m(7.9),
-                    "spectral_flatness": m(0.9, 0.8, 1.0),
-                    "tempo": m(None, n=0, unit="bpm", why="It is noise."),
-                    "something_new": m(3),
-                },
-            }
+                "bits_per_sample": m(7.9),
+                "spectral_flatness": m(0.9, 0.8, 1.0),
+                "tempo": m(None, n=0, unit="bpm", why="It is noise."),
+                "something_new": m(3),
+            },
         },
-        "300": {"rock": {"measures": {"bits_per_sample": m(2.5), "spectral_flatness": m(0.1)}}},
+        "300": {"rock": {"bits_per_sample": m(2.5), "spectral_flatness": m(0.1)}},
     },
     "references": {
-        "white_noise": {"rock": {"measures": {"spectral_flatness": m(1.0)}}},
-        "real": {"rock": {"measures": {"spectral_flatness": m(0.05, 0.0, 0.1)}}},
+        "white_noise": {"rock": {"spectral_flatness": m(1.0)}},
+        "real": {"rock": {"spectral_flatness": m(0.05, 0.0, 0.1)}},
     },
+    "closed": {"300": {"rock": {"spectral_flatness": {"share": m(0.95, 0.9, 1.0), "side": "short"}}}},
+    "blind": {"rock": ["tempo_strength"]},
     "conditioning": {
         "20": {
             "genres": ["metal", "rock"],
             "confusion": [[1, 2], [0, 3]],
             "undecided": 0,
             "accuracy": m(0.67),
-            "accuracy_windows": m(0.6),
             "chance": 0.5,
+            "gain": {"rock": d(-0.1), "all": d(-0.1)},
+        }
+    },
+    "generalisation": {"20": {"rock": {"training": m(-0.6), "held_out": m(-0.5), "gap": d(0.1, "unclear")}}},
+    "calibration": {
+        "20": {
+            "rock": {
+                "entropy": m(3.0),
+                "cost": m(3.2),
+                "excess": m(0.2),
+                "says": "overconfident",
+                "curve": [{"entropy": 1.0, "cost": 1.3, "samples": 4000}],
+            }
         }
     },
     "context": {"20": {"rock": [{"from": 1, "to": 1, "bits": m(7.0)}]}},
@@ -72,9 +88,21 @@ CONTENT: dict[str, Any] = {
                 "held_out_pieces": 0,
                 "held_out_longest_s": None,
                 "held_out_as_long": None,
+                "beyond_held_out": None,
             }
         }
     },
+    "detection": {
+        "duration_s": 3.0,
+        "planted": 10,
+        "level_db": [{"at": -20.0, "share": 1.0}],
+        "noise_db": [{"at": 10.0, "share": 0.9}],
+        "speed_percent": [{"at": 1.0, "share": 0.5}],
+        "lowest_level_db": -20.0,
+        "lowest_noise_db": 10.0,
+        "highest_speed_percent": None,
+    },
+    "agreement": [{"measure": "kernel", "embeddings": ["musicnn", "vgg"], "rank_correlation": 0.9, "n": 40}],
     "progress": [
         {
             "measure": "bits_per_sample",
@@ -82,11 +110,10 @@ CONTENT: dict[str, Any] = {
             "from_step": 20,
             "to_step": 300,
             "change": m(-5.4),
-            "verdict": "fell",
-            "closer_to_real": None,
+            "verdict": "better",
+            "favourable": 9,
         }
     ],
-    "sentences": ["Bits fell."],
     "why": {"sound": "There is no generation of step 5020."},
 }
 
@@ -111,7 +138,7 @@ def test_every_section_is_read_and_written_as_it_was(tmp_path: Path) -> None:
     assert evaluation.to_json() == CONTENT
     assert list(evaluation.steps) == [20, 300]
     assert evaluation.bits(20, "rock") == 7.9
-    assert evaluation.of(20, "rock", "spectral_flatness") == Measure(0.9, "", 9, "windows", 0.8, 1.0)
+    assert evaluation.of(20, "rock", "spectral_flatness") == Measure(0.9, "", 9, "songs", 0.8, 1.0)
     tempo = evaluation.of(20, "rock", "tempo")
     assert tempo is not None
     assert (tempo.value, tempo.why) == (None, "It is noise.")
@@ -121,15 +148,13 @@ def test_every_section_is_read_and_written_as_it_was(tmp_path: Path) -> None:
     assert evaluation.conditioning[20].confusion == ((1, 2), (0, 3))
     assert evaluation.conditioning[20].accuracy.value == 0.67
     assert evaluation.context[20]["rock"][0].first == 1
+    assert evaluation.songs["rock"][0].network == {20: 7.9, 300: 2.5}
+    assert evaluation.against[300]["linear"]["all"].verdict == "better"
+    change = evaluation.change(20, 300, "rock", "bits_per_sample")
+    assert change is not None
+    assert change.verdict == "better"
+    assert evaluation.change(20, 300, "rock", "rms") is None
     assert evaluation.why == {"sound": "There is no generation of step 5020."}
-
-
-def test_six_digit_steps_of_an_older_checkout_are_the_same_steps(tmp_path: Path) -> None:
-    older = deepcopy(CONTENT)
-    for section in ("steps", "conditioning", "context", "copying"):
-        older[section] = {f"{int(step):06d}": rows for step, rows in older[section].items()}
-    assert list(older["steps"]) == ["000020", "000300"]
-    assert schema.read(written(tmp_path, older)) == schema.read(written(tmp_path, CONTENT))
 
 
 def test_steps_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -141,21 +166,24 @@ def test_steps_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "value", "field"),
     [
-        (("format",), 2, "format"),
+        (("format",), 1, "format"),
         (("uniform",), math.nan, "uniform"),
         (("markov", "rock"), math.inf, "markov.rock"),
         (("markov", "rock"), "3.9", "markov.rock"),
         (("notes",), "", "notes"),
         (("steps", "last"), {}, "steps.last"),
         (("steps", "-20"), {}, "steps.-20"),
-        (("steps", "20", "rock", "measures", "rms"), m(math.nan), "steps.20.rock.measures.rms.value"),
-        (("steps", "20", "rock", "measures", "rms"), m(1.0, n=-1), "steps.20.rock.measures.rms.n"),
-        (("steps", "20", "rock", "measures", "rms"), m(1.0, unit="dB" * 1000), "steps.20.rock.measures.rms.unit"),
-        (("steps", "20", "rock", "measures", "rms"), m(1.0, more=1), "steps.20.rock.measures.rms.more"),
-        (("steps", "20", "rock", "measures", "rms"), 1.0, "steps.20.rock.measures.rms"),
+        (("steps", "20", "rock", "rms"), m(math.nan), "steps.20.rock.rms.value"),
+        (("steps", "20", "rock", "rms"), m(1.0, n=-1), "steps.20.rock.rms.n"),
+        (("steps", "20", "rock", "rms"), m(1.0, unit="dB" * 1000), "steps.20.rock.rms.unit"),
+        (("steps", "20", "rock", "rms"), m(1.0, more=1), "steps.20.rock.rms.more"),
+        (("steps", "20", "rock", "rms"), 1.0, "steps.20.rock.rms"),
         (("conditioning", "20", "confusion"), [[1, 2]], "conditioning.20"),
         (("context", "20", "rock", 0, "bits"), None, "context.20.rock.0.bits"),
-        (("sentences",), ["a" * 200_000], "sentences.0"),
+        (("songs", "rock", 0, "linear"), None, "songs.rock.0.linear"),
+        (("against", "300", "luck"), {}, "against.300.luck"),
+        (("progress", 0, "verdict"), "fell", "progress.0.verdict"),
+        (("why", "sound"), "a" * 200_000, "why.sound"),
         (("why",), ["There is no sound."], "why"),
     ],
 )

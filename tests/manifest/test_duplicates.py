@@ -16,7 +16,7 @@ LENGTH_S = 40.0
 
 def words_of(path: Path) -> Words:
     samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    return fingerprint.fingerprint(samples.mean(axis=1), rate_hz)
+    return fingerprint.fingerprint(samples.mean(axis=1), rate_hz, fingerprint.SONGS)
 
 
 @pytest.fixture(scope="module")
@@ -90,4 +90,4 @@ def test_a_large_library_is_indexed_in_parts(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_short_song_has_no_words() -> None:
-    assert len(fingerprint.fingerprint(np.zeros(100, dtype=np.float32), 16_000)) == 0
+    assert len(fingerprint.fingerprint(np.zeros(100, dtype=np.float32), 16_000, fingerprint.SONGS)) == 0

@@ -11,12 +11,13 @@
   const speak = (text) => { live.textContent = text; };
 
   // What all players share: which one plays, where, and how loud.
-  const deck = { current: null, position: 0, linked: true, level: false, players: [], targetDb: -20 };
+  const deck = { current: null, position: 0, players: [], targetDb: -20 };
 
   class Player {
-    // root: element with .scope, .play; clip: {label, duration, offset, rms, sources}; audio: its <audio>.
-    constructor(root, clip, audio, linked) {
-      Object.assign(this, { root, audio, linked, position: 0, onend: null, heard: 0 });
+    // root: element with .scope, .play; clip: {label, duration, rms, audio}; audio: its <audio>.
+    // shared: whether it shares its position with others.
+    constructor(root, clip, audio, shared) {
+      Object.assign(this, { root, audio, shared, position: 0, heard: 0 });
       this.button = $(".play", root);
       this.scope = $(".scope", root);
       this.playedPath = $(".played", root);
@@ -42,19 +43,13 @@
     load(clip) {
       const playing = this.playing;
       this.audio.pause();
-      this.audio.replaceChildren(...clip.sources.map((source) => {
-        const element = document.createElement("source");
-        element.src = source.path;
-        element.type = source.type;
-        return element;
-      }));
+      this.audio.src = clip.audio;
       this.audio.load();
       this.describe(clip);
       if (playing) this.play();
     }
 
     get playing() { return deck.current === this; }
-    get shared() { return this.linked && deck.linked; }
     get atSeconds() { return clamp(this.shared ? deck.position : this.position, 0, this.clip.duration); }
 
     toggle() { if (this.playing) this.pause(); else this.play(); }
@@ -64,7 +59,7 @@
       deck.current = this;
       const from = this.atSeconds >= this.clip.duration - 0.05 ? 0 : this.atSeconds;
       this.move(from);
-      this.audio.volume = deck.level || !this.linked ? clamp(10 ** ((deck.targetDb - this.clip.rms) / 20), 0.01, 1) : 1;
+      this.audio.volume = clamp(10 ** ((deck.targetDb - this.clip.rms) / 20), 0.01, 1);
       this.root.classList.add("playing", "moved");
       this.button.setAttribute("aria-label", `Pause ${this.clip.label}`);
       speak(`Playing ${this.clip.label}`);
@@ -81,18 +76,17 @@
       this.button.setAttribute("aria-label", `Play ${this.clip.label}`);
     }
 
-    // To `seconds` of the clip (its primer, if any, lies before 0).
     move(seconds) {
       this.position = clamp(seconds, 0, this.clip.duration);
       if (this.shared) deck.position = this.position;
-      this.audio.currentTime = this.position + this.clip.offset;
+      this.audio.currentTime = this.position;
       this.root.classList.add("moved");
       drawAll(this);
     }
 
     tick() {
       if (!this.playing) return;
-      const now = this.audio.currentTime - this.clip.offset;
+      const now = this.audio.currentTime;
       if (!this.audio.seeking && this.audio.readyState >= 2) {
         if (this.last !== null && now > this.last) this.heard += Math.min(now - this.last, 0.5);
         this.last = now;
@@ -109,9 +103,6 @@
       this.position = 0;
       if (this.shared) deck.position = 0;
       drawAll(this);
-      const next = this.onend;
-      this.onend = null;
-      if (next) next();
     }
 
     failed() {
@@ -167,39 +158,12 @@
   }
 
   // The grid.
-  const rows = new Map();
   for (const root of $$("#listen [data-player]")) {
     const set = root.dataset;
-    const clip = { label: set.label, duration: +set.duration, offset: +set.offset, rms: +set.rms };
-    const player = new Player(root, clip, $("audio", root), true);
-    if (!rows.has(set.row)) rows.set(set.row, []);
-    rows.get(set.row).push(player);
+    new Player(root, { label: set.label, duration: +set.duration, rms: +set.rms }, $("audio", root), true);
   }
-  const levels = deck.players.map((player) => player.clip.rms);
-  deck.targetDb = levels.length ? Math.max(-36, Math.min(...levels)) : -20;
-
-  for (const button of $$(".sequence")) {
-    button.addEventListener("click", () => {
-      const queue = rows.get(button.dataset.row) || [];
-      const next = (index) => {
-        if (index >= queue.length) return;
-        queue[index].onend = () => next(index + 1);
-        queue[index].move(0);
-        queue[index].play();
-      };
-      next(0);
-    });
-  }
-  $("#linked").addEventListener("change", (event) => {
-    const current = deck.current;
-    deck.linked = event.target.checked;
-    if (deck.linked && current) deck.position = current.position;
-    for (const player of deck.players) player.draw();
-  });
-  $("#level").addEventListener("change", (event) => {
-    deck.level = event.target.checked;
-    if (deck.current) deck.current.audio.volume = deck.level ? clamp(10 ** ((deck.targetDb - deck.current.clip.rms) / 20), 0.01, 1) : 1;
-  });
+  // As loud as the quietest clip, but not so quiet that nothing is heard.
+  deck.targetDb = Math.max(-36, Math.min(-20, ...deck.players.map((player) => player.clip.rms)));
 
   // The slider through training.
   const through = data("#through-data");
@@ -217,11 +181,10 @@
       for (const path of $$(".wave path", root)) path.setAttribute("d", clip.outline);
       const image = $(".spectrum", root);
       if (image) image.src = clip.image;
-      $("h4", root).textContent = clip.label;
-      const facts = $(".facts", root);
-      facts.textContent = clip.facts;
-      $("#through-output").textContent = clip.step_text;
-      range.setAttribute("aria-valuetext", `step ${clip.step_text}`);
+      $("h4 .what", root).textContent = clip.label;
+      $("h4 .dot", root).className = `dot tone-${clip.tone}`;
+      $("#through-output").textContent = clip.heading;
+      range.setAttribute("aria-valuetext", clip.heading);
       player.button.setAttribute("aria-label", `${player.playing ? "Pause" : "Play"} ${clip.label}`);
       player.scope.setAttribute("aria-label", `Position in ${clip.label}`);
     };
@@ -234,12 +197,12 @@
     }, { once: true });
   }
 
-  // Blind listening.
+  // Blind listening: a screen a genre, all its sounds in random order, each rated from 0 to 100.
   const blind = data("#blind-data");
   if (blind) {
     const dialog = $("#blind");
     const MINIMUM_S = 0.3;
-    let trials = [], question = 0, answers = [], began = "", sides = null;
+    let order = [], at = 0, screens = [], began = "", id = "", sides = [];
 
     const below = (limit) => crypto.getRandomValues(new Uint32Array(1))[0] % limit;
     const shuffle = (items) => {
@@ -249,77 +212,90 @@
       }
       return items;
     };
+    // A random identifier; crypto.randomUUID is not there on a page from a plain http host.
+    const identifier = () => {
+      const hex = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+      return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+    };
 
     const open = () => {
       if (deck.current) deck.current.pause();
-      trials = [];
-      for (const genre of blind.genres) {
-        genre.clips.forEach((first, i) => genre.clips.slice(i + 1).forEach((second) => {
-          trials.push({ genre: genre.name, pair: shuffle([first, second]) });
-        }));
-      }
-      shuffle(trials);
-      question = 0;
-      answers = [];
+      order = shuffle([...blind.genres]);
+      at = 0;
+      screens = [];
       began = new Date().toISOString();
+      id = identifier();
       $("#blind-ask").hidden = false;
       $("#blind-result").hidden = true;
       dialog.showModal();
       ask();
     };
 
-    const ask = () => {
-      const trial = trials[question];
-      $("#blind-count").textContent = `${question + 1} of ${trials.length}`;
-      $("#blind-genre").textContent = `· ${trial.genre}`;
-      const clips = trial.pair.map((clip, side) => ({ ...clip, label: "AB"[side] }));
-      if (sides) sides.forEach((player, side) => { player.pause(); player.load(clips[side]); player.move(0); });
-      else {
-        sides = $$(".side", dialog).map((root, side) => {
-          const audio = document.createElement("audio");
-          const player = new Player(root, clips[side], audio, false);
-          player.load(clips[side]);
-          player.onheard = ready;
-          return player;
-        });
+    const leave = () => {
+      for (const side of sides) {
+        side.player.pause();
+        deck.players.splice(deck.players.indexOf(side.player), 1);
       }
-      for (const player of sides) player.heard = 0;
+      sides = [];
+    };
+
+    const ask = () => {
+      leave();
+      const genre = order[at];
+      $("#blind-count").textContent = `${at + 1} of ${order.length}`;
+      $("#blind-genre").textContent = `· ${genre.name}`;
+      $("#blind-sounds").replaceChildren();
+      sides = shuffle([...genre.clips]).map((clip, place) => {
+        const label = String.fromCharCode(65 + place);
+        $("#blind-sounds").append($("#blind-sound").content.cloneNode(true));
+        const root = $("#blind-sounds").lastElementChild;
+        const slider = $("input", root);
+        $(".play", root).textContent = label;
+        $(".play", root).setAttribute("aria-label", `Play ${label}`);
+        $(".scope", root).setAttribute("aria-label", `Position in ${label}`);
+        $("label .quiet", root).textContent = `Rating of ${label}`;
+        const player = new Player(root, { ...clip, label }, document.createElement("audio"), false);
+        player.load(player.clip);
+        player.onheard = ready;
+        const side = { clip, player, score: null };
+        slider.addEventListener("input", () => {
+          side.score = +slider.value;
+          $("output", root).textContent = slider.value;
+          ready();
+        });
+        return side;
+      });
       ready();
     };
 
     const ready = () => {
-      const heard = sides !== null && sides.every((player) => player.heard >= MINIMUM_S);
-      for (const button of [...$$(".choose", dialog), $("#blind-tie")]) button.disabled = !heard;
-      $("#blind-hint").textContent = heard ? "" : "Hear a little of both first.";
+      const unheard = sides.filter((side) => side.player.heard < MINIMUM_S).length;
+      const unrated = sides.filter((side) => side.score === null).length;
+      $("#blind-next").disabled = unheard + unrated > 0;
+      $("#blind-hint").textContent = unheard ? `${unheard} not heard yet.` : unrated ? `${unrated} not rated yet.` : "";
     };
 
-    const answer = (side) => {
-      const trial = trials[question];
-      answers.push({
-        genre: trial.genre,
-        steps: trial.pair.map((clip) => clip.step),
-        clips: trial.pair.map((clip) => clip.digest),
-        chosen: side === null ? null : trial.pair[side].step,
-        heard_s: sides.map((player) => Math.round(player.heard * 100) / 100),
+    const next = () => {
+      screens.push({
+        genre: order[at].name,
+        ratings: sides.map(({ clip, player, score }) => (
+          { stimulus: clip.stimulus, clip: clip.digest, score, heard_s: Math.round(player.heard * 100) / 100 }
+        )),
       });
-      question += 1;
-      if (question < trials.length) {
+      at += 1;
+      if (at < order.length) {
         ask();
-        sides[0].button.focus();
-        speak(`Question ${question + 1} of ${trials.length}, ${trials[question].genre}`);
+        sides[0].player.button.focus();
+        speak(`${at + 1} of ${order.length}, ${order[at].name}`);
       } else finish();
     };
 
     const finish = () => {
-      for (const player of sides) player.pause();
+      leave();
       $("#blind-ask").hidden = true;
       $("#blind-result").hidden = false;
-      $("#blind-save").disabled = answers.length === 0;
-      const later = answers.filter((item) => item.chosen !== null && item.chosen === Math.max(...item.steps)).length;
-      const decided = answers.filter((item) => item.chosen !== null).length;
-      $("#blind-said").textContent = answers.length === 0
-        ? "No question was answered."
-        : `The later step was more like music to you in ${later} of ${decided} decided questions (${answers.length} asked).`;
+      $("#blind-save").disabled = screens.length === 0;
+      $("#blind-said").textContent = screens.length ? "Your ratings:" : "Nothing was rated.";
       const table = document.createElement("table");
       table.className = "numbers";
       const line = (cells, tag) => {
@@ -330,31 +306,30 @@
           row.append(cell);
         }
       };
-      if (answers.length) line(["genre", "A", "B", "more like music"], "th");
-      for (const item of answers) {
-        const step = (number) => `step ${number.toLocaleString("en")}`;
-        line([item.genre, ...item.steps.map(step), item.chosen === null ? "cannot tell" : step(item.chosen)], "td");
+      const names = blind.genres[0].clips.map((clip) => clip.stimulus);
+      if (screens.length) line(["genre", ...names.map((name) => name.replace("step-", "step "))], "th");
+      for (const { genre, ratings } of screens) {
+        line([genre, ...names.map((name) => (ratings.find((item) => item.stimulus === name) || { score: "–" }).score)], "td");
       }
       $("#blind-table").replaceChildren(table);
       $("#blind-save").focus();
     };
 
     const save = () => {
-      const content = { kind: "listening", format: 1, run: blind.run, began, answers };
+      const content = { kind: "listening", format: 2, id, run: blind.run, began, screens };
       const link = document.createElement("a");
       const address = URL.createObjectURL(new Blob([JSON.stringify(content, null, 1)], { type: "application/json" }));
       link.href = address;
       link.download = `listening-${began.slice(0, 19).replaceAll(":", "")}.json`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(address), 10000);
-      speak("The answers were saved.");
+      speak("The ratings were saved.");
     };
 
     $("#blind-open").addEventListener("click", open);
     $("#blind-close").addEventListener("click", () => dialog.close());
-    dialog.addEventListener("close", () => { if (sides) for (const player of sides) player.pause(); });
-    $$(".choose", dialog).forEach((button, side) => button.addEventListener("click", () => answer(side)));
-    $("#blind-tie").addEventListener("click", () => answer(null));
+    dialog.addEventListener("close", leave);
+    $("#blind-next").addEventListener("click", next);
     $("#blind-end").addEventListener("click", finish);
     $("#blind-save").addEventListener("click", save);
   }

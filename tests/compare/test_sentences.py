@@ -1,0 +1,235 @@
+"""Every sentence words a verdict of the evaluation, and no two sentences of a page contradict each other."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from src.compare import gathering, page, sentences, terminal
+from src.compare.comparison import Comparison
+from src.compare.sentences import Claim, Sentence
+from src.evaluate.schema import ALL, BITS, Evaluation, Verdict
+from src.record import layout
+from tests.compare import evaluations, tiny_run
+
+STEPS = (20, 5020, 10020, 15000)
+TURNED: dict[Verdict, Verdict] = {"better": "worse", "worse": "better", "unclear": "unclear", "too few": "too few"}
+
+
+def contradictions(said: Iterable[Sentence]) -> list[str]:
+    """What cannot all be true: two verdicts on the same two things, in either direction, or a circle of better ones."""
+    found = []
+    known: dict[tuple[str, str, str, str, str], tuple[Verdict, str]] = {}
+    better: dict[tuple[str, str, str], dict[str, set[str]]] = {}
+    for sentence in said:
+        for claim in sentence.claims:
+            topic = (sentence.run, claim.measure, claim.genre)
+            for verdict, ends in (
+                (claim.verdict, (claim.before, claim.after)),
+                (TURNED[claim.verdict], (claim.after, claim.before)),
+            ):
+                other, text = known.setdefault((*topic, *ends), (verdict, sentence.text))
+                if other != verdict:
+                    found.append(f"{claim}: {text!r} says {other}, {sentence.text!r} says {claim.verdict}")
+                if verdict == "better":
+                    better.setdefault(topic, {}).setdefault(ends[0], set()).add(ends[1])
+    return found + [f"{topic}: better and better in a circle" for topic, graph in better.items() if circle(graph)]
+
+
+def circle(graph: dict[str, set[str]]) -> bool:
+    """Whether one of the things is better than itself."""
+
+    def reach(start: str, seen: frozenset[str]) -> bool:
+        return any(after in seen or reach(after, seen | {after}) for after in graph.get(start, ()))
+
+    return any(reach(start, frozenset({start})) for start in graph)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """A made-up run, whose evaluation the tests replace."""
+    root = tiny_run.make(tmp_path_factory.mktemp("sentences") / "project", steps=STEPS, duration_s=0.1)
+    return gathering.gather([layout.current(root)], STEPS)
+
+
+def with_evaluation(compared: Comparison, evaluation: Evaluation) -> Comparison:
+    """The comparison with another evaluation."""
+    run = type(compared.run)(**{**vars(compared.run), "evaluation": evaluation})
+    return type(compared)(**{**vars(compared), "runs": (run,)})
+
+
+def random_evaluation(seed: int) -> Evaluation:
+    """Few and many songs, learning fast, slowly, not at all, and the wrong way."""
+    genres = evaluations.GENRES[: 1 + seed % 5]
+    learned = (1.0, 0.3, 0.0, -0.4, 1.3)[seed % 5 - 2]
+    return evaluations.made(
+        seed, STEPS, genres, songs=(1, 2, 3, 6)[seed % 4], clips=(1, 3, 10)[seed % 3], learned=learned
+    )
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_two_sentences_of_a_page_contradict_each_other(compared: Comparison, seed: int) -> None:
+    said = page.all_sentences(with_evaluation(compared, random_evaluation(seed)), None)
+    topics = Counter((one.measure, one.genre, one.before, one.after) for sentence in said for one in sentence.claims)
+    assert len(topics) > 10
+    assert max(topics.values()) > 1, "no two sentences speak of the same thing"
+    assert contradictions(said) == []
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 7))
+def test_every_claim_is_a_verdict_of_the_evaluation(compared: Comparison, seed: int) -> None:
+    evaluation = random_evaluation(seed)
+    checked = 0
+    for sentence in page.all_sentences(with_evaluation(compared, evaluation), None):
+        for claim in sentence.claims:
+            steps = [int(end.removeprefix("step ")) for end in (claim.before, claim.after) if end.startswith("step ")]
+            if len(steps) == 2 and claim.measure != "progression":
+                change = evaluation.change(steps[0], steps[1], claim.genre, claim.measure)
+                assert change is not None
+                assert claim.verdict == change.verdict
+                checked += 1
+            for baseline in ("linear", "markov"):
+                if claim.before == baseline:
+                    assert claim.verdict == evaluation.against[steps[0]][baseline][claim.genre].verdict
+                    checked += 1
+    assert checked > 10
+
+
+def test_a_planted_contradiction_is_found(compared: Comparison) -> None:
+    said = page.all_sentences(with_evaluation(compared, random_evaluation(11)), None)
+    claim = next(claim for sentence in said for claim in sentence.claims if claim.verdict == "better")
+    for verdict in ("worse", "unclear", "too few"):
+        planted = Claim(claim.measure, claim.genre, claim.before, claim.after, verdict)
+        assert contradictions([*said, Sentence("Planted.", (planted,), "current")])
+    turned = Claim(claim.measure, claim.genre, claim.after, claim.before, "better")
+    assert contradictions([*said, Sentence("Planted, the other way round.", (turned,), "current")])
+    ring = [Claim("tempo", "rock", a, b, "better") for a, b in (("a", "b"), ("b", "c"), ("c", "a"))]
+    assert contradictions([Sentence("Planted in a circle.", (one,)) for one in ring])
+
+
+def test_a_sentence_that_judges_by_itself_is_found(compared: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = sentences._sound_verdicts
+
+    def own(*words: object) -> dict[str, Verdict]:
+        return {name: TURNED[verdict] for name, verdict in right(*words).items()}  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sentences, "_sound_verdicts", own)
+    evaluation = evaluations.made(1, STEPS)
+    assert contradictions(page.all_sentences(with_evaluation(compared, evaluation), None))
+
+
+PHRASES = {
+    "better": ("nearer to real music", "better (lower)", "better (higher)", "fewer bits"),
+    "worse": ("farther from real music", "worse (higher)", "worse (lower)", "more bits"),
+    "unclear": ("no clear",),
+    "too few": ("too few",),
+}
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 5))
+def test_the_words_say_what_the_claims_say(seed: int) -> None:
+    evaluation = random_evaluation(seed)
+    said = [sentences.change(evaluation, name, 20, 15000) for name in evaluations.SOUND]
+    for sentence in [*(one for one in said if one), *sentences.gained_by_genre(evaluation, 15000)]:
+        parts = sentence.text.split(": ", 1)[-1].removesuffix(".").split("; ")
+        by_genre = [claim for claim in sentence.claims if claim.genre != ALL]
+        for claim in by_genre:
+            saying = [part for part in parts if claim.genre in part or "every genre" in part]
+            assert len(saying) == 1, sentence.text
+            assert saying[0].startswith(PHRASES[claim.verdict]), sentence.text
+
+
+def test_numbers_of_the_headline_are_those_of_the_evaluation() -> None:
+    evaluation = random_evaluation(7)
+    found = evaluation.against[15000]["linear"][ALL]
+    (sentence,) = sentences.gained(evaluation, 15000)
+    assert found.difference.value is not None
+    assert f"needs {abs(found.difference.value):.2f} bits" in sentence.text
+    assert f"{found.difference.n} songs" in sentence.text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("better", "It did not plateau after step 5,020: step 15,000 needs"),
+        ("worse", "It got worse after step 5,020"),
+        ("unclear", "It may have reached a plateau after step 5,020"),
+        ("too few", "Whether it reached a plateau after step 5,020 is open"),
+    ],
+)
+def test_the_plateau_has_a_sentence_for_each_verdict(verdict: Verdict, words: str) -> None:
+    evaluation = random_evaluation(7)
+    changed = tuple(
+        change.model_copy(update={"verdict": verdict}) if change.measure == BITS else change
+        for change in evaluation.progress
+    )
+    said = list(sentences.plateau(evaluation.model_copy(update={"progress": changed})))
+    assert said[0].text.startswith(words)
+    assert said[0].claims == (Claim(BITS, ALL, "step 5020", "step 15000", verdict),)
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "begins"),
+    [
+        (5, 0, "There is clear progression towards real music"),
+        (3, 2, "There is some progression towards real music"),
+        (1, 0, "There is some progression towards real music"),
+        (2, 2, "There is no clear progression towards real music"),
+        (0, 0, "There is no clear progression towards real music"),
+        (1, 3, "The sound moved away from real music"),
+    ],
+)
+def test_progression_follows_from_the_counts(better: int, worse: int, begins: str) -> None:
+    evaluation = random_evaluation(7)
+    names = list(sentences._sound_verdicts(evaluation, 20, 15000))
+    verdicts = dict(zip(names, ["better"] * better + ["worse"] * worse + ["unclear"] * len(names), strict=False))
+    changed = tuple(
+        change.model_copy(update={"verdict": verdicts.get(change.measure, change.verdict)})
+        for change in evaluation.progress
+    )
+    (sentence,) = sentences.progression(evaluation.model_copy(update={"progress": changed}), 20, 15000)
+    assert sentence.text.startswith(begins)
+    assert f"of {len(names)} measures" in sentence.text
+    assert f"{better or 'none'} came nearer" in sentence.text
+    assert f"{worse or 'none'} moved away" in sentence.text
+
+
+def test_one_song_is_one_song_and_has_no_interval() -> None:
+    evaluation = evaluations.made(1, STEPS, ("rock",), songs=1)
+    (headline,) = sentences.gained(evaluation, 15000)
+    assert "1 song is too few to say more" in headline.text
+    assert " to " not in headline.text.split("needs")[1].split("than")[0]
+
+
+def test_a_measure_whose_noise_looks_like_music_says_so() -> None:
+    evaluation = random_evaluation(7)
+    every = dict.fromkeys(evaluation.genres, ("rms",))
+    said = [one.text for one in sentences.distance_left(evaluation.model_copy(update={"blind": every}), 15000)]
+    assert any("white noise already looks like music by it: level." in text for text in said)
+
+
+def test_lines_of_the_terminal_end_between_words() -> None:
+    text = "word " * 40 + "a-path/that/is/very/long/" * 4
+    lines = terminal.wrapped(text).splitlines()
+    assert all(len(line) <= 80 for line in lines[:-1])
+    assert " ".join(lines).split() == text.split()
+
+
+def test_the_terminal_fits_80_columns_and_cuts_nothing(compared: Comparison, tmp_path: Path) -> None:
+    from rich.console import Console
+
+    long = evaluations.made(3, STEPS, ("drum and bass, jungle", "rock"), songs=6)
+    comparison = with_evaluation(compared, long)
+    comparison = type(compared)(**{**vars(comparison), "genres": ("drum and bass, jungle", "rock")})
+    with (tmp_path / "out").open("w") as file:
+        for table in terminal.tables(comparison):
+            Console(width=80, file=file).print(table)
+    printed = (tmp_path / "out").read_text()
+    assert "…" not in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "15,000" in printed
+    assert {"drum", "and", "bass,", "jungle"} <= {*printed.split()}
+    with (tmp_path / "five").open("w") as file:
+        Console(width=80, file=file).print(terminal.prediction(compared, compared.run))
+    assert {*evaluations.GENRES} <= {*(tmp_path / "five").read_text().split()}
