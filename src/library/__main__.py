@@ -17,7 +17,7 @@ from src.base import code, console, files, options
 from src.base.errors import Problem
 from src.base.walk import Seen, walk
 from src.library.demo import compose
-from src.library.record import MADE_BY, RECORD
+from src.library.record import MADE_BY, RECORD, keep_private
 
 DEMO = Path("data/demo-library")
 LOCK = Path("work/library.lock")
@@ -34,6 +34,7 @@ def main(
 ) -> None:
     """Compose the demo library, or record the folder that MUSIC_LIBRARY names."""
     own = os.environ.get(ENVIRONMENT)
+    keep_private()
     with files.exclusive(LOCK, what=MADE_BY):
         _clear_leftovers()
         if own is None:
@@ -53,7 +54,7 @@ def prepare_demo(params: config.Params, jobs: int) -> None:
         console.say(f"The demo library is there and whole: {known['files']} files in {DEMO}")
         return
     if known.get("kind") == "own":
-        console.warn(f"{ENVIRONMENT} is not set: from now on the composed songs are studied, not {known.get('path')}")
+        console.warn(f"{ENVIRONMENT} is not set: from now on the composed songs are studied, not your own library")
     console.say(f"No {ENVIRONMENT} is set: composing a demo library of {len(params.genres)} genres in {DEMO}")
     with files.replacing(DEMO) as folder:
         library = params.profile.library
@@ -78,10 +79,10 @@ def record_own(name: str) -> None:
         digest.update(_line(seen.path, str(seen.size_bytes), str(seen.mtime_ns)))
         music = music or _holds_music(root, seen)
     if hidden:
-        console.warn(f"{hidden} names below {root} cannot be read or lead nowhere; the manifest will list them")
+        console.warn(f"{hidden} names in the library are left out or cannot be read; the manifest will list them")
     if not music:
         raise Problem(
-            f"{ENVIRONMENT} is {name}: there is no music among the {count} files in it. "
+            f"There is no music among the {count} files in the folder that {ENVIRONMENT} names. "
             "Set it to the folder that holds your songs, or unset it to study composed music."
         )
     record = {"kind": "own", "path": str(root), "files": count, "state": digest.hexdigest(), "recipe": None}
@@ -127,20 +128,21 @@ def _checked_folder(name: str) -> Path:
     way_out = f"Set {ENVIRONMENT} to the folder that holds your songs, or unset it to study composed music."
     if not name:
         raise Problem(f"{ENVIRONMENT} is set but empty. {way_out}")
+    named = f"The folder that {ENVIRONMENT} names"  # not by its name, which may be private
     root = Path(name).expanduser().absolute()
     try:
         str(root).encode("utf-8")
     except UnicodeEncodeError:
-        raise Problem(f"{ENVIRONMENT} is {name!a}, which is not UTF-8. Name a link to that folder instead.") from None
+        raise Problem(f"{named} has a path that is not UTF-8. Name a link to that folder instead.") from None
     try:
         with os.scandir(root) as listing:
             next(listing, None)
     except FileNotFoundError:
-        raise Problem(f"{ENVIRONMENT} is {name}, which does not exist. {way_out}") from None
+        raise Problem(f"{named} does not exist. {way_out}") from None
     except NotADirectoryError:
-        raise Problem(f"{ENVIRONMENT} is {name}, which is not a folder. {way_out}") from None
+        raise Problem(f"{named} is not a folder. {way_out}") from None
     except OSError as error:
-        raise Problem(f"{ENVIRONMENT} is {name}, which cannot be read: {error.strerror}. {way_out}") from error
+        raise Problem(f"{named} cannot be read: {error.strerror}. {way_out}") from error
     return root
 
 

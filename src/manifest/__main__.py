@@ -16,6 +16,7 @@ from src import config
 from src.base import console, files, options
 from src.base.errors import Problem
 from src.base.share import Share
+from src.base.words import counted
 from src.library import record
 from src.manifest import cache, owner, rows, scan, summary
 from src.manifest.decide import Rules
@@ -43,6 +44,7 @@ def main(
     """Read a music library into a table: every file kept, or skipped with a reason. Nothing in it is changed."""
     params = config.load(profile=profile)
     folder = record.folder(library)
+    record.keep_private()
     rules = Rules(
         params.study.genre_rules, params.profile.manifest.minimum_duration_s, params.profile.manifest.require_year
     )
@@ -54,6 +56,13 @@ def main(
     page = report_path(out)
     files.write_text(page, owner.page(done.rows, params.genres))
     report(done, params.genres)
+    if done.missed and not params.profile.manifest.skip_unreadable:
+        raise Problem(
+            f"{done.missed.total():,} of {len(done.rows):,} files could not be read ({counted(done.missed)}), so no "
+            "manifest was written. Run the same command again when the library is there; what was read is remembered. "
+            f"Which files: {page}. To study the library without what can never be read, set `skip_unreadable: true` "
+            f"under `manifest` in params/{params.study.profile}.yaml."
+        )
     missing = problem_with(done.rows, params.genres)
     if missing and out == OUT:
         # No manifest that the next stages would take: the owner's report says what to mend.
@@ -89,8 +98,7 @@ def _missing(genre: str, listed: Sequence[Row]) -> str:
     reasons = Counter(row.reason for row in listed if row.genre == genre)
     if not reasons:
         return f"No file has a genre tag that means {genre}"
-    counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-    return f"No usable song for {genre}: of {reasons.total()} tagged so, {counted}"
+    return f"No usable song for {genre}: of {reasons.total()} tagged so, {counted(reasons)}"
 
 
 def report(done: scan.Scan, genres: tuple[str, ...]) -> None:
