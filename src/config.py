@@ -54,8 +54,8 @@ class ManifestParams(Section):
     minimum_duration_s: float = Field(gt=0)
     require_year: bool = False
     """Skip files without a year (the 2019 study did)."""
-    skip_unreadable: bool = False
-    """Go on without the files that cannot be read however often it is tried. Else the stage ends with an error."""
+    unreadable_allowed: int = Field(default=0, ge=0)
+    """So many files may stay unread however often it is tried; of more the stage ends with an error."""
 
 
 class ClipsParams(Section):

@@ -112,7 +112,7 @@ def _copied(path: Path, form: str, sha256: str) -> Iterator[IO[bytes]]:
                     copy.write(block)
                 copy.flush()
             if sha256 and digest.hexdigest() != sha256:
-                raise Unread("changed while it was read")
+                raise Unread("changed in the meantime")
             if form == "flac":
                 copy.truncate(between_tags(copy, size)[1])
             if not os.fstat(copy.fileno()).st_size:

@@ -114,7 +114,7 @@ def run(
         pauses_s = PAUSES_S if result.passing and not result.took_too_long else PAUSES_S[:1]
         if tried[index] >= len(pauses_s):
             return True
-        if result.passing and not again:
+        if result.passing and not tried:
             console.warn(f"Something could not be read just now ({result.reason}); it is tried again.")
         again.append((time.monotonic() + pauses_s[tried[index]], index))
         tried[index] += 1

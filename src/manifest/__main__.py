@@ -56,12 +56,12 @@ def main(
     page = report_path(out)
     files.write_text(page, owner.page(done.rows, params.genres))
     report(done, params.genres)
-    if done.missed and not params.profile.manifest.skip_unreadable:
+    if done.missed.total() > params.profile.manifest.unreadable_allowed:
         raise Problem(
             f"{done.missed.total():,} of {len(done.rows):,} files could not be read ({counted(done.missed)}), so no "
             "manifest was written. Run the same command again when the library is there; what was read is remembered. "
-            f"Which files: {page}. To study the library without what can never be read, set `skip_unreadable: true` "
-            f"under `manifest` in params/{params.study.profile}.yaml."
+            f"Which files: {page}. To go on without files that can never be read, allow so many of them with "
+            f"`unreadable_allowed` under `manifest` in params/{params.study.profile}.yaml."
         )
     missing = problem_with(done.rows, params.genres)
     if missing and out == OUT:
