@@ -59,10 +59,10 @@ def walk(root: Path) -> list[Seen]:
     top, project, visited = os.fsencode(root), Path().stat(), dict[tuple[int, int], bytes]()
     seen: list[Seen] = []
     waiting: list[bytes] = [b""]
-    for pause_s in (*PAUSES_S, None):
+    for tried, pause_s in enumerate((*PAUSES_S, None)):
         seen += _looked(top, waiting, visited, project)
         # A link to nothing may lead to a disk that is away for a moment, but many do so for ever.
-        again = [item for item in seen if item.passing or (item.reason == DANGLING and pause_s == PAUSES_S[0])]
+        again = [item for item in seen if item.passing or (item.reason == DANGLING and not tried)]
         if pause_s is None or not again:
             break
         time.sleep(pause_s)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mutagen.apev2
+import mutagen.asf
 import mutagen.flac
 import mutagen.mp4
 import mutagen.oggopus

@@ -9,7 +9,7 @@ import soundfile
 
 from src.audio import decode, loudness
 from src.audio.decode import Samples, Sound, Undecodable
-from src.audio.downmix import Downmix, mixed, without_loss
+from src.audio.downmix import Downmix
 from src.clips import cut
 from src.config import ClipsParams
 from tests import sounds
@@ -82,22 +82,6 @@ def test_resampling_has_a_filter() -> None:
     assert abs(pitch[spectrum.argmax()] - 440) < 1
     assert spectrum[(pitch > 3900) & (pitch < 4100)].max() < 1e-3 * spectrum.max()
     assert len(both) == 2 * RATE_HZ
-
-
-def test_downmix() -> None:
-    block = np.array([[1.0, 0.5]], dtype=np.float32)
-    assert mixed(block) == pytest.approx(0.75)
-    surround = np.zeros((1, 6), dtype=np.float32)
-    surround[0, 3] = 1  # the LFE channel
-    assert mixed(surround) == 0
-    assert mixed(np.ones((1, 6), dtype=np.float32)) == pytest.approx(1)
-    assert mixed(np.ones((1, 8), dtype=np.float32)) == pytest.approx(1)
-    centre = np.zeros((1, 6), dtype=np.float32)
-    centre[0, 2] = 1
-    left = np.zeros((1, 6), dtype=np.float32)
-    left[0, 0] = 1
-    # In mono the centre counts twice 0.707, for it stands in both sides.
-    assert mixed(centre) == pytest.approx(2**0.5 * mixed(left))
 
 
 def test_loud_samples_are_clipped_not_wrapped() -> None:
