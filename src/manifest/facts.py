@@ -91,7 +91,7 @@ def read_file(path: Path, wanted: Callable[[tags.Tags], bool]) -> FileFacts:
         if raw.error is not None:
             raise raw.error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise Unread("changed while it was read")
+        raise Unread("changed in the meantime")
     return known
 
 
