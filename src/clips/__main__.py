@@ -20,7 +20,7 @@ from src.clips.clipping import Made
 from src.clips.clipset import ClipRow
 from src.config import ClipsParams
 from src.library import record
-from src.manifest import cache, rows, summary
+from src.manifest import cache, rows
 from src.manifest.rows import Row
 
 app = console.command_app(
@@ -102,7 +102,7 @@ def counts(
         "frames": sum(clip.frames for clip in made),
         "moved": dict(sorted(moved.items())),
         "reasons": dict(sorted(lost.items())),
-        "digest": summary.digest(f"{clip.genre} {clip.split} {clip.sha256}" for clip in made),
+        "digest": rows.digest(f"{clip.genre} {clip.split} {clip.sha256}" for clip in made),
     }
 
 

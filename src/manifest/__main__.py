@@ -18,7 +18,7 @@ from src.base.errors import Problem
 from src.base.share import Share
 from src.base.words import counted
 from src.library import record
-from src.manifest import cache, owner, rows, scan, summary
+from src.manifest import cache, owner, rows, scan
 from src.manifest.decide import Rules
 from src.manifest.rows import Row
 
@@ -69,7 +69,7 @@ def main(
         raise Problem(f"{missing} Every file with its reason: {page}")
     rows.write(out, done.rows)
     if metrics is not None or out == OUT:
-        files.write_json(metrics or METRICS, summary.counts(done.rows, params.genres))
+        files.write_json(metrics or METRICS, rows.counts(done.rows, params.genres))
     if missing:
         console.warn(missing)
     kept = sum(row.status == "kept" for row in done.rows)

@@ -41,10 +41,6 @@ class FileFacts:
     """None with no reason: the file's bytes were not needed, because its tags already exclude it."""
 
 
-def _no_words() -> Words:
-    return np.zeros(0, dtype=np.uint32)
-
-
 @dataclass(frozen=True)
 class SoundFacts:
     """What decoding gave. `reason` says why the sound cannot be used, else it is empty."""
@@ -53,7 +49,7 @@ class SoundFacts:
     rate_hz: int | None = None
     channels: int | None = None
     frames: int | None = None
-    words: Words = field(default_factory=_no_words, compare=False)
+    words: Words = field(default_factory=lambda: np.zeros(0, np.uint32), compare=False)
     """The fingerprint of the beginning."""
 
 

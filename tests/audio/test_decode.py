@@ -123,7 +123,7 @@ def test_what_was_written_to_a_pipe_is_read_to_its_end(tmp_path: Path, suffix: s
     form = {"mka": "matroska", "ogg": "opus"}.get(suffix, suffix)
     muxer = {"mka": "matroska"}.get(suffix, suffix)
     more = ["-c:a", "libopus"] if suffix in ("ogg", "mka") else []
-    command = [decode.ffmpeg_executable(), "-v", "error", "-i", whole, *more, "-f", muxer, "-"]
+    command = [decode.ffmpeg_executable(), "-v", "error", "-i", str(whole), *more, "-f", muxer, "-"]
     made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     if made.returncode:
         pytest.skip(f"ffmpeg does not write {suffix} to a pipe")

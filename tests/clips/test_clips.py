@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from src import config
-from src.base import pool, share
+from src.base import console, pool, share
 from src.base.errors import Problem
 from src.clips import clipping
 from src.clips.clipset import ClipSet
@@ -151,7 +151,7 @@ def test_a_library_that_is_away_for_a_moment_gives_every_clip(
     monkeypatch.setattr(pool, "PAUSES_S", (0.1, 0.2, 0.4))
     music, away = listed.root / "music", listed.root / "away"
     monkeypatch.setattr(record, "folder", lambda _: music)
-    monkeypatch.setattr(pool.console, "warn", lambda _: away.rename(music))
+    monkeypatch.setattr(console, "warn", lambda _: away.rename(music))
     music.rename(away)
     assert "15 clips in data/clips: 15 cut now" in here.run(listed, "src.clips").stdout
 

@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from src.audio.decode import ffmpeg_executable
-from src.base import pool, walk
+from src.base import console, pool, walk
 from src.base.errors import Problem, Unread
 from src.base.walk import Seen
 from src.manifest import cache, facts, scan
@@ -55,7 +55,7 @@ def go(library: Path, back_after_s: float | None = None) -> None:
 def test_a_library_that_is_away_for_a_moment_is_read_whole(full: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     once_walked(monkeypatch, go)
     # It is back as soon as its absence was noticed.
-    real = pool.console.warn
+    real = console.warn
     monkeypatch.setattr(
         pool.console, "warn", lambda text: (real(text), (full.root / "away").rename(full.root / "music"))
     )
