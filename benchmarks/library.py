@@ -30,6 +30,7 @@ from rich.table import Table
 
 from src import config
 from src.audio.decode import ffmpeg_executable, open_sound
+from src.audio.downmix import Downmix
 from src.base import console, pool
 from src.clips import cut
 from src.config import ClipsParams
@@ -106,7 +107,7 @@ def as_json(figures: list[Measured]) -> list[dict[str, Any]]:
 
 def _as_here(path: Path, form: str, params: ClipsParams) -> None:
     with open_sound(path, form) as sound:
-        clip = cut.cut(sound, params)
+        clip = cut.cut(sound, params, Downmix())
     soundfile.write(path.with_suffix(".clip.flac"), clip.samples, params.rate_hz, subtype="PCM_16")
 
 

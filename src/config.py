@@ -55,6 +55,8 @@ class ManifestParams(Section):
     minimum_duration_s: float = Field(gt=0)
     require_year: bool = False
     """Skip files without a year (the 2019 study did)."""
+    unreadable_allowed: int = Field(default=0, ge=0)
+    """So many files may stay unread however often it is tried; of more the stage ends with an error."""
 
 
 class ClipsParams(Section):

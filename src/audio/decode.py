@@ -1,30 +1,59 @@
 """Sound out of any music file, block by block, with bounded memory.
 
 In: a file and its format. Out: blocks of float32 samples. libsndfile reads what it reads well (WAV, AIFF, FLAC,
-MP3, Vorbis); everything else, and what libsndfile refuses, goes through ffmpeg as a pipe of raw samples.
+MP3, Vorbis); everything else, and what libsndfile refuses or would not read to its end, goes through ffmpeg as a pipe
+of raw samples. Both read a copy in memory: a decoder cannot tell a disk that is away from a damaged file.
 """
 
+import contextlib
+import errno
+import hashlib
+import mmap
 import os
 import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import imageio_ffmpeg
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
+
+from src.audio.extent import Extent, extent_of
+from src.audio.payload import between_tags
+from src.base import files
+from src.base.errors import CRASHES, Unread, reason_of
 
 Samples = NDArray[np.float32]
 
 BLOCK_FRAMES = 1 << 16
 MAX_CHANNELS = 32
+MAX_RATE_HZ = 6_000_000
+"""DSD1024, which ffmpeg gives as an eighth of its bits."""
+HIGH_RATE_HZ = 1_000_000
+"""Sound of a higher rate is brought below it, so that two minutes fit in memory."""
+COPY_BYTES = 512 << 20
+"""Larger files are copied to a temporary file in place of memory."""
+DAMAGED = "damaged: the decoder found an error in the audio"
+JOINED = "several files joined into one, which no decoder here reads to its end"
+UNFINISHED = "damaged: its decoder stops before the end of the sound in it"
 _SNDFILE_FORMATS = frozenset({"wav", "aiff", "flac", "mp3", "vorbis", "au", "w64", "caf"})
+_JOINED_FORMATS = frozenset({"mp3", "flac", "vorbis", "opus", "ogg"})
+"""Formats in which ffmpeg goes on behind a seam, or says that it cannot."""
+_NOT_SOUND = re.compile(
+    r"\[(?:\w*mjpeg|\w*jpe?g\w*|\w*jxl\w*|a?png|gif|bmp|tiff|\w*webp|(?:lib)?vp\d\w*|(?:lib)?\w*av1\w*|h26\d|hevc|mpeg\dvideo"
+    r"|msmpeg4\w*|wmv\d|vc1|\w*theora|flv) @|picture|mimetype|\(Video: |\(Attachment|\(Subtitle",
+    re.IGNORECASE,
+)
+"""Complaints of ffmpeg about covers and films, which it looks at though they are not asked for."""
 
 
 class Undecodable(Exception):
@@ -49,36 +78,105 @@ class _Stream(soundfile.SoundFile):  # type: ignore[misc]
 
 
 @contextmanager
-def open_sound(path: Path, form: str) -> Iterator[Sound]:
-    """Open the sound of a file whose format is `form`. Raises `Undecodable` with a reason a person understands."""
-    if form in _SNDFILE_FORMATS:
-        try:
-            file = _Stream(os.fsencode(path))
-        except (soundfile.LibsndfileError, RuntimeError, OSError):
-            file = None  # ffmpeg may still read it
-        # libsndfile gives Vorbis channels in their own order; ffmpeg puts them in the order `downmix` expects.
-        if file is not None and (file.channels <= 2 or form != "vorbis"):
-            with file:
-                _check_layout(file.samplerate, file.channels)
-                yield Sound(file.samplerate, file.channels, _sndfile_blocks(file))
-            return
+def open_sound(path: Path, form: str, sha256: str = "") -> Iterator[Sound]:
+    """Open the sound of a file whose format is `form`.
+
+    sha256: of the file's bytes; empty if any will do. Raises `Undecodable` with a reason a person understands; where
+    the file cannot be read just now, or is not the one that was meant, OSError or `Unread`.
+    """
+    with _copied(path, form, sha256) as copy:
+        with mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            extent = extent_of(data, form)
+        if extent.joined and form not in _JOINED_FORMATS:
+            raise Undecodable(JOINED)
+        file = _sndfile(copy, form, extent)
         if file is not None:
-            file.close()
-    with _open_ffmpeg(path) as sound:
-        yield sound
+            with file:
+                yield _within_bounds(Sound(file.samplerate, file.channels, _sndfile_blocks(file)), extent)
+        else:
+            with _open_ffmpeg(copy) as sound:
+                yield _within_bounds(sound, extent)
 
 
-def _check_layout(rate_hz: int, channels: int) -> None:
-    if not 1000 <= rate_hz <= 1_000_000 or not 1 <= channels <= MAX_CHANNELS:
-        raise Undecodable(f"damaged: the header claims {channels} channels at {rate_hz} Hz")
+@contextmanager
+def _copied(path: Path, form: str, sha256: str) -> Iterator[IO[bytes]]:
+    """A copy of a file, without a name. A tag behind a FLAC is left out: its decoders take it for a broken frame."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        in_memory = size <= COPY_BYTES and hasattr(os, "memfd_create")
+        with os.fdopen(os.memfd_create("sound"), "w+b") if in_memory else tempfile.TemporaryFile() as copy:
+            with files.disk_full_is_a_problem(f"a copy of {size:,} bytes in {tempfile.gettempdir()} (TMPDIR)"):
+                while block := file.read(1 << 20):
+                    digest.update(block)
+                    copy.write(block)
+                copy.flush()
+            if sha256 and digest.hexdigest() != sha256:
+                raise Unread("changed in the meantime")
+            if form == "flac":
+                copy.truncate(between_tags(copy, size)[1])
+            if not os.fstat(copy.fileno()).st_size:
+                raise Undecodable("no audio in it")
+            yield copy
+
+
+def _within_bounds(sound: Sound, extent: Extent) -> Sound:
+    """The sound at a rate that can be handled, which raises `Undecodable` if it ends before the file does."""
+    if not 1000 <= sound.rate_hz <= MAX_RATE_HZ or not 1 <= sound.channels <= MAX_CHANNELS:
+        raise Undecodable(f"damaged: the header claims {sound.channels} channels at {sound.rate_hz} Hz")
+    sound = replace(sound, blocks=_to_the_end(sound, extent))
+    rate_hz = sound.rate_hz
+    while rate_hz > HIGH_RATE_HZ:
+        rate_hz //= 2
+    return sound if rate_hz == sound.rate_hz else Sound(rate_hz, sound.channels, _resampled(sound, rate_hz))
+
+
+def _to_the_end(sound: Sound, extent: Extent) -> Iterator[Samples]:
+    frames = 0
+    try:
+        for block in sound.blocks:
+            frames += len(block)
+            yield block
+    except Undecodable:
+        if extent.joined:
+            raise Undecodable(JOINED) from None
+        raise
+    if extent.held_s is not None and frames < (extent.held_s - extent.slack_s) * sound.rate_hz:
+        raise Undecodable(JOINED if extent.joined else UNFINISHED)
+
+
+def _resampled(sound: Sound, rate_hz: int) -> Iterator[Samples]:
+    stream = soxr.ResampleStream(sound.rate_hz, rate_hz, sound.channels, dtype="float32", quality="HQ")
+    for block in sound.blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros((0, sound.channels), np.float32), last=True)
+
+
+def _sndfile(copy: IO[bytes], form: str, extent: Extent) -> soundfile.SoundFile | None:
+    """The file opened by libsndfile; None where ffmpeg is to read it."""
+    if form not in _SNDFILE_FORMATS or extent.changes or (extent.joined and form != "mp3"):
+        return None
+    copy.seek(0)
+    try:
+        file = _Stream(copy.fileno(), closefd=False)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        _want_of_memory(str(error))
+        return None
+    # libsndfile gives Vorbis channels in their own order; ffmpeg puts them in the order the downmix expects.
+    ordered = file.channels <= 2 or form != "vorbis"
+    if ordered and file.frames > ((extent.held_s or 0) - extent.slack_s) * file.samplerate and file.frames:
+        return file
+    file.close()
+    return None
 
 
 def _sndfile_blocks(file: soundfile.SoundFile) -> Iterator[Samples]:
     while True:
         try:
             block = file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, RuntimeError):
-            raise Undecodable("damaged: the decoder found an error in the audio") from None
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            _want_of_memory(str(error))
+            raise Undecodable(DAMAGED) from None
         if not len(block):
             return
         yield _finite(block)
@@ -90,31 +188,55 @@ def ffmpeg_executable() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
+def versions() -> str:
+    """The packages that decode: what one of them could not read, another version may."""
+    return ", ".join(f"{name} {version(name)}" for name in ("soundfile", "imageio-ffmpeg", "soxr", "mutagen"))
+
+
 @contextmanager
-def _open_ffmpeg(path: Path) -> Iterator[Sound]:
-    # The header on the pipe carries rate and channels ahead of the samples, so one process does it all. Wave64,
-    # because a plain WAV cannot be longer than 4 GiB.
-    command: list[str | bytes] = [
-        ffmpeg_executable(), "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-threads", "1",
-        "-protocol_whitelist", "file,pipe", "-i", b"file:" + os.fsencode(path),
-        "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-bitexact",
-        "-c:a", "pcm_f32le", "-f", "w64", "pipe:1",
-    ]  # fmt: skip
+def _ffmpeg(file: IO[bytes], *output: str) -> Iterator[tuple["subprocess.Popen[bytes]", IO[bytes]]]:
+    """ffmpeg at work on an open file, and what it complains of; it is stopped when the block ends."""
+    quiet = ["-hide_banner", "-nostdin", "-nostats", "-v", "error", "-threads", "1", "-protocol_whitelist", "file,pipe"]
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
         try:
-            assert process.stdout is not None
-            head = _head(process.stdout.read)
-            if head is None:
-                process.wait()
-                raise Undecodable(_explain(_tail(errors)))
-            _check_layout(*head)
-            yield Sound(*head, _pipe_blocks(process, errors, head[1]))
+            process = subprocess.Popen(
+                [ffmpeg_executable(), *quiet, "-i", f"file:/dev/fd/{file.fileno()}", *output],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, pass_fds=[file.fileno()],
+            )  # fmt: skip
+        except (OSError, RuntimeError) as error:
+            raise Unread(f"ffmpeg cannot be started ({type(error).__name__})") from None
+        try:
+            yield process, errors
         finally:
             process.kill()
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+
+@contextmanager
+def _open_ffmpeg(copy: IO[bytes]) -> Iterator[Sound]:
+    # The header on the pipe carries rate and channels ahead of the samples, so one process does it all. Wave64,
+    # because a plain WAV cannot be longer than 4 GiB.
+    output = "-map 0:a:0 -vn -sn -dn -map_metadata -1 -bitexact -c:a pcm_f32le -f w64 pipe:1"
+    with _ffmpeg(copy, *output.split()) as (process, errors):
+        assert process.stdout is not None
+        head = _head(process.stdout.read)
+        if head is None:
+            _check_end(process, errors)
+            raise Undecodable(DAMAGED)
+        yield Sound(*head, _pipe_blocks(process, errors, head[1]))
+
+
+def metadata(file: BinaryIO) -> list[tuple[str, str]]:
+    """(key, text) of all tags that ffmpeg finds in an open file. Raises `Unread` if ffmpeg does not come to its end."""
+    with _ffmpeg(file, "-f", "ffmetadata", "pipe:1") as (process, errors):
+        said, _ = process.communicate()
+        with contextlib.suppress(Undecodable):  # a file without sound may have tags
+            _check_end(process, errors)
+    lines = re.split(r"(?<!\\)\n", said.decode("utf-8", "replace"))
+    pairs = [re.split(r"(?<!\\)=", line, maxsplit=1) for line in lines]
+    return [(pair[0], re.sub(r"\\(.)", r"\1", pair[1], flags=re.DOTALL)) for pair in pairs if len(pair) == 2]
 
 
 def _head(read: Callable[[int], bytes]) -> tuple[int, int] | None:
@@ -131,22 +253,42 @@ def _head(read: Callable[[int], bytes]) -> tuple[int, int] | None:
     return None
 
 
-def _pipe_blocks(process: "subprocess.Popen[bytes]", errors: BinaryIO, channels: int) -> Iterator[Samples]:
+def _pipe_blocks(process: "subprocess.Popen[bytes]", errors: IO[bytes], channels: int) -> Iterator[Samples]:
     assert process.stdout is not None
     width = 4 * channels
     while data := process.stdout.read(BLOCK_FRAMES * width):
         block = np.frombuffer(data[: len(data) // width * width], dtype="<f4").reshape(-1, channels)
         yield _finite(block.astype(np.float32))
+    _check_end(process, errors)
+
+
+_WANTS = (errno.EPERM, errno.ENOENT, errno.EINTR, errno.EIO, errno.EAGAIN, errno.ENOMEM, errno.EACCES, errno.ENFILE,
+          errno.EMFILE, errno.ENOSPC)  # fmt: skip
+"""Errors that ffmpeg ends with (as 256 less the number) and that are not in the file."""
+
+
+def _check_end(process: "subprocess.Popen[bytes]", errors: IO[bytes]) -> None:
+    """Raise `Undecodable` if ffmpeg found fault with the sound, `Unread` if something else ended it."""
     status = process.wait()
-    said = _tail(errors)
-    if status or said:
-        raise Undecodable(_explain(said))
-
-
-def _tail(errors: BinaryIO) -> str:
     size = errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, size - 4096))
-    return errors.read().decode("utf-8", "replace")
+    errors.seek(max(0, size - 65536))
+    said = [line for line in errors.read().decode("utf-8", "replace").splitlines() if not _NOT_SOUND.search(line)]
+    stopped = -status if status < 0 else status - 128 if 128 < status < 160 else 0  # by a signal, or by its shell
+    if stopped in CRASHES:
+        raise Unread("the decoder crashed on it", passing=False)
+    if stopped or status in (126, 127):
+        raise Unread("its decoder was stopped")
+    if status and 256 - status in _WANTS:
+        raise Unread(f"its decoder failed: {reason_of(OSError(256 - status, ''))}")
+    _want_of_memory("\n".join(said))
+    if status or said:
+        raise Undecodable(_explain("\n".join(said)))
+
+
+def _want_of_memory(said: str) -> None:
+    """Raise `Unread` for a decoder's complaint that is the machine's fault."""
+    if re.search(r"Cannot allocate memory|Out of memory|malloc|Resource temporarily unavailable", said):
+        raise Unread("too little memory to read it")
 
 
 def _explain(said: str) -> str:
@@ -159,28 +301,7 @@ def _explain(said: str) -> str:
         return "a kind of audio ffmpeg does not decode"
     if re.search("DRM|encrypt|decryption", said):
         return "protected (DRM)"
-    return "damaged: the decoder found an error in the audio"
-
-
-def downmix(block: Samples) -> Samples:
-    """(frames, channels) to (frames,): the mean; 5.1 and 7.1 by the weights of ITU-R BS.775 without the LFE channel.
-
-    Channel order for 6 and 8: FL FR FC LFE BL BR (SL SR). Weights are scaled to sum 1, so nothing clips.
-    """
-    channels = block.shape[1]
-    if channels == 1:
-        return block[:, 0]
-    if channels in (6, 8):
-        side = 0.5**0.5
-        weights = np.array([1, 1, side * 2, 0, *[side] * (channels - 4)], dtype=np.float32)
-    else:
-        weights = np.ones(channels, dtype=np.float32)
-    weights /= weights.sum()
-    # Channel by channel: numpy's own sums over so short an axis take several times as long.
-    mono = block[:, 0] * weights[0]
-    for channel in range(1, channels):
-        mono += block[:, channel] * weights[channel]
-    return np.asarray(mono, dtype=np.float32)
+    return DAMAGED
 
 
 def _finite(block: Samples) -> Samples:

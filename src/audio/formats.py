@@ -4,8 +4,10 @@ In: an open file. Out: the name of its format, or why it is not one that holds m
 """
 
 import io
+import re
 import struct
 from collections.abc import Iterator
+from mmap import mmap
 from typing import BinaryIO
 
 HEAD_BYTES = 64 * 1024
@@ -39,7 +41,6 @@ _OTHER = (
     (b"\x1f\x8b", "an archive"),
     (b"SQLite format 3", "a database"),
     (b"MThd", "MIDI notes, not sound"),
-    (b"\x1aE\xdf\xa3", "a video (Matroska)"),
     (b"FLV", "a video (Flash)"),
     (b"\x00\x05\x16\x07", "macOS metadata (AppleDouble)"),
     (b"\x00\x00\x01\xba", "a video (MPEG)"),
@@ -50,7 +51,7 @@ def format_of(file: BinaryIO) -> tuple[str | None, str]:
     """(format, "") for a file that holds music, else (None, what it seems to be).
 
     file: opened in binary mode; read from its beginning, only headers. Formats: mp3, aac, flac, vorbis, opus, ogg,
-    m4a, wav, aiff, wma, wavpack, ape, musepack, tta, dsf, dff, caf, au, w64.
+    m4a, wav, aiff, wma, wavpack, ape, musepack, tta, dsf, dff, caf, au, w64, matroska.
     """
     file.seek(0)
     head = file.read(HEAD_BYTES)
@@ -102,6 +103,8 @@ def _by_magic(head: bytes) -> tuple[str | None, str]:
         return "flac", ""
     if kind == b"OggS":
         return _ogg(head)
+    if kind == b"\x1aE\xdf\xa3":
+        return _matroska(head)
     if (
         head[4:8] == b"ftyp"
         or head[4:8] in (b"moov", b"mdat")
@@ -130,12 +133,22 @@ def _ogg(head: bytes) -> tuple[str | None, str]:
     return None, "a video (Ogg)" if b"theora" in first else "an Ogg file without sound"
 
 
+def _matroska(head: bytes) -> tuple[str | None, str]:
+    """By the codecs of the tracks (element 0x86), which stand in front of the sound."""
+    if re.search(rb"\x86[\x82-\xbf]V_[A-Z0-9]", head):
+        return None, "a video (Matroska)"
+    return ("matroska", "") if re.search(rb"\x86[\x82-\xbf]A_[A-Z0-9]", head) else (None, "Matroska without sound")
+
+
 def _is_text(head: bytes) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     sample = head[:4096]
     printable = sum(byte >= 32 or byte in (9, 10, 13) for byte in sample)
     return b"\0" not in sample and printable >= 0.97 * len(sample)
+
+
+_CHUNK_NAME = re.compile(rb"[A-Za-z0-9_ ]{4}|")
 
 
 def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
@@ -153,8 +166,8 @@ def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         name, size = struct.unpack(f"{order}4sI", file.read(8))
         if name == b"ds64":
             long_data = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]
-        if name == b"data" and size == 0xFFFFFFFF:
-            size = long_data or total
+        if name == b"data" and (size == 0xFFFFFFFF or (not size and not _CHUNK_NAME.fullmatch(file.read(4)))):
+            size = long_data or total  # never filled in: it was written to a pipe, or the writer was stopped
         size = min(size, total - position - 8)
         yield name, position + 8, size
         position += 8 + size + size % 2
@@ -171,7 +184,14 @@ _BITRATES = {
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
-def mpeg_frame_bytes(head: bytes, at: int) -> int:
+def mpeg_frame_samples(head: bytes | mmap, at: int) -> tuple[int, int]:
+    """(samples, rate in Hz) of the MPEG audio frame whose header stands at `at`."""
+    version, layer = head[at + 1] >> 3 & 3, head[at + 1] >> 1 & 3
+    rate_hz = _RATES[version][head[at + 2] >> 2 & 3]
+    return 384 if layer == 3 else 576 if layer == 1 and version != 3 else 1152, rate_hz
+
+
+def mpeg_frame_bytes(head: bytes | mmap, at: int) -> int:
     """Length of the MPEG audio frame (layers I to III) whose header stands at `at`; 0 if there is none.
 
     Source: ISO/IEC 11172-3, 2.4.1.3; the MPEG-2.5 rates are an extension in wide use.

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 
 FLOOR_DB = -120.0
 """Stands for silence, which has no finite level."""
@@ -47,19 +48,11 @@ def _power(lufs: float) -> float:
     return float(10 ** ((lufs + 0.691) / 10))
 
 
-def _k_weighted(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
-    """Filter by overlap-save: the impulse response of a quarter second is all but done after that time."""
-    overlap = 1 << (rate_hz // 4).bit_length()
-    size, step = 4 * overlap, 3 * overlap
-    delay = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
-    response = np.ones_like(delay)
+def _k_weighted(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float64]:
+    weighted = samples.astype(np.float64)
     for b, a in _k_filters(rate_hz):
-        response *= (b[0] + b[1] * delay + b[2] * delay**2) / (a[0] + a[1] * delay + a[2] * delay**2)
-    padded = np.concatenate([np.zeros(overlap), samples, np.zeros(step)]).astype(np.float32)
-    blocks = np.lib.stride_tricks.sliding_window_view(padded, size)[::step]
-    response = response.astype(np.complex64)
-    filtered = [np.fft.irfft(np.fft.rfft(block) * response)[overlap:] for block in blocks]
-    return np.asarray(np.concatenate(filtered)[: len(samples)], dtype=np.float32)
+        weighted = signal.lfilter(b, a, weighted)
+    return weighted
 
 
 def _k_filters(rate_hz: int) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import struct
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from src.audio.formats import chunks, id3_size
 
@@ -45,7 +45,7 @@ def hashes(file: BinaryIO, form: str) -> tuple[str, str]:
     return whole.hexdigest(), audio.hexdigest()
 
 
-def _behind_tags(file: BinaryIO, size: int) -> Piece:
+def between_tags(file: IO[bytes], size: int) -> Piece:
     """The bytes between ID3v2 in front and APE, Lyrics3 and ID3v1 behind."""
     start = 0
     file.seek(0)
@@ -61,6 +61,8 @@ def _behind_tags(file: BinaryIO, size: int) -> Piece:
         elif tail[-32:-24] == b"APETAGEX":
             length, flags = int.from_bytes(tail[-20:-16], "little"), int.from_bytes(tail[-12:-8], "little")
             end -= length + (32 if flags & 0x80000000 else 0)
+        elif tail[-10:-7] == b"3DI":  # ID3v2.4 with its footer
+            end -= id3_size(b"ID3" + tail[-7:])
         elif tail[-9:] == b"LYRICS200" and tail[-15:-9].isdigit():
             end -= int(tail[-15:-9]) + 15
         else:
@@ -69,11 +71,11 @@ def _behind_tags(file: BinaryIO, size: int) -> Piece:
 
 
 def _plain(file: BinaryIO, size: int) -> Iterator[Piece]:
-    yield _behind_tags(file, size)
+    yield between_tags(file, size)
 
 
 def _flac(file: BinaryIO, size: int) -> Iterator[Piece]:
-    start, end = _behind_tags(file, size)
+    start, end = between_tags(file, size)
     file.seek(start)
     if file.read(4) != b"fLaC":
         return

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from src.base.errors import Problem
+from src.base.errors import Problem, Unread, reason_of
 from src.base.pool import READY, Failed
 
 MEMORY_BYTES = 3 << 30
@@ -36,10 +36,14 @@ def _result(function: Callable[[Any, Any], Any], setting: Any, task: Any) -> Any
         return function(setting, task)
     except Problem as problem:
         return problem  # not the file's fault (a full disk): the whole stage ends with it
-    except MemoryError:
-        return Failed("needs too much memory to read")
+    except Unread as error:
+        return Failed(str(error), error.passing)
+    except OSError as error:
+        return Failed(reason_of(error), passing=True)
+    except (MemoryError, ImportError):  # what is imported late fails where memory or open files are short
+        return Failed("too little memory to read it", passing=True)
     except Exception as error:  # noqa: BLE001 — a hostile file must cost one row, not the scan
-        return Failed(f"the reader failed on it ({type(error).__name__})")
+        return Failed(f"the reader failed on it ({type(error).__name__})", passing=False)
 
 
 def _restrain() -> None:

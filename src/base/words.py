@@ -1,8 +1,13 @@
 """Lists in sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def listed(items: Sequence[str]) -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """3 silent and 1 too short."""
+    return listed([f"{count:,} {what}" for what, count in sorted(counts.items())])

@@ -1,11 +1,11 @@
 """Cut a clip from every kept song, and set some songs aside for validation.
 
-In: data/manifest.csv and the library. Out: data/clips/ (clips.csv and <genre>/<id>.flac, 16 kHz mono) and
-metrics/clips.json with counts alone. Command: `python -m src.clips`.
+In: data/manifest.csv and the library. Out: data/clips/ (clips.csv, <genre>/<id>.flac of 16 kHz mono, and
+skipped.csv with each song that gave no clip) and metrics/clips.json with counts alone. Command: `python -m src.clips`.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,18 +13,23 @@ import typer
 from rich.table import Table
 
 from src import config
-from src.base import console, files, options
+from src.base import console, csv_table, files, options
 from src.base.share import Share
 from src.clips import clipping, clipset, selection
+from src.clips.clipping import Made
 from src.clips.clipset import ClipRow
+from src.config import ClipsParams
 from src.library import record
-from src.manifest import cache, rows, summary
+from src.manifest import cache, rows
+from src.manifest.rows import Row
 
 app = console.command_app(
     "Cut a clip from every kept song of the manifest (16 kHz, mono), and set some songs aside for validation."
 )
 
 OUT = Path("data/clips")
+SKIPPED = "skipped.csv"
+"""In the folder of clips: the kept songs that gave none, with the reason."""
 METRICS = Path("metrics/clips.json")
 
 
@@ -45,6 +50,7 @@ def main(
     wanted = params.profile.clips
     kept = [row for row in rows.read(manifest) if row.status == "kept" and row.genre in params.genres]
     folder = record.folder(library)
+    record.keep_private()
     store = work / "clips"
     share = Share.of_environment()
     with cache.opened(work, folder, writes=share.leads) as known:
@@ -62,6 +68,7 @@ def main(
         for clip in divided:
             clipping.link_or_copy(clipping.path_in(store, keys[clip.clip]), temporary / clip.clip)
         clipset.write_table(temporary / clipset.TABLE, divided)
+        csv_table.write(temporary / SKIPPED, ("path", "reason"), skipped(kept, made, chosen, wanted))
     if metrics is not None or out == OUT:
         files.write_json(metrics or METRICS, counts(divided, params.genres, moved, lost))
     report(divided, params.genres, lost)
@@ -71,6 +78,17 @@ def main(
             f"{halved}. Add songs, or lower it."
         )
     console.say(f"{len(divided):,} clips in {out}: {count:,} cut now, the others known from before.")
+
+
+def skipped(
+    kept: Sequence[Row], made: Mapping[str, Made | str], chosen: Mapping[str, ClipRow], params: ClipsParams
+) -> list[tuple[str, str]]:
+    """(path as in the manifest, reason) of each kept song that gave no clip."""
+    return [
+        (row.path, reason if isinstance(reason := made[key], str) else "the same clip as another song")
+        for row in kept
+        if (key := clipping.key_of(row, params)) not in chosen
+    ]
 
 
 def counts(
@@ -89,7 +107,7 @@ def counts(
         "frames": sum(clip.frames for clip in made),
         "moved": dict(sorted(moved.items())),
         "reasons": dict(sorted(lost.items())),
-        "digest": summary.digest(f"{clip.genre} {clip.split} {clip.sha256}" for clip in made),
+        "digest": rows.digest(f"{clip.genre} {clip.split} {clip.sha256}" for clip in made),
     }
 
 

@@ -9,16 +9,20 @@ import io
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import soundfile
 
-from src.audio.decode import Undecodable, open_sound
+from src.audio.decode import Undecodable, open_sound, versions
+from src.audio.downmix import Downmix, without_loss
 from src.base import code, console, files, pool
+from src.base.errors import Problem, reason_of
 from src.base.pool import Failed
 from src.base.share import Share
+from src.base.words import counted
 from src.clips import cut
 from src.clips.clipset import samples_digest
 from src.config import ClipsParams
@@ -51,10 +55,9 @@ _Task = tuple[str, str, str, str]
 
 
 def key_of(row: Row, params: ClipsParams) -> str:
-    """Names a clip by what decides its samples: the encoded audio, how it is cut, and the code that cuts."""
-    how = json.dumps(
-        [code.digest(cut.__name__), params.duration_s, params.rate_hz, params.trim_dbfs, params.loudness_lufs]
-    )
+    """Names a clip by what decides its samples: the encoded audio, how it is cut, and the code that does it."""
+    by = code.digest(cut.__name__), versions()
+    how = json.dumps([*by, params.duration_s, params.rate_hz, params.trim_dbfs, params.loudness_lufs])
     return hashlib.sha256(f"{row.audio_sha256} {how}".encode()).hexdigest()
 
 
@@ -72,7 +75,8 @@ def make(
 ) -> tuple[dict[str, Made | str], int]:
     """(key of each row's clip → the clip, or why there is none; how many had to be cut).
 
-    folder: where the cached clips lie. Songs cut before an interruption are not cut again.
+    folder: where the cached clips lie. Songs cut before an interruption are not cut again. Raises `Problem` if a song
+    cannot be read just now, or is not the one that the manifest lists: the others would be no whole study.
     """
     clips: dict[str, Made | str] = {}
     tasks: list[_Task] = []
@@ -87,43 +91,52 @@ def make(
         return clips, 0
     folder.mkdir(parents=True, exist_ok=True)
     mine = share.mine(tasks)
-    done: list[tuple[str, Made | str]] = []
+    done: list[tuple[str, Made | Failed]] = []
     with console.progress("Cutting clips", len(mine), "songs") as meter:
         setting = _Setting(str(library), str(folder), params)
         for index, result in pool.run(cut_task, setting, mine, time_limit_s=time_limit_s, workers=workers):
-            made: Made | str = result.reason if isinstance(result, Failed) else result
-            key = mine[index][3]
-            done.append((key, made))
-            if isinstance(made, Made) and share.world_size == 1:
-                cache.add_clip(key, json.dumps(asdict(made)))
+            done.append((mine[index][3], result))
+            if share.world_size == 1 and isinstance(result, Made):
+                cache.add_clip(mine[index][3], json.dumps(asdict(result)))
             meter.advance()
     done = share.gather(done)
     if share.world_size > 1 and share.leads:
         for key, made in done:
             if isinstance(made, Made):
                 cache.add_clip(key, json.dumps(asdict(made)))
-    clips.update(done)
+    missed = Counter(made.reason for _, made in done if isinstance(made, Failed) and made.passing)
+    if missed:
+        raise Problem(
+            f"{missed.total()} of {len(kept)} songs could not be read ({counted(missed)}), so no clips were written. "
+            "Run the same command again when the library is there. "
+            "If songs changed or are gone for good: python -m src.manifest --fresh"
+        )
+    clips.update((key, made.reason if isinstance(made, Failed) else made) for key, made in done)
     return clips, len(tasks)
 
 
-def cut_task(setting: _Setting, task: _Task) -> Made | str:
+def cut_task(setting: _Setting, task: _Task) -> Made | Failed:
     """In a worker: cut one clip into the cache. Returns the reason if there is none."""
     name, form, file_sha256, key = task
-    path = Path(setting.library) / name
+
+    def attempt(mix: Downmix) -> cut.Cut:
+        with open_sound(Path(setting.library) / name, form, file_sha256) as sound:
+            return cut.cut(sound, setting.params, mix)
+
     try:
-        if files.sha256_of(path) != file_sha256:
-            return "changed since the manifest was made"
-        with open_sound(path, form) as sound:
-            clip = cut.cut(sound, setting.params)
+        clip = without_loss(attempt)
     except Undecodable as error:
-        return str(error)
-    except OSError:
-        return "cannot be read any more"
+        return Failed(str(error), passing=False)
     buffer = io.BytesIO()
     soundfile.write(buffer, clip.samples, setting.params.rate_hz, format="FLAC", subtype="PCM_16")
     flac = buffer.getvalue()
-    with files.replacing(path_in(Path(setting.folder), key)) as temporary:
-        temporary.write_bytes(flac)
+    try:
+        with files.replacing(path_in(Path(setting.folder), key)) as temporary:
+            temporary.write_bytes(flac)
+    except (OSError, files.DiskFullError) as error:
+        # A clip's own name follows from the song's hash.
+        said = "the disk is full" if isinstance(error, files.DiskFullError) else reason_of(error)
+        raise Problem(f"A clip could not be written to {setting.folder} ({said}). Mend that and run again.") from None
     levels = round(clip.peak_dbfs, 2), round(clip.loudness_lufs, 2)
     return Made(len(clip.samples), *levels, samples_digest(clip.samples), hashlib.sha256(flac).hexdigest())
 

@@ -173,5 +173,12 @@ def _checked(folder: Path, row: ClipRow) -> Clip:
 
 
 def _damaged(clip: Clip) -> Problem:
-    state = "is damaged" if clip.path.exists() else "is missing"
-    return Problem(f"The clip {clip.path} {state}. Make the clips again with: {MADE_BY}")
+    # Not by its name, which is the beginning of the song's own hash.
+    what = f"A clip of {clip.genre} in {clip.path.parents[1]}"
+    try:
+        clip.path.open("rb").close()
+    except FileNotFoundError:
+        return Problem(f"{what} is missing. Make the clips again with: {MADE_BY}")
+    except OSError as error:
+        return Problem(f"{what} cannot be read ({error.strerror}). Run the same command again when it can be.")
+    return Problem(f"{what} is damaged. Make the clips again with: {MADE_BY}")

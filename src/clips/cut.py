@@ -11,7 +11,8 @@ import soxr
 from numpy.typing import NDArray
 
 from src.audio import loudness
-from src.audio.decode import Samples, Sound, Undecodable, downmix
+from src.audio.decode import Samples, Sound, Undecodable
+from src.audio.downmix import Downmix
 from src.config import ClipsParams
 
 WINDOW_S = 0.02
@@ -28,13 +29,13 @@ class Cut:
     loudness_lufs: float
 
 
-def cut(sound: Sound, params: ClipsParams) -> Cut:
-    """Take the clip of a song.
+def cut(sound: Sound, params: ClipsParams, mix: Downmix) -> Cut:
+    """Take the clip of a song; `mix` makes its channels one.
 
     Leading and trailing parts whose short-term RMS is below `trim_dbfs` are left out; the clip is shorter than
     `duration_s` if the rest is. Raises `Undecodable` if nothing is above the threshold.
     """
-    mono = audible(sound, params.duration_s, params.trim_dbfs)
+    mono = audible(sound, params.duration_s, params.trim_dbfs, mix)
     if sound.rate_hz != params.rate_hz:
         mono = soxr.resample(mono, sound.rate_hz, params.rate_hz, "HQ")
     mono = mono[: round(params.duration_s * params.rate_hz)]
@@ -51,7 +52,7 @@ def quantise(samples: Samples) -> NDArray[np.int16]:
     return np.asarray(np.clip(np.rint(samples * np.float32(32768)), -32768, 32767), dtype=np.int16)
 
 
-def audible(sound: Sound, duration_s: float, trim_dbfs: float) -> Samples:
+def audible(sound: Sound, duration_s: float, trim_dbfs: float, mix: Downmix) -> Samples:
     """The first `duration_s` (and a little more, for the resampler) of a song from its first audible window, (frames,).
 
     Decodes no further. Raises `Undecodable` for a song without an audible window.
@@ -63,7 +64,7 @@ def audible(sound: Sound, duration_s: float, trim_dbfs: float) -> Samples:
     held: Samples = np.zeros(0, dtype=np.float32)
     have = 0
     for block in sound.blocks:
-        mono = downmix(block)
+        mono = mix(block)
         if not parts:
             # Still silent: keep whole windows, so that the cut falls on the song's own window grid.
             held = np.concatenate([held, mono])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.audio.decode import Undecodable, open_sound
-from src.base.errors import Problem
+from src.base.errors import Problem, Unread
 
 LONGEST_S = 3600
 GRID_TOLERANCE = 2e-6
@@ -55,6 +55,8 @@ def read(path: Path, receptive_field: int, channels: int = 256) -> Generated:
         raise Problem(f"{path.name} cannot be read as audio: {error}.") from None
     except OSError as error:
         raise Problem(f"{path.name} cannot be read: {error.strerror}.") from None
+    except Unread as error:
+        raise Problem(f"{path.name} cannot be read just now: {error}.") from None
     samples = np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
     if not len(samples) or not np.isfinite(samples).all():
         raise Problem(f"{path.name} holds no samples, or some that are not numbers; it was not imported.")

@@ -21,7 +21,7 @@ from src.base import code, console, files, options
 from src.base.errors import Problem
 from src.base.walk import Seen, walk
 from src.library.demo import compose
-from src.library.record import MADE_BY, RECORD
+from src.library.record import MADE_BY, RECORD, keep_private
 
 DEMO = Path("data/demo-library")
 LOCK = Path("work/library.lock")
@@ -41,6 +41,7 @@ def main(
     own = None
     if not demo:
         own = os.environ[ENVIRONMENT] if ENVIRONMENT in os.environ else _remembered()
+    keep_private()
     with files.exclusive(LOCK, what=MADE_BY):
         _clear_leftovers()
         if own is None:
@@ -107,10 +108,10 @@ def record_own(name: str) -> None:
         digest.update(_line(seen.path, str(seen.size_bytes), str(seen.mtime_ns)))
         music = music or _holds_music(root, seen)
     if hidden:
-        console.warn(f"{hidden} names below {root} cannot be read or lead nowhere; the manifest will list them")
+        console.warn(f"{hidden} names in the library are left out or cannot be read; the manifest will list them")
     if not music:
         raise Problem(
-            f"{ENVIRONMENT} is {name}: there is no music among the {count} files in it. "
+            f"There is no music among the {count} files in the folder that {ENVIRONMENT} names. "
             "Set it to the folder that holds your songs, or unset it to study composed music."
         )
     record = {"kind": "own", "path": str(root), "files": count, "state": digest.hexdigest(), "recipe": None}
@@ -156,20 +157,21 @@ def _checked_folder(name: str) -> Path:
     way_out = f"Set {ENVIRONMENT} to the folder that holds your songs, or unset it to study composed music."
     if not name:
         raise Problem(f"{ENVIRONMENT} is set but empty. {way_out}")
+    named = f"The folder that {ENVIRONMENT} names"  # not by its name, which may be private
     root = Path(name).expanduser().absolute()
     try:
         str(root).encode("utf-8")
     except UnicodeEncodeError:
-        raise Problem(f"{ENVIRONMENT} is {name!a}, which is not UTF-8. Name a link to that folder instead.") from None
+        raise Problem(f"{named} has a path that is not UTF-8. Name a link to that folder instead.") from None
     try:
         with os.scandir(root) as listing:
             next(listing, None)
     except FileNotFoundError:
-        raise Problem(f"{ENVIRONMENT} is {name}, which does not exist. {way_out}") from None
+        raise Problem(f"{named} does not exist. {way_out}") from None
     except NotADirectoryError:
-        raise Problem(f"{ENVIRONMENT} is {name}, which is not a folder. {way_out}") from None
+        raise Problem(f"{named} is not a folder. {way_out}") from None
     except OSError as error:
-        raise Problem(f"{ENVIRONMENT} is {name}, which cannot be read: {error.strerror}. {way_out}") from error
+        raise Problem(f"{named} cannot be read: {error.strerror}. {way_out}") from error
     return root
 
 

@@ -3,6 +3,7 @@
 In: data/library.json. Out: the library's folder.
 """
 
+import contextlib
 from pathlib import Path
 
 from src.base import files
@@ -13,14 +14,22 @@ MADE_BY = "python -m src.library"
 
 
 def folder(given: Path | None = None) -> Path:
-    """The folder given, or the one `src.library` recorded. Raises `Problem` if it cannot be read."""
+    """The folder given, or the one `src.library` recorded. Raises `Problem`, without its name, if it cannot be read."""
     library = given or _recorded()
     if not library.is_dir():
+        # A library's path may be private, and what is printed ends up in logs.
         raise Problem(
-            f"{library} is not a folder that can be read. "
-            "Give the folder of your music with --library or MUSIC_LIBRARY."
+            f"The folder that {'--library' if given else RECORD} names cannot be read. "
+            "Run the same command again when its disk is there, or name another with --library or MUSIC_LIBRARY."
         )
     return library
+
+
+def keep_private() -> None:
+    """Let nobody but its owner look into data/: it names songs."""
+    RECORD.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(PermissionError):  # it is another user's, who decides
+        RECORD.parent.chmod(0o700)
 
 
 def _recorded() -> Path:

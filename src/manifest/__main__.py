@@ -16,8 +16,9 @@ from src import config
 from src.base import console, files, options
 from src.base.errors import Problem
 from src.base.share import Share
+from src.base.words import counted
 from src.library import record
-from src.manifest import cache, owner, rows, scan, summary
+from src.manifest import cache, owner, rows, scan
 from src.manifest.decide import Rules
 from src.manifest.rows import Row
 
@@ -43,6 +44,7 @@ def main(
     """Read a music library into a table: every file kept, or skipped with a reason. Nothing in it is changed."""
     params = config.load(profile=profile)
     folder = record.folder(library)
+    record.keep_private()
     rules = Rules(
         params.study.genre_rules, params.profile.manifest.minimum_duration_s, params.profile.manifest.require_year
     )
@@ -54,13 +56,20 @@ def main(
     page = report_path(out)
     files.write_text(page, owner.page(done.rows, params.genres))
     report(done, params.genres)
+    if done.missed.total() > params.profile.manifest.unreadable_allowed:
+        raise Problem(
+            f"{done.missed.total():,} of {len(done.rows):,} files could not be read ({counted(done.missed)}), so no "
+            "manifest was written. Run the same command again when the library is there; what was read is remembered. "
+            f"Which files: {page}. To go on without files that can never be read, allow so many of them with "
+            f"`unreadable_allowed` under `manifest` in params/{params.study.profile}.yaml."
+        )
     missing = problem_with(done.rows, params.genres)
     if missing and out == OUT:
         # No manifest that the next stages would take: the owner's report says what to mend.
         raise Problem(f"{missing} Every file with its reason: {page}")
     rows.write(out, done.rows)
     if metrics is not None or out == OUT:
-        files.write_json(metrics or METRICS, summary.counts(done.rows, params.genres))
+        files.write_json(metrics or METRICS, rows.counts(done.rows, params.genres))
     if missing:
         console.warn(missing)
     kept = sum(row.status == "kept" for row in done.rows)
@@ -89,8 +98,7 @@ def _missing(genre: str, listed: Sequence[Row]) -> str:
     reasons = Counter(row.reason for row in listed if row.genre == genre)
     if not reasons:
         return f"No file has a genre tag that means {genre}"
-    counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-    return f"No usable song for {genre}: of {reasons.total()} tagged so, {counted}"
+    return f"No usable song for {genre}: of {reasons.total()} tagged so, {counted(reasons)}"
 
 
 def report(done: scan.Scan, genres: tuple[str, ...]) -> None:

@@ -9,12 +9,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from src.audio.decode import versions
 from src.base import code, files
 from src.base.errors import Problem
 from src.base.walk import Seen
@@ -27,7 +28,7 @@ create table if not exists file (key blob primary key, size int, mtime_ns int, i
 create table if not exists sound (key blob primary key, facts text, words blob) without rowid;
 create table if not exists clip (key blob primary key, facts text) without rowid;
 """
-_SOUND = ("reason", "rate_hz", "channels", "frames", "limit_s")
+_SOUND = ("reason", "rate_hz", "channels", "frames")
 
 
 class Cache:
@@ -55,13 +56,12 @@ class Cache:
         return unchanged
 
     def add_files(self, items: Iterable[tuple[Seen, FileFacts]]) -> None:
-        """Cache facts, except those whose reason may go away while the file stays as it is."""
+        """Remember facts."""
         self._connection.executemany(
             "insert or replace into file values (?, ?, ?, ?, ?)",
             (
                 (self._key(seen.path), seen.size_bytes, seen.mtime_ns, seen.inode, json.dumps(asdict(known)))
                 for seen, known in items
-                if not known.passing
             ),
         )
         self._connection.commit()
@@ -88,7 +88,6 @@ class Cache:
                     sound.words.astype("<u4").tobytes(),
                 )
                 for key, sound in items
-                if not sound.passing
             ),
         )
         self._connection.commit()
@@ -114,20 +113,20 @@ def opened(folder: Path, library: Path, *, fresh: bool = False, writes: bool = T
     writes: False for a process that only looks things up while another one writes.
     """
     with files.exclusive(folder / "lock", what="Reading a library") if writes else nullcontext():
-        connection = _connection(folder / "known.db", fresh=fresh, writes=writes)
         try:
-            yield Cache(connection, library)
-        except sqlite3.OperationalError as error:
+            with closing(_connection(folder / "known.db", fresh=fresh, writes=writes)) as connection:
+                yield Cache(connection, library)
+        except sqlite3.Error as error:
             raise Problem(
                 f"The cache in {folder} could not be used ({error}). Free some space, "
                 "or name a folder on another disk with --work."
             ) from error
-        finally:
-            connection.close()
 
 
 def _connection(path: Path, *, fresh: bool, writes: bool) -> sqlite3.Connection:
-    version = int(code.digest("src.manifest.facts", "src.manifest.cache")[:7], 16)  # what fits SQLite's field
+    # Other code, or other decoders, may find what these did not. Seven digits fit SQLite's field.
+    decided_by = f"{code.digest('src.manifest.facts', 'src.manifest.cache')} {versions()}"
+    version = int(hashlib.sha256(decided_by.encode()).hexdigest()[:7], 16)
     connection = None if fresh else _connected(path, version)
     if connection is None and writes:
         for name in (path, Path(f"{path}-journal")):

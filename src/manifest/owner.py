@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from src.manifest import summary
+from src.manifest import rows
 from src.manifest.rows import Row
 
 _STYLE = """
@@ -32,9 +32,9 @@ def page(listed: Sequence[Row], genres: Sequence[str]) -> str:
         "<h2>Kept, by genre</h2>",
         _bars((genre, sum(row.genre == genre for row in kept)) for genre in genres),
         "<h2>Kept, by decade</h2>",
-        _bars(sorted(Counter(summary.decade(row.year) for row in kept).items())),
+        _bars(sorted(Counter(rows.decade(row.year) for row in kept).items())),
         "<h2>Kept, by length</h2>",
-        _bars(summary.lengths(kept).items()),
+        _bars(rows.lengths(kept).items()),
         "<h2>Genre texts that no rule knows</h2>",
         "<p>Add a word to <code>genres</code> in params.yaml to study one of them.</p>",
         _bars(_unknown_texts(listed)),

@@ -1,12 +1,16 @@
-"""The manifest's rows and its file.
+"""The manifest's rows, its file, and the counts of it that may be published.
 
-In and out: data/manifest.csv (docs/formats.md). Names, tags and hashes of single songs stand in no other file.
+In and out: data/manifest.csv (docs/formats.md). Names, tags and hashes of single songs stand in no other file. Out as
+well: counts by genre, decade and reason, and one digest over the whole set.
 """
 
+import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +86,46 @@ def _row(texts: dict[str, str]) -> Row:
         values[name] = int(texts[name]) if texts[name] else None
     values["duration_s"] = float(texts["duration_s"]) if texts["duration_s"] else None
     return Row(**values)
+
+
+def counts(listed: Sequence[Row], genres: Sequence[str]) -> dict[str, Any]:
+    """The content of metrics/manifest.json."""
+    kept = [row for row in listed if row.status == "kept"]
+    return {
+        "files": len(listed),
+        "kept": len(kept),
+        "skipped": len(listed) - len(kept),
+        "hours_kept": round(sum(row.duration_s or 0 for row in kept) / 3600, 2),
+        "genres": {genre: sum(row.genre == genre for row in kept) for genre in genres},
+        "decades": _sorted(Counter(decade(row.year) for row in kept)),
+        "lengths": lengths(kept),
+        "formats": _sorted(Counter(row.format or "unknown" for row in kept)),
+        "reasons": _sorted(Counter(row.reason for row in listed if row.status == "skipped")),
+        "digest": digest(f"{row.genre} {row.audio_sha256}" for row in kept),
+    }
+
+
+def decade(year: int | None) -> str:
+    """1987 → "1980s"."""
+    return "unknown" if year is None else f"{year // 10 * 10}s"
+
+
+def lengths(listed: Iterable[Row]) -> dict[str, int]:
+    """Songs by length: under each bound in minutes, in order."""
+    minutes = [(row.duration_s or 0) / 60 for row in listed]
+    bounds = (0, 2, 3, 4, 5, 7, 10, 20)
+    counted = {f"{low} to {high} min": sum(low <= item < high for item in minutes) for low, high in pairwise(bounds)}
+    counted[f"{bounds[-1]} min and more"] = sum(item >= bounds[-1] for item in minutes)
+    return {name: count for name, count in counted.items() if count}
+
+
+def digest(lines: Iterable[str]) -> str:
+    """One SHA-256 over a set of lines, whatever their order."""
+    total = hashlib.sha256()
+    for line in sorted(lines):
+        total.update(line.encode() + b"\n")
+    return total.hexdigest()
+
+
+def _sorted(counted: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counted.items()))

@@ -1,12 +1,13 @@
 """Read a whole library into rows, on all cores, and under `torchrun` on all machines.
 
 In: a folder, the rules, and the cache of earlier scans, so that only what is new or changed is read. Out: the
-manifest's rows, one for every file.
+manifest's rows, one for every file, and how many of them say only that a file could not be read just now.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from src.manifest.rows import Row
 _STORE_EVERY = 256
 _FILES_AT_ONCE = 16
 
-T = TypeVar("T")
+Facts = TypeVar("Facts", FileFacts, SoundFacts)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Scan:
     rows: list[Row]
     files_read: int
     songs_decoded: int
+    missed: Counter[str]
+    """Reason → files that could not be read just now, however often it was tried. Nothing of them is remembered."""
 
 
 def scan(
@@ -48,73 +51,96 @@ def scan(
 
     Results are cached as they come, so an interrupted scan goes on where it stopped.
     """
+
+    def work(
+        label: str, kind: type[Facts], task: Callable[..., Facts], setting: Any, items: Sequence[Any], chunk: int,
+        store: Callable[[Iterable[tuple[Any, Facts]]], object],
+    ) -> list[tuple[Any, Facts | Failed]]:  # fmt: skip
+        """(item, its facts, or why it could not be read just now) of all processes; facts are stored as they come."""
+        mine = share.mine(items)
+        done: list[tuple[Any, Facts | Failed]] = []
+        stored = 0
+        if mine:
+            with console.progress(label, len(mine), "files") as meter:
+                for index, result in pool.run(
+                    task, setting, mine, time_limit_s=time_limit_s, workers=workers, chunk=chunk
+                ):
+                    lasting = isinstance(result, Failed) and not result.passing
+                    done.append((mine[index], kind(result.reason) if lasting else result))
+                    meter.advance()
+                    if len(done) - stored >= _STORE_EVERY and share.world_size == 1:
+                        store(_facts(done[stored:]))
+                        stored = len(done)
+        done = share.gather(done)
+        if share.leads:
+            store(_facts(done[stored:]))
+        return done
+
+    folder = os.fsencode(library)
     seen = sorted(walk(library), key=lambda item: item.path)
     at = {item.path: item for item in seen}
-    known = {
-        path: about for path, about in cache.known_files(seen).items() if not _too_short(about.limit_s, time_limit_s)
-    }
+    known = cache.known_files(seen)
     unread = [
-        item
+        item.path
         for item in seen
         if not item.reason and ((about := known.get(item.path)) is None or _lacks_hash(about, rules))
     ]
-    setting = os.fsencode(library)
-    results = _do(
-        "Reading tags",
-        share.mine([item.path for item in unread]),
-        lambda paths: pool.run(
-            facts.file_task,
-            (setting, rules.want),
-            paths,
-            time_limit_s=time_limit_s,
-            workers=workers,
-            chunk=_FILES_AT_ONCE,
-        ),
-        lambda path, result: (path, _file_facts(result, time_limit_s)),
-        lambda part: cache.add_files((at[path], about) for path, about in part) if share.world_size == 1 else None,
-    )
-    results = share.gather(results)
-    if share.world_size > 1 and share.leads:
-        cache.add_files((at[path], about) for path, about in results)
-    known.update(results)
+    for path, read in work(
+        "Reading tags", FileFacts, facts.file_task, (folder, rules.want), unread, _FILES_AT_ONCE,
+        lambda part: cache.add_files((at[path], about) for path, about in part),
+    ):  # fmt: skip
+        if isinstance(read, FileFacts):
+            known[path] = read
+        else:
+            known.pop(path, None)
+            at[path] = replace(at[path], reason=read.reason, passing=True)
 
-    first: dict[str, tuple[bytes, str]] = {}
-    for item in seen:
-        about = known.get(item.path)
+    copies: dict[str, dict[str, tuple[bytes, str, str]]] = {}
+    for path in at:
+        about = known.get(path)
         if about and about.audio_sha256 and about.format and not rules.tag_reason(about.genre_texts, about.year):
-            first.setdefault(about.audio_sha256, (item.path, about.format))
-    sounds = {key: sound for key, sound in cache.sounds(first).items() if not _too_short(sound.limit_s, time_limit_s)}
-    unheard = [key for key in first if key not in sounds]
-    heard = _do(
-        "Decoding",
-        share.mine(unheard),
-        lambda keys: pool.run(
-            facts.sound_task,
-            setting,
-            [first[key] for key in keys],
-            time_limit_s=time_limit_s,
-            workers=workers,
+            sha256 = str(about.file_sha256)
+            copies.setdefault(about.audio_sha256, {}).setdefault(sha256, (path, about.format, sha256))
+    sounds = cache.sounds(key for audio, files in copies.items() for key in (audio, *files))
+    missed: dict[str, SoundFacts] = {}
+    decoded = 0
+    # What decoding gave holds for all files of the same audio; what it did not give, for that one file alone.
+    while unheard := {
+        task: audio
+        for audio, files in copies.items()
+        if audio not in sounds
+        for task in [next((files[key] for key in files if key not in sounds and key not in missed), None)]
+        if task is not None
+    }:
+        decoded += len(unheard)
+        for task, heard in work(
+            "Decoding", SoundFacts, facts.sound_task, folder, list(unheard),
             # One at a time, so that all cores end together; more only where there are very many.
-            chunk=max(1, min(_FILES_AT_ONCE, len(keys) // 1000)),
-        ),
-        lambda key, result: (key, _sound_facts(result, time_limit_s)),
-        lambda part: cache.add_sounds(part) if share.world_size == 1 else None,
-    )
-    heard = share.gather(heard)
-    if share.world_size > 1 and share.leads:
-        cache.add_sounds(heard)
-    sounds.update(heard)
-    return Scan(rows_of(seen, known, sounds, rules), len(unread), len(unheard))
+            max(1, min(_FILES_AT_ONCE, len(unheard) // 1000)),
+            lambda part: cache.add_sounds((_key(unheard[task], task, heard), heard) for task, heard in part),
+        ):  # fmt: skip
+            if isinstance(heard, SoundFacts):
+                sounds[_key(unheard[task], task, heard)] = heard
+            else:
+                missed[task[2]] = SoundFacts(heard.reason)
+    listed = rows_of(list(at.values()), known, {**missed, **sounds}, rules)
+    lost = Counter(item.reason for item in at.values() if item.passing)
+    lost.update(row.reason for row in listed if row.file_sha256 in missed and row.status == "skipped")
+    return Scan(listed, len(unread), decoded, lost)
 
 
 def rows_of(
     seen: Sequence[Seen], known: dict[bytes, FileFacts], sounds: dict[str, SoundFacts], rules: Rules
 ) -> list[Row]:
-    """Rows with duplicates marked: the same encoded audio first, then the same recording."""
+    """Rows with duplicates marked: the same encoded audio first, then the same recording.
+
+    sounds: by the SHA-256 of the encoded audio, or of the one file whose sound cannot be used.
+    """
     listed = []
     for item in seen:
         about = known.get(item.path)
-        listed.append(decide.row_of(item, about, sounds.get(about.audio_sha256 or "") if about else None, rules))
+        sound = sounds.get(about.file_sha256 or "") or sounds.get(about.audio_sha256 or "") if about else None
+        listed.append(decide.row_of(item, about, sound, rules))
     same: dict[str, list[int]] = {}
     for index, row in enumerate(listed):
         if row.status == "kept" and row.audio_sha256:
@@ -125,46 +151,14 @@ def rows_of(
     return decide.mark_duplicates(listed, [[kept[index] for index in group] for group in alike])
 
 
-def _do(
-    label: str,
-    items: Sequence[Any],
-    start: Callable[[Sequence[Any]], Iterator[tuple[int, Any]]],
-    finish: Callable[[Any, Any], T],
-    store: Callable[[list[T]], object],
-) -> list[T]:
-    """Do tasks in the pool with a progress meter, storing results as they come."""
-    done: list[T] = []
-    stored = 0
-    if not items:
-        return done
-    with console.progress(label, len(items), "files") as meter:
-        for index, result in start(items):
-            done.append(finish(items[index], result))
-            meter.advance()
-            if len(done) - stored >= _STORE_EVERY:
-                store(done[stored:])
-                stored = len(done)
-    store(done[stored:])
-    return done
+def _facts(done: Sequence[tuple[Any, Facts | Failed]]) -> Iterable[tuple[Any, Facts]]:
+    return ((item, result) for item, result in done if not isinstance(result, Failed))
 
 
-def _too_short(limit_s: float | None, present_s: float) -> bool:
-    """Whether a file that once took too long has more time now."""
-    return limit_s is not None and limit_s < present_s
+def _key(audio_sha256: str, task: tuple[bytes, str, str], heard: SoundFacts) -> str:
+    return task[2] if heard.reason else audio_sha256
 
 
 def _lacks_hash(about: FileFacts, rules: Rules) -> bool:
     """Whether other rules excluded the file before its bytes were read."""
     return not about.reason and about.audio_sha256 is None and not rules.tag_reason(about.genre_texts, about.year)
-
-
-def _file_facts(result: FileFacts | Failed, limit_s: float) -> FileFacts:
-    if isinstance(result, Failed):
-        return FileFacts(result.reason, limit_s=limit_s if result.took_too_long else None)
-    return result
-
-
-def _sound_facts(result: SoundFacts | Failed, limit_s: float) -> SoundFacts:
-    if isinstance(result, Failed):
-        return SoundFacts(result.reason, limit_s=limit_s if result.took_too_long else None)
-    return result

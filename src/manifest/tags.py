@@ -4,6 +4,7 @@ In: an open file and its format (`formats.format_of`). Out: `Tags`. Text that is
 artists, covers) is not kept. A damaged tag gives what could be read of it: a song is not lost for its tag's sake.
 """
 
+import contextlib
 import io
 import re
 import struct
@@ -25,6 +26,7 @@ import mutagen.oggspeex
 import mutagen.oggvorbis
 from mutagen.id3 import TextFrame
 
+from src.audio.decode import metadata
 from src.audio.formats import chunks, id3_size
 from src.manifest import genres
 
@@ -35,9 +37,10 @@ MAX_TEXTS = 20
 
 _TAG_ERRORS = (
     mutagen.MutagenError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError,
-    EOFError, MemoryError, RecursionError, NotImplementedError, struct.error,
+    EOFError, RecursionError, NotImplementedError, struct.error,
 )  # fmt: skip
-"""What mutagen raises on hostile input: its own error, and what its parsers let through."""
+"""What mutagen raises on hostile input: its own error, and what its parsers let through. Its own error stands for one
+of the disk as well: `facts.read_file` looks for that."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,28 @@ def _clean(text: str) -> str:
 
 
 def _id3v2(file: BinaryIO) -> _Texts:
-    head = file.read(10)
-    if not id3_size(head):
-        return _Texts([], [])
-    return _id3_frames(file)
+    texts = _Texts([], [])
+    for start, size in list(_id3v2_tags(file)):
+        file.seek(start)
+        with contextlib.suppress(*_TAG_ERRORS):  # another one may be whole
+            part = _id3_frames(io.BytesIO(file.read(size)) if start else file)
+            texts.genres.extend(part.genres)
+            texts.dates.extend(part.dates)
+    return texts
+
+
+def _id3v2_tags(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """(start, size) of each tag in front, one behind the other, and of one with a footer at the end."""
+    start = 0
+    while size := id3_size(file.read(10)):
+        yield start, size
+        start += size
+        file.seek(start)
+    total = file.seek(0, io.SEEK_END)
+    file.seek(max(start, total - 138))
+    footer = re.search(rb"3DI(.{7})(?:TAG.{125})?$", file.read(), re.DOTALL)
+    if footer is not None and (size := id3_size(b"ID3" + footer[1])):
+        yield max(start, total - len(footer[0]) + 10 - size), size
 
 
 def _id3_frames(file: BinaryIO) -> _Texts:
@@ -197,6 +218,10 @@ def _dsf(file: BinaryIO) -> _Texts:
     return _id3_frames(io.BytesIO(file.read()))
 
 
+def _by_ffmpeg(file: BinaryIO) -> _Texts:
+    return _pairs(metadata(file))
+
+
 def _riff(file: BinaryIO) -> _Texts:
     """RIFF INFO lists and ID3 tags in the chunks of a WAV or AIFF file."""
     genre_texts: list[str] = []
@@ -251,7 +276,7 @@ _SOURCES: dict[str, tuple[Any, ...]] = {
     "mp3": (_id3v2, _ape, _id3v1),
     "aac": (_id3v2, _ape, _id3v1),
     "tta": (_id3v2, _ape, _id3v1),
-    "flac": (_mutagen(mutagen.flac.FLAC), _id3v2, _id3v1),
+    "flac": (_mutagen(mutagen.flac.FLAC), _id3v2, _ape, _id3v1),
     "vorbis": _OGG,
     "opus": (_mutagen(mutagen.oggopus.OggOpus),),
     "ogg": (_mutagen(mutagen.oggflac.OggFLAC), _mutagen(mutagen.oggspeex.OggSpeex)),
@@ -263,4 +288,5 @@ _SOURCES: dict[str, tuple[Any, ...]] = {
     "ape": (_id3v2, _ape, _id3v1),
     "musepack": (_id3v2, _ape, _id3v1),
     "dsf": (_dsf,),
+    **dict.fromkeys(("matroska", "caf", "au", "w64", "dff"), (_by_ffmpeg,)),
 }

@@ -1,8 +1,11 @@
 """The clips stage as a user runs it."""
 
+import csv
+import errno
 import json
 import os
 import socket
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +13,16 @@ import pytest
 import soundfile
 
 from src import config
-from src.base import share
+from src.base import console, pool, share
+from src.base.errors import Problem
 from src.clips import clipping
 from src.clips.clipset import ClipSet
+from src.library import record
 from src.manifest import cache, rows, scan
 from src.manifest.decide import Rules
 from tests import here
 from tests.conftest import GENRES, StudyFolder
-from tests.manifest.test_manifest import TEXTS, fill
+from tests.manifest.conftest import TEXTS, fill
 from tests.sounds import tag, write
 
 
@@ -113,35 +118,96 @@ def test_a_damaged_cache_is_noticed(listed: StudyFolder) -> None:
     assert files_below(listed.root / "data/clips") == first
 
 
-def test_songs_that_changed_or_vanished_are_counted(listed: StudyFolder) -> None:
-    (listed.root / "music/rock/0.flac").unlink()
-    write(listed.root / "music/hip/0.flac", 4242)
+@pytest.mark.parametrize("trouble", ["gone", "changed", "away"])
+def test_songs_that_cannot_be_read_end_the_stage(
+    listed: StudyFolder, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    monkeypatch.setattr(pool, "PAUSES_S", (0.0, 0.0))
+    music = listed.root / "music"
+    if trouble == "gone":
+        (music / "rock/0.flac").unlink()
+    elif trouble == "changed":
+        write(music / "rock/0.flac", 4242)
+    else:
+        monkeypatch.setattr(record, "folder", lambda _: music)
+        music.rename(listed.root / "elsewhere")
     done = here.run(listed, "src.clips")
-    assert done.returncode == 0, done.stdout
-    reasons = json.loads((listed.root / "metrics/clips.json").read_text())["reasons"]
-    assert reasons == {"cannot be read any more": 1, "changed since the manifest was made": 1}
-
-
-def test_a_genre_with_one_song_is_an_error_and_nothing_is_written(listed: StudyFolder) -> None:
-    for name in ("0", "1"):
-        (listed.root / f"music/metal/{name}.flac").unlink()
-    done = here.run(listed, "src.clips")
+    said = {
+        "gone": "1 of 15 songs could not be read (1 gone while it was read), so no clips were written.",
+        "changed": "1 of 15 songs could not be read (1 changed in the meantime), so no clips were written.",
+        "away": "15 of 15 songs could not be read (15 gone while it was read), so no clips were written.",
+    }
     assert done.returncode == 1
-    assert "metal has 1 usable song; it needs two, one for validation." in done.stdout
-    assert "2 songs gave no clip: cannot be read any more." in done.stdout
+    assert said[trouble] in done.stdout
+    assert "python -m src.manifest" in done.stdout
+    assert "rock/0" not in done.stdout
     assert not (listed.root / "data/clips").exists()
     assert not (listed.root / "metrics/clips.json").exists()
 
 
-def test_equal_beginnings_are_one_clip(listed: StudyFolder) -> None:
+def test_a_library_that_is_away_for_a_moment_gives_every_clip(
+    listed: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "PAUSES_S", (0.1, 0.2, 0.4))
+    music, away = listed.root / "music", listed.root / "away"
+    monkeypatch.setattr(record, "folder", lambda _: music)
+    monkeypatch.setattr(console, "warn", lambda _: away.rename(music))
+    music.rename(away)
+    assert "15 clips in data/clips: 15 cut now" in here.run(listed, "src.clips").stdout
+
+
+def test_a_genre_with_one_song_is_an_error_and_nothing_is_written(listed: StudyFolder) -> None:
+    table = rows.read(listed.root / "data/manifest.csv")
+    gone = ("metal/0.flac", "metal/1.flac")
+    rows.write(listed.root / "data/manifest.csv", [row for row in table if row.path not in gone])
+    done = here.run(listed, "src.clips")
+    assert done.returncode == 1
+    assert "metal has 1 usable song; it needs two, one for validation." in done.stdout
+    assert not (listed.root / "data/clips").exists()
+    assert not (listed.root / "metrics/clips.json").exists()
+
+
+def skipped(study: StudyFolder) -> dict[str, str]:
+    """Path → why a kept song gave no clip."""
+    with (study.root / "data/clips/skipped.csv").open(newline="") as file:
+        return {row["path"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def test_each_song_without_a_clip_has_a_row_with_its_reason(listed: StudyFolder) -> None:
+    # A click now and then is no silence for the manifest, but no window of it is audible.
+    clicks = np.zeros(16_000 * 4)
+    clicks[::8000] = 0.005
+    soundfile.write(listed.root / "music/clicks.flac", clicks, 16_000)
+    tag(listed.root / "music/clicks.flac", "Metal")
     song, rate_hz = soundfile.read(listed.root / "music/rock/0.flac")
-    longer = np.concatenate([song, song[::-1]])
-    soundfile.write(listed.root / "music/longer.flac", longer, rate_hz)
-    tag(listed.root / "music/longer.flac", "Metal")
+    soundfile.write(listed.root / "music/rock/longer.flac", np.concatenate([song, song[::-1]]), rate_hz)
+    tag(listed.root / "music/rock/longer.flac", "Metal")
     make_manifest(listed)
     done = here.run(listed, "src.clips")
-    assert "1 songs gave no clip: the same clip as another song" in done.stdout
     assert len(ClipSet.open(listed.root / "data/clips")) == 15
+    assert skipped(listed) == {"clicks.flac": "silent", "rock/longer.flac": "the same clip as another song"}
+    reasons = json.loads((listed.root / "metrics/clips.json").read_text())["reasons"]
+    assert reasons == dict(Counter(skipped(listed).values()))
+    assert "clicks" not in done.stdout
+
+
+def test_clips_of_a_full_disk_do_not_name_a_song(listed: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = config.load(listed.root).profile.clips
+    setting = clipping._Setting(str(listed.root / "music"), str(listed.root / "work"), params)
+
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", no_space)
+    with pytest.raises(Problem, match=r"work \(the disk is full\)") as raised:
+        clipping.cut_task(setting, ("rock/0.flac", "flac", "", "a" * 64))
+    assert "aaaa" not in str(raised.value)
+
+
+def test_nobody_else_looks_into_the_data(listed: StudyFolder) -> None:
+    (listed.root / "data").chmod(0o755)
+    here.run(listed, "src.clips")
+    assert (listed.root / "data").stat().st_mode & 0o077 == 0
 
 
 def test_missing_manifest(study: StudyFolder) -> None:

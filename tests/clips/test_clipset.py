@@ -68,7 +68,11 @@ def test_missing_and_damaged_clips_are_problems(folder: Path) -> None:
     with pytest.raises(Problem, match="is damaged"):
         ClipSet.open(folder).read(0, 0, 10)
     path.unlink()
-    with pytest.raises(Problem, match="is missing"):
+    with pytest.raises(Problem, match=r"A clip of hip in .* is missing") as raised:
+        ClipSet.open(folder)
+    assert path.stem not in str(raised.value)  # the beginning of the song's own hash
+    path.mkdir()
+    with pytest.raises(Problem, match=r"cannot be read \(Is a directory\)"):
         ClipSet.open(folder)
 
 

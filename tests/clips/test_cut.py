@@ -9,6 +9,7 @@ import soundfile
 
 from src.audio import decode, loudness
 from src.audio.decode import Samples, Sound, Undecodable
+from src.audio.downmix import Downmix
 from src.clips import cut
 from src.config import ClipsParams
 from tests import sounds
@@ -30,33 +31,33 @@ def tone(duration_s: float, amplitude: float = 0.5, rate_hz: int = RATE_HZ, pitc
 
 def test_a_clip_is_the_first_seconds() -> None:
     song = tone(5)
-    assert np.array_equal(cut.cut(sound(song), PARAMS).samples, cut.quantise(song[: 2 * RATE_HZ]))
+    assert np.array_equal(cut.cut(sound(song), PARAMS, Downmix()).samples, cut.quantise(song[: 2 * RATE_HZ]))
 
 
 def test_silence_at_both_ends_is_left_out() -> None:
     song = np.concatenate([np.zeros(7 * 320), tone(1.0), np.zeros(RATE_HZ)]).astype(np.float32)
-    clip = cut.cut(sound(song), PARAMS).samples
+    clip = cut.cut(sound(song), PARAMS, Downmix()).samples
     assert np.array_equal(clip, cut.quantise(tone(1.0)))
 
 
 def test_a_pause_inside_stays() -> None:
     song = np.concatenate([tone(0.5), np.zeros(RATE_HZ // 2), tone(0.5)]).astype(np.float32)
-    assert len(cut.cut(sound(song), PARAMS).samples) == len(song)
+    assert len(cut.cut(sound(song), PARAMS, Downmix()).samples) == len(song)
 
 
 def test_quiet_music_is_kept_and_quieter_noise_is_not() -> None:
     quiet = tone(1.0, amplitude=10 ** (-55 / 20))  # RMS of -58 dBFS: a pianissimo
-    assert len(cut.cut(sound(quiet), PARAMS).samples) == RATE_HZ
+    assert len(cut.cut(sound(quiet), PARAMS, Downmix()).samples) == RATE_HZ
     hiss = tone(1.0, amplitude=10 ** (-65 / 20))
     with pytest.raises(Undecodable, match="silent"):
-        cut.cut(sound(hiss), PARAMS)
+        cut.cut(sound(hiss), PARAMS, Downmix())
 
 
 @pytest.mark.parametrize("block", [1, 319, 320, 321, 65536])
 def test_blocks_do_not_change_the_clip(block: int) -> None:
     song = np.concatenate([np.zeros(1000), tone(0.3), np.zeros(500)]).astype(np.float32)
-    expected = cut.cut(sound(song, block=4000), PARAMS).samples
-    assert np.array_equal(cut.cut(sound(song, block=block), PARAMS).samples, expected)
+    expected = cut.cut(sound(song, block=4000), PARAMS, Downmix()).samples
+    assert np.array_equal(cut.cut(sound(song, block=block), PARAMS, Downmix()).samples, expected)
 
 
 def test_only_what_is_needed_is_decoded() -> None:
@@ -68,35 +69,19 @@ def test_only_what_is_needed_is_decoded() -> None:
             taken += 1
             yield tone(1.0)[:, None]
 
-    cut.cut(Sound(RATE_HZ, 1, blocks()), PARAMS)
+    cut.cut(Sound(RATE_HZ, 1, blocks()), PARAMS, Downmix())
     assert taken == 3
 
 
 def test_resampling_has_a_filter() -> None:
     high = tone(3, rate_hz=44_100, pitch_hz=12_000)  # beyond what 16 kHz can hold: must vanish, not fold to 4 kHz
     low = tone(3, rate_hz=44_100, pitch_hz=440)
-    both = cut.cut(sound(high + low, 44_100), PARAMS).samples.astype(np.float64) / 32768
+    both = cut.cut(sound(high + low, 44_100), PARAMS, Downmix()).samples.astype(np.float64) / 32768
     spectrum = np.abs(np.fft.rfft(both * np.hanning(len(both))))
     pitch = np.fft.rfftfreq(len(both), 1 / RATE_HZ)
     assert abs(pitch[spectrum.argmax()] - 440) < 1
     assert spectrum[(pitch > 3900) & (pitch < 4100)].max() < 1e-3 * spectrum.max()
     assert len(both) == 2 * RATE_HZ
-
-
-def test_downmix() -> None:
-    block = np.array([[1.0, 0.5]], dtype=np.float32)
-    assert decode.downmix(block) == pytest.approx(0.75)
-    surround = np.zeros((1, 6), dtype=np.float32)
-    surround[0, 3] = 1  # the LFE channel
-    assert decode.downmix(surround) == 0
-    assert decode.downmix(np.ones((1, 6), dtype=np.float32)) == pytest.approx(1)
-    assert decode.downmix(np.ones((1, 8), dtype=np.float32)) == pytest.approx(1)
-    centre = np.zeros((1, 6), dtype=np.float32)
-    centre[0, 2] = 1
-    left = np.zeros((1, 6), dtype=np.float32)
-    left[0, 0] = 1
-    # In mono the centre counts twice 0.707, for it stands in both sides.
-    assert decode.downmix(centre) == pytest.approx(2**0.5 * decode.downmix(left))
 
 
 def test_loud_samples_are_clipped_not_wrapped() -> None:
@@ -125,10 +110,10 @@ def test_loudness_gates_silence() -> None:
 
 def test_loudness_can_be_brought_to_a_level_without_clipping() -> None:
     wanted = PARAMS.model_copy(update={"loudness_lufs": -23.0})
-    assert cut.cut(sound(tone(3, 0.02)), wanted).loudness_lufs == pytest.approx(-23.0, abs=0.1)
+    assert cut.cut(sound(tone(3, 0.02)), wanted, Downmix()).loudness_lufs == pytest.approx(-23.0, abs=0.1)
     spiky = tone(3, 0.01)
     spiky[5000] = 0.9
-    assert cut.cut(sound(spiky), wanted).peak_dbfs == pytest.approx(-1.0, abs=0.05)
+    assert cut.cut(sound(spiky), wanted, Downmix()).peak_dbfs == pytest.approx(-1.0, abs=0.05)
 
 
 def test_a_clip_from_each_format_sounds_the_same(tmp_path: Path) -> None:
@@ -145,9 +130,9 @@ def test_a_clip_from_each_format_sounds_the_same(tmp_path: Path) -> None:
                 str(tmp_path / name),
             )
         with decode.open_sound(tmp_path / name, form) as opened:
-            clips[form] = cut.cut(opened, PARAMS).samples.astype(np.float64)
+            clips[form] = cut.cut(opened, PARAMS, Downmix()).samples.astype(np.float64)
     with decode.open_sound(tmp_path / "a.wav", "wav") as opened:
-        expected = cut.cut(opened, PARAMS).samples.astype(np.float64)
+        expected = cut.cut(opened, PARAMS, Downmix()).samples.astype(np.float64)
     for form, clip in clips.items():
         assert np.corrcoef(clip[:30_000], expected[:30_000])[0, 1] > 0.98, form
 
@@ -155,6 +140,6 @@ def test_a_clip_from_each_format_sounds_the_same(tmp_path: Path) -> None:
 def test_the_samples_of_a_clip_are_pinned() -> None:
     # Other values mean that clips change: raise cut.VERSION, so that cached ones are cut anew.
     song = (np.arange(3 * 48_000) * 7919 % 65_536 / 65_536 - 0.5).astype(np.float32)
-    samples = cut.cut(sound(song, 48_000), PARAMS).samples
+    samples = cut.cut(sound(song, 48_000), PARAMS, Downmix()).samples
     assert len(samples) == 2 * RATE_HZ
     assert samples[1000:31001:6000].tolist() == pytest.approx(PINNED, abs=1)

@@ -54,15 +54,6 @@ def test_another_library_is_unknown(folder: Path) -> None:
     assert look(folder, library=folder / "work") is None
 
 
-def test_what_may_pass_is_not_remembered(folder: Path) -> None:
-    other = Seen(b"x", "", 1, 1, 1)
-    with cache.opened(folder / "work", folder) as known:
-        known.add_files([(other, FileFacts("no permission to read it", passing=True))])
-        known.add_sounds([("c" * 64, SoundFacts("cannot be read", passing=True))])
-        assert known.known_files([other]) == {}
-        assert known.sounds(["c" * 64]) == {}
-
-
 def test_a_damaged_or_foreign_cache_is_begun_anew(folder: Path) -> None:
     assert look(folder, fresh=True) is None
     (folder / "work/known.db").write_bytes(b"not a database" * 100)

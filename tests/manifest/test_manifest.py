@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
@@ -15,34 +14,8 @@ import soundfile
 from src.manifest import rows
 from tests import here
 from tests.conftest import GENRES, StudyFolder
+from tests.manifest.conftest import fill, manifest
 from tests.sounds import encode, tag, tagged, write
-
-TEXTS = {"classical": "Classical", "hardcore": "Hardcore", "hip": "Rap", "metal": "Metalcore", "rock": "Classic Rock"}
-
-
-def fill(library: Path, songs: int = 2) -> None:
-    """A library with songs of every genre."""
-    for number, genre in enumerate(GENRES):
-        for song in range(songs):
-            tag(write(library / genre / f"{song}.flac", 100 * number + song, 3.2), TEXTS[genre], f"19{60 + song}")
-
-
-def manifest(study: StudyFolder) -> dict[str, rows.Row]:
-    return {row.path: row for row in rows.read(study.root / "data/manifest.csv")}
-
-
-@pytest.fixture
-def full(study: StudyFolder) -> StudyFolder:
-    """A study with a library of ten songs and two other files."""
-    library = study.root / "music"
-    fill(library)
-    tag(write(library / "jazz.flac", 900), "Jazz")
-    (library / "cover.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
-    (study.root / "data").mkdir()
-    (study.root / "data/library.json").write_text(
-        json.dumps({"kind": "own", "path": "music", "files": 12, "state": "x"})
-    )
-    return study
 
 
 def test_the_whole_stage(full: StudyFolder) -> None:
@@ -116,7 +89,7 @@ def test_alone_on_any_folder(full: StudyFolder) -> None:
     ("prepare", "said"),
     [
         ("no record", "data/library.json does not exist. Make it with: python -m src.library"),
-        ("no folder", "elsewhere is not a folder that can be read"),
+        ("no folder", "The folder that data/library.json names cannot be read."),
         ("no music", "No music was found: none of the 1 files is in a format known here."),
         ("no metal", "No usable song for metal: of 1 tagged so, 1 no year."),
     ],
@@ -185,11 +158,12 @@ def test_a_hanging_decoder_is_given_up(full: StudyFolder) -> None:
     fake.write_text("#!/bin/sh\nexec sleep 1000\n")
     fake.chmod(0o755)
     done = full.run("src.manifest", "--time-limit-s", "4", IMAGEIO_FFMPEG_EXE=str(fake))
-    assert done.returncode == 0, done.stdout
-    assert manifest(full)["hangs.m4a"].reason == "took longer than 4 s to read"
-    # It is not tried again, unless it is given more time.
-    assert "Read 0 files, decoded 0 songs" in here.run(full, "src.manifest", "--time-limit-s", "4").stdout
-    assert "Read 0 files, decoded 1 songs" in here.run(full, "src.manifest").stdout
+    assert done.returncode == 1
+    assert (
+        "1 of 13 files could not be read (1 took longer than 4 s to read), so no manifest was written." in done.stdout
+    )
+    # All else is remembered, and this is not.
+    assert "Read 0 files, decoded 1 songs; 13 were known." in here.run(full, "src.manifest").stdout
     assert manifest(full)["hangs.m4a"].status == "kept"
 
 
