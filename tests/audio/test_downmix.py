@@ -15,7 +15,7 @@ from src.config import ClipsParams
 from src.manifest import facts
 from tests.sounds import RATE_HZ, notes, tag
 
-PARAMS = ClipsParams(duration_s=3.0, rate_hz=RATE_HZ, trim_dbfs=-60, loudness_lufs=None, validation_fraction=0.2)
+PARAMS = ClipsParams(duration_s=3.0, rate_hz=RATE_HZ, trim_dbfs=-60, loudness_lufs=None, validation_songs=0.2)
 
 
 def test_weights() -> None:

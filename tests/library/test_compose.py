@@ -47,7 +47,8 @@ def test_the_same_arguments_give_the_same_samples_and_others_do_not(songs: Songs
 
 @pytest.mark.parametrize("genre", GENRES)
 def test_no_two_songs_of_a_genre_pass_for_one_recording(genre: str) -> None:
-    words = [fingerprint.fingerprint(music.song(genre, SEED, i, 60.0, RATE_HZ), RATE_HZ) for i in range(SONGS)]
+    songs = [music.song(genre, SEED, i, 60.0, RATE_HZ) for i in range(SONGS)]
+    words = [fingerprint.fingerprint(song, RATE_HZ, fingerprint.SONGS) for song in songs]
     for first in range(SONGS):
         for second in range(first):
             alike = min(fingerprint.error_rate(words[first], words[second], lag)[0] for lag in range(-40, 41))
