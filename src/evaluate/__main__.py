@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from src import config
-from src.base import console, files
+from src.base import console, files, options
 from src.base.errors import Problem
 from src.config import Params
 from src.evaluate import result, schema, tables
@@ -26,11 +26,12 @@ app = console.command_app("Measure the compared checkpoints and what was generat
 
 @app.command()
 def main(
-    profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
+    profile: options.Profile = None,
+    device: options.Device = None,
     run: Annotated[str | None, typer.Option(help="Measure a run imported under work/runs/.")] = None,
 ) -> None:
     """Measure a run's checkpoints and generations."""
-    params = config.load(profile=profile)
+    params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
     path = run_files.metrics / "evaluate.json"
     files.write_json(path, result.report(evaluate(run_files, params, own=run is None)).to_json())

@@ -25,7 +25,7 @@ from src.evaluate.spectra import Audio
 from src.generate import generations
 from src.record import checkpoint
 from src.record.layout import RunFiles
-from src.wavenet import mulaw
+from src.wavenet import device, mulaw
 from src.wavenet.network import WaveNet
 
 CLIPS = Path("data/clips")
@@ -179,6 +179,13 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
         return
     network = WaveNet(loaded.model).eval()
     network.load_state_dict(loaded.weights)
+    there = device.place(params.device)
+    network.to(there)
+
+    def logits(codes: torch.Tensor, genre: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = network(codes.to(there), genre.to(there)).cpu()
+        return result
+
     total = heldout.predictions(results.songs, results.training, len(params.genres))
     with console.progress(f"scoring step {step}", total, "samples") as meter:
         lock = Lock()
@@ -188,7 +195,7 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
                 meter.advance(samples)
 
         scores = heldout.score(
-            network,
+            logits,
             loaded.model.receptive_field,
             results.songs,
             params.genres,
