@@ -231,13 +231,18 @@ def slaney_bank() -> NDArray[np.float32]:
 
 
 def embeddings() -> tuple[Embedding, ...]:
+    """The two networks as embeddings. Raises `Problem` if the package is not installed or damaged."""
+    musicnn, vgg = networks()
+    return Embedding("musicnn", musicnn.embed), Embedding("vgg", vgg.embed)
+
+
+def networks() -> tuple[Musicnn, Vgg]:
     """The two networks with their weights. Raises `Problem` if the package is not installed or damaged."""
     package = importlib.util.find_spec("musicnn")
     if package is None or not package.submodule_search_locations:
         raise Problem("musicnn is not installed. Install it with: .venv/bin/pip install --no-deps musicnn==0.1.0")
     folder = Path(package.submodule_search_locations[0])
-    musicnn, vgg = Musicnn(read_folder(folder / MUSICNN)), Vgg(read_folder(folder / VGG))
-    return Embedding("musicnn", musicnn.embed), Embedding("vgg", vgg.embed)
+    return Musicnn(read_folder(folder / MUSICNN)), Vgg(read_folder(folder / VGG))
 
 
 def read_folder(folder: Path) -> dict[str, NDArray[np.generic]]:

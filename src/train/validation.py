@@ -17,39 +17,42 @@ from src.train.run import Run
 from src.wavenet import mulaw
 from src.wavenet.network import WaveNet, loss
 
-STRETCH_SAMPLES = 8_000
-"""Scored samples of each held-out clip, taken from its middle."""
+STRETCHES, STRETCH_SAMPLES = 3, 1_000
+"""Stretches of each held-out clip, spread over it, and scored samples of each: a song's parts differ more than its
+seconds. Together they cost about as much as eight thousand samples in one piece."""
 
 MOST_CLIPS = 8
 """Clips of a genre that are scored: a large library holds out hundreds, and the training waits meanwhile."""
 
 
 class Validation:
-    """Scores the same stretch of every held-out clip each time."""
+    """Scores the same stretches of every held-out clip each time."""
 
     def __init__(self, run: Run) -> None:
         self._genres = run.params.genres
         model = run.params.profile.model
         context = model.receptive_field
-        self._stretches: list[tuple[int, torch.Tensor]] = []
+        self._clips: list[tuple[int, torch.Tensor]] = []
+        """Genre and the codes of its stretches (stretches, context + samples), for each clip."""
         for index in _chosen(run.clips):
             clip = run.clips.clips[index]
             scored = min(STRETCH_SAMPLES, clip.frames - context)
             if scored > 0:
-                start = (clip.frames - context - scored) // 2
-                audio = run.clips.read(index, start, context + scored)
+                room = clip.frames - context - scored
+                starts = [room * (2 * number + 1) // (2 * STRETCHES) for number in range(STRETCHES)]
+                audio = np.stack([run.clips.read(index, start, context + scored) for start in starts])
                 codes = mulaw.encode(audio, model.quantization_channels)
-                self._stretches.append((self._genres.index(clip.genre), torch.from_numpy(codes[np.newaxis])))
+                self._clips.append((self._genres.index(clip.genre), torch.from_numpy(codes)))
 
     def bits_per_sample(self, model: WaveNet, stop: Callable[[], bool]) -> dict[str, float] | None:
         """Genre → mean bits per sample over its held-out clips; None if `stop` said so before all were scored."""
         bits: dict[str, list[float]] = {}
         conditioned = model.config.global_condition_channels is not None
         with torch.inference_mode():
-            for genre, codes in self._stretches:
+            for genre, codes in self._clips:
                 if stop():
                     return None
-                nats = loss(model, codes, torch.tensor([genre]) if conditioned else None)
+                nats = loss(model, codes, torch.full((len(codes),), genre) if conditioned else None)
                 bits.setdefault(self._genres[genre], []).append(float(nats) / math.log(2))
         return {genre: sum(values) / len(values) for genre, values in sorted(bits.items())}
 

@@ -94,28 +94,46 @@ def test_a_whole_study(whole: StudyFolder, monkeypatch: pytest.MonkeyPatch, caps
     for rows in content["steps"].values():
         assert sorted(rows) == sorted(GENRES)
         for row in rows.values():
-            assert 7.0 < row["bits_per_sample"] < 9.0  # untrained: near the uniform 8
-            assert row["below_markov"] is False
-            assert (row["clips"], row["samples"]) == (1, RATE_HZ)
-            assert row["measures"].keys() <= catalogue.BY_NAME.keys()
+            assert 7.0 < row["bits_per_sample"]["value"] < 9.0  # untrained: near the uniform 8
+            assert (row["bits_per_sample"]["n"], row["bits_per_sample"]["lo"]) == (1, None)  # one song: no interval
+            assert row.keys() <= catalogue.BY_NAME.keys()
     for genre in GENRES:
         baselines = content["baselines"][genre]
         assert content["markov"][genre] == min(baselines[name]["value"] for name in ("markov_genre", "markov_pooled"))
-        assert content["markov"][genre] < baselines["unigram"]["value"]
-        assert content["steps"]["2"][genre]["measures"]["spectral_flatness"]["value"] > 0.95
-        assert content["steps"]["30"][genre]["measures"]["spectral_flatness"]["value"] < 0.2
-        assert content["references"]["white_noise"][genre]["measures"]["spectral_flatness"]["value"] > 0.95
-        assert {"real", "training", "other_genres", "shuffled"} <= content["references"].keys()
+        assert baselines["linear"]["value"] < content["markov"][genre] < baselines["unigram"]["value"]
+        (song,) = content["songs"][genre]
+        assert (song["samples"], song["linear"]) == (RATE_HZ, baselines["linear"]["value"])
+        assert song["network"]["30"] == content["steps"]["30"][genre]["bits_per_sample"]["value"]
+        difference = content["against"]["30"]["linear"][genre]
+        assert difference["verdict"] == "too few"
+        assert difference["difference"]["value"] == pytest.approx(song["network"]["30"] - song["linear"], abs=1e-4)
+        assert content["steps"]["2"][genre]["spectral_flatness"]["value"] > 0.95
+        assert content["steps"]["30"][genre]["spectral_flatness"]["value"] < 0.2
+        assert content["references"]["white_noise"][genre]["spectral_flatness"]["value"] > 0.95
+        assert {"real", "training", "other_genres"} <= content["references"].keys()
         assert content["copying"]["30"][genre]["songs_searched"] == 10
+        assert content["closed"]["2"][genre]["spectral_flatness"]["share"]["value"] < 0.1
+        assert content["closed"]["30"][genre]["spectral_flatness"]["share"]["value"] > 0.8
+    worse = content["against"]["30"]["linear"]["all"]
+    assert (worse["verdict"], worse["difference"]["n"], worse["favourable"]) == ("worse", 5, 0)
     assert content["conditioning"]["30"]["chance"] == 0.2
     assert sum(map(sum, content["conditioning"]["30"]["confusion"])) <= 5
+    assert content["generalisation"]["30"]["all"]["gap"]["difference"]["n"] == 5
+    assert content["calibration"]["30"]["all"]["says"] in ("overconfident", "underconfident", "unclear")
     assert content["context"]["30"]["rock"][0]["from"] == 1
-    flat = [row for row in content["progress"] if row["measure"] == "spectral_flatness" and "trend" in row]
-    assert {row["verdict"] for row in flat} == {"fell"}
-    assert any(sentence.startswith("Spectral flatness fell in all 5 genres") for sentence in content["sentences"])
+    assert content["detection"] is None  # no song is long enough to plant a stretch of it
+    overall = {
+        (row["from_step"], row["to_step"]): row
+        for row in content["progress"]
+        if (row["measure"], row["genre"]) == ("spectral_flatness", "all")
+    }
+    assert list(overall) == [(2, 10), (10, 30), (2, 30)]
+    assert (overall[2, 30]["verdict"], overall[2, 30]["favourable"], overall[2, 30]["change"]["n"]) == ("better", 5, 5)
+    assert overall[10, 30]["verdict"] == "unclear"  # the same tones
     assert all(math.isfinite(number) for number in numbers(content))
     summary = json.loads((whole.root / "metrics" / "summary.json").read_text())
-    assert summary["steps"]["30"]["rock"]["bits_per_sample"] == content["steps"]["30"]["rock"]["bits_per_sample"]
+    assert summary["steps"]["30"]["rock"]["bits_per_sample"] == song["network"]["30"]
+    assert summary["steps"]["30"]["bits_less_linear"] == worse["difference"]["value"]
     # The same again gives the same bytes: threads share the work, not the digits. No clip is named.
     before = (whole.root / "metrics" / "evaluate.json").read_bytes()
     whole.change("params/tiny.yaml", train__threads=2)
@@ -146,7 +164,8 @@ def test_what_is_missing_or_damaged_gets_a_sentence_and_the_rest_is_measured(
     assert "bits_per_sample" in content["steps"]["10"]["rock"]
     assert "bits_per_sample" not in content["steps"]["2"]["rock"]
     assert "rock" not in content["steps"]["30"]
-    silent = content["steps"]["30"]["metal"]["measures"]
+    assert content["steps"]["30"]["hardcore"]["frechet_vgg"]["why"]
+    silent = content["steps"]["30"]["metal"]
     assert silent["silence_share"]["value"] == 1.0
     assert silent["spectral_centroid"]["value"] is None
     assert silent["spectral_centroid"]["why"]
@@ -170,11 +189,16 @@ def test_an_imported_run_is_measured_by_its_sound_without_its_primer(
     content = read(study, "work/runs/old/metrics")
     assert content["run"] == "old"
     for genre in GENRES:
-        measures = content["steps"]["2"][genre]["measures"]
+        measures = content["steps"]["2"][genre]
         assert measures["spectral_flatness"]["value"] > 0.95
         assert measures["clipping_share"]["value"] == 0  # the primer is clipped all through
         assert "frechet_logmel" not in measures
     assert "distance" in content["why"]
+    flat = {row["genre"]: row for row in content["progress"] if row["measure"] == "spectral_flatness"}
+    assert flat["all"]["change"]["hi"] < 0  # over genres the change is clear
+    assert (flat["rock"]["change"]["n"], flat["rock"]["change"]["lo"]) == (1, None)
+    assert {row["verdict"] for row in flat.values()} == {None}  # there is no music to be nearer to
+    assert content["closed"] == {}
     assert not (study.root / "metrics").exists()
     with pytest.raises(Problem, match="imported runs: old"):
         run(study, monkeypatch, name="older")

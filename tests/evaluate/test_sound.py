@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from src.evaluate import catalogue, sound, spectra
 from src.wavenet import mulaw
@@ -133,11 +134,13 @@ def test_tiny_clips_have_figures_or_none_but_never_fail(frames: int) -> None:
     assert set(found) == set(measured(NOISE))
 
 
-def test_parts_are_equal_and_in_order() -> None:
-    parts = sound.parts(SINE, mulaw.encode(SINE))
-    assert len(parts) == sound.WINDOWS
-    assert {len(audio) for audio, _ in parts} == {RATE_HZ}
-    assert np.array_equal(np.concatenate([audio for audio, _ in parts]), SINE)
+def test_the_same_sound_measures_the_same_at_half_the_rate() -> None:
+    """Frames are lengths of time. What lies above 4 kHz is gone, so the sound has nothing there."""
+    beats = metronome(120) + 0.1 * SINE
+    half = soxr.resample(beats, RATE_HZ, RATE_HZ // 2)
+    whole, halved = measured(beats), sound.measure(half, RATE_HZ // 2, mulaw.encode(half))
+    for name in ("rms", "tempo", "tempo_strength", "tonal_clarity", "onset_rate", "spectral_centroid", "dynamic_range"):
+        assert halved[name] == pytest.approx(whole[name], rel=0.1, abs=0.02), name
 
 
 def test_the_mean_spectrum_is_that_of_welch() -> None:
