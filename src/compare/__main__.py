@@ -75,7 +75,7 @@ def main(
     show(compared, heard)
     folder = report_folder(runs, chosen)
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    page.write(folder, compared, made=made, command=command_line(runs, chosen), listening=heard)
+    page.write(folder, compared, made=made, command=command_line(runs, chosen, with_songs), listening=heard)
     own = runs[0].name == "current" and not against and set(chosen) == set(params.compared_steps)
     if metrics or (metrics is None and own):
         write_metrics(compared, runs[0].metrics)
@@ -152,13 +152,15 @@ def show(compared: Comparison, heard: listening.Listening | None) -> None:
                 console.warn(f"{clip.genre} at step {clip.step:,}: {clip.trouble}")
 
 
-def command_line(runs: Sequence[RunFiles], steps: Sequence[int]) -> str:
+def command_line(runs: Sequence[RunFiles], steps: Sequence[int], with_songs: bool | None = None) -> str:
     """The command that makes the page again; nothing of this machine, such as the path of a file, is in it."""
     words = ["python -m src.compare"]
     if runs[0].name != "current":
         words.append(f"--run {runs[0].name}")
     if len(runs) > 1:
         words.append(f"--against {runs[1].name}")
+    if with_songs is not None:
+        words.append("--with-songs" if with_songs else "--without-songs")
     return " ".join([*words, "--steps", *map(str, steps)])
 
 

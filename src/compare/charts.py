@@ -82,7 +82,9 @@ def loss(comparison: Comparison) -> Figure | None:
     known = [f"{number(value)} up to step {step:,}" for step in comparison.steps if (value := run.median_loss(step))]
     caption = (
         f"Nats per sample (1 nat is 1.44 bits). Line: running median over {first.window:,} steps; band: the middle "
-        f"80 % of the steps; dots: guessing. Median of the last {LOSS_WINDOW} steps: {listed(known)}. {_restarts(run)}"
+        f"80 % of the steps; dots: guessing. "
+        + (f"Median of the last {LOSS_WINDOW} steps: {listed(known)}. " if known else "")
+        + _restarts(run)
     )
     alt = f"The loss goes from {first.median[0]:.2f} to {first.median[-1]:.2f} nats per sample."
     highest = max(guess, *(float(band.high.max()) for _, band in bands))

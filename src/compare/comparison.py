@@ -61,7 +61,6 @@ class Run:
     """One digest over the whole set of clips trained on."""
     network: WaveNetConfig | None
     """Shape of the network, if a checkpoint or an import says it."""
-    device: str
     median_losses: dict[int, float] = field(default_factory=dict)
     """Step → median loss as `src.train` recorded it, for a machine that has no journal."""
     notes: tuple[str, ...] = ()

@@ -89,7 +89,6 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
         notes.append(f"Nothing was measured: {problem}")
     clips: list[Clip] = []
     generated: dict[int, Generated] = {}
-    device = ""
     for step in _generated(paths):
         generated[step] = Generated(0)
         with _noted(notes, f"The generation of step {step:,} cannot be read"):
@@ -98,7 +97,6 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
             generated[step] = Generated(max((item.clip for item in generation.clips), default=0))
             path = paths.generation_times(step)
             times = _json(path) if path is not None else {}
-            device = str(times.get("device") or device)
             each = [float(item["seconds"]) for item in times.get("clips", []) if "seconds" in item]
             seconds = float(times["seconds"]) if "seconds" in times else sum(each) if each else None
             generated[step] = replace(generated[step], seconds=seconds)
@@ -115,7 +113,6 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
         counts=counts,
         digest=digest,
         network=network,
-        device=device,
         median_losses=_median_losses(paths, notes),
         notes=tuple(dict.fromkeys(notes)),
     )

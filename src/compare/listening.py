@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from src.base.errors import Problem
 from src.compare.sentences import Claim, Sentence
-from src.compare.words import capital, interval, plural
+from src.compare.words import capital, plural, signless_zero, spread
 from src.evaluate.schema import ALL, Difference
 
 LARGEST_BYTES = 5_000_000
@@ -39,11 +39,6 @@ class Rating(BaseModel):
     score: int = Field(ge=0, le=100)
     heard_s: float = Field(ge=0, allow_inf_nan=False)
 
-    @property
-    def step(self) -> int | None:
-        """The step, if it is a generated clip."""
-        return int(self.stimulus.removeprefix("step-")) if self.stimulus not in (SONG, NOISE) else None
-
 
 class Screen(BaseModel):
     """The ratings of one genre."""
@@ -57,6 +52,8 @@ class Screen(BaseModel):
     def _distinct(self) -> Self:
         if len({rating.stimulus for rating in self.ratings}) < len(self.ratings):
             raise ValueError("a sound is rated twice")
+        if all(rating.stimulus in (SONG, NOISE) for rating in self.ratings):
+            raise ValueError("no step is rated")
         return self
 
     def scores(self) -> dict[str, int]:
@@ -123,7 +120,8 @@ class Listening:
 
     def _sentence(self, first: str, second: str, found: Difference) -> Sentence:
         value, one, other = found.difference.value or 0.0, _name(second), _name(first)
-        within = ", ".join(filter(None, [interval(points, found.difference.lo, found.difference.hi), self.over]))
+        turned = spread(found.difference, points, -1 if value < 0 else 1).rpartition(", ")[0]
+        within = f"{turned}, {self.over}".removeprefix(", ")
         apart = f"{points(abs(value))} points of 100 {'higher' if value > 0 else 'lower'}"
         text = {
             "unclear": f"Listeners did not clearly tell {one} from {other}: rated {apart} ({within}).",
@@ -211,7 +209,7 @@ def _differences(kept: Sequence[Sequence[Screen]], first: str, second: str) -> l
 
 def points(score: float) -> str:
     """A score, or a difference of scores."""
-    return f"{score:.0f}"
+    return signless_zero(f"{score:.0f}")
 
 
 def _name(stimulus: str) -> str:

@@ -48,7 +48,6 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
         "seconds_per_step": seconds.as_json() if seconds else None,
         "generation_seconds": {str(step): made.seconds for step, made in run.generated.items()},
         "clips_per_genre": {str(step): made.clips for step, made in run.generated.items()},
-        "device": run.device,
         "clips": [
             {
                 "step": clip.step,

@@ -113,7 +113,7 @@ def _claims(genre: str, verdicts: Mapping[str, Verdict], first: int, last: int) 
 def gained(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
     """The headline: the network against the linear predictor, over all held-out songs."""
     found = evaluation.against.get(step, {}).get("linear", {}).get(ALL)
-    if found is not None:
+    if found is not None and found.difference.value is not None:
         yield _against(found, step, "linear", LINEAR)
 
 
@@ -129,7 +129,7 @@ def gained_by_genre(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
         }  # fmt: skip
         claims = tuple(Claim(BITS, genre, "linear", _step(step), verdict) for genre, verdict in by_genre.items())
         yield Sentence(f"At step {step:,}: {_by_verdict(by_genre, words, evaluation)}.", claims)
-    if markov is not None:
+    if markov is not None and markov.difference.value is not None:
         yield _against(markov, step, "markov", f"the floor, {MARKOV}")
 
 
@@ -149,11 +149,7 @@ def _fewer(found: Difference, than: str) -> str:
         return f"{amount} bits {more} for each sample {than} ({within}{paired})"
     if found.verdict == "unclear":
         return f"neither clearly fewer nor clearly more bits for each sample {than} ({amount} {more}; {within})"
-    return f"{amount} bits {more} for each sample {than}; {over(found.difference)} {_are(found)} too few to say more"
-
-
-def _are(found: Difference) -> str:
-    return "is" if found.difference.n == 1 else "are"
+    return f"{amount} bits {more} for each sample {than}; {over(found.difference)}: too few to say more"
 
 
 def plateau(evaluation: Evaluation) -> Iterator[Sentence]:

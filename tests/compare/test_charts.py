@@ -76,5 +76,5 @@ def test_ticks_are_round_and_few(low: float, high: float) -> None:
 
 
 def test_a_run_of_which_nothing_is_known_has_no_figures() -> None:
-    empty = comparison.Run("empty", "", (), {}, journal.View(), None, (), (), "", None, "")
+    empty = comparison.Run("empty", "", (), {}, journal.View(), None, (), (), "", None)
     assert charts.figures(Comparison((20, 300), ("rock",), (empty,))) == {}

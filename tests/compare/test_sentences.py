@@ -198,7 +198,7 @@ def test_progression_follows_from_the_counts(better: int, worse: int, begins: st
 def test_one_song_is_one_song_and_has_no_interval() -> None:
     evaluation = evaluations.made(1, STEPS, ("rock",), songs=1)
     (headline,) = sentences.gained(evaluation, 15000)
-    assert "1 song is too few to say more" in headline.text
+    assert "1 song: too few to say more" in headline.text
     assert " to " not in headline.text.split("needs")[1].split("than")[0]
 
 
