@@ -69,7 +69,9 @@ def by_genre(songs: Sequence[Song]) -> dict[str, NDArray[np.bool_]]:
     return {genre: genres == genre for genre in sorted(set(genres.tolist()))} | {ALL: np.ones(len(songs), np.bool_)}
 
 
-def score_baselines(counts: Mapping[str, Codes], songs: Sequence[Song], context: int) -> dict[str, Floats]:
+def score_baselines(
+    counts: Mapping[str, Codes], songs: Sequence[Song], context: int, workers: int = 1
+) -> dict[str, Floats]:
     """Baseline → (songs,) mean bits per sample, on exactly the samples that the networks are scored on.
 
     counts: genre → (Q, Q) pair counts of its training clips; NaN where a song's genre has none. context: samples that
@@ -87,12 +89,15 @@ def score_baselines(counts: Mapping[str, Codes], songs: Sequence[Song], context:
         if song.genre in counts:
             rows["unigram"][index] = singles[song.genre][now].mean()
             rows["markov_genre"][index] = tables[song.genre][before, now].mean()
-    return rows | {"linear": score_linear(songs, context, channels)}
+    return rows | {"linear": score_linear(songs, context, channels, workers)}
 
 
-def score_linear(songs: Sequence[Song], context: int, channels: int) -> Floats:
-    """(songs,) mean bits per sample of the adaptive linear predictor."""
-    return np.array([linear.mean_bits(song.codes, song.windows, context, channels) for song in songs])
+def score_linear(songs: Sequence[Song], context: int, channels: int, workers: int = 1) -> Floats:
+    """(songs,) mean bits per sample of the adaptive linear predictor, `workers` songs at a time."""
+    with ThreadPoolExecutor(workers) as pool:
+        return np.array(
+            list(pool.map(lambda song: linear.mean_bits(song.codes, song.windows, context, channels), songs))
+        )
 
 
 def stronger_markov(baselines: Mapping[str, Floats], songs: Sequence[Song]) -> Floats:
