@@ -17,7 +17,7 @@ from src.base.errors import Problem
 from src.config import Params
 from src.evaluate import result, schema, tables
 from src.evaluate.evaluation import evaluate
-from src.evaluate.schema import Evaluation
+from src.evaluate.schema import ALL, Evaluation
 from src.record import checkpoint, journal, layout, tracking
 from src.record.layout import RunFiles
 
@@ -41,7 +41,7 @@ def main(
         if table.row_count:
             console.show(table)
     if evaluation.detection is not None:
-        console.say(tables.detection(evaluation))
+        console.say(tables.detection(evaluation.detection))
     for section, reason in evaluation.why.items():
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {path}")
@@ -61,6 +61,9 @@ def log(run_files: RunFiles, params: Params, evaluation: Evaluation) -> None:
                 for name, measure in row.items()
                 if measure.value is not None
             }
+            overall = evaluation.against.get(step, {}).get("linear", {}).get(ALL)
+            if overall is not None and overall.difference.value is not None:
+                values["all.bits_less_linear"] = overall.difference.value
             fingerprint = checkpoint.about(run_files.checkpoint(step)).fingerprint
             trained_ms = steps[step].time_ms if step in steps else tracking.now_ms()
             run_id = tracking.study_run(store, fingerprint, params)

@@ -159,8 +159,8 @@ def read_clips(
                 measured += [song] if song else []
                 meter.advance()
     results.songs, results.training = tuple(scored[False]), tuple(scored[True])
-    results.baselines = heldout.score_baselines(counts, results.songs, context)
-    results.linear_training = heldout.score_linear(results.training, context, method.channels)
+    results.baselines = heldout.score_baselines(counts, results.songs, context, workers)
+    results.linear_training = heldout.score_linear(results.training, context, method.channels, workers)
     return tuple(measured)
 
 

@@ -63,8 +63,9 @@ VGG_SHAPES: Shapes = {
     **{f"{number}CNN/kernel": (3, 3, 128, 128) for number in (2, 3, 4, 5)},
 }
 VGG_NORMALISED = (1, 128, 128, 128, 128, 128)
-VGG_POOLS = (((4, 1), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4)))
-"""Size and stride of the pooling after each layer, over (time, bands)."""
+VGG_POOLS = (((4, 1), (2, 1)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4)))
+"""Size and stride of the pooling after each layer, over (time, bands). The first takes every other band: only these are
+computed."""
 
 
 def variables(kernels: Shapes = SHAPES, normalised: tuple[int, ...] = NORMALISED) -> Shapes:
@@ -144,7 +145,8 @@ class Vgg(Tagger):
         x = self._normalise(patches[:, None], 0)
         for number, (size, stride) in enumerate(VGG_POOLS, start=1):
             kernel = self._w[f"{number}CNN/kernel"].permute(3, 2, 0, 1)
-            maps = functional.conv2d(x, kernel, self._w[f"{number}CNN/bias"], padding=1)
+            stride_of_filters = (1, 2) if number == 1 else 1
+            maps = functional.conv2d(x, kernel, self._w[f"{number}CNN/bias"], stride_of_filters, padding=1)
             x = functional.max_pool2d(self._normalise(torch.relu(maps), number), size, stride)
         return x.permute(0, 2, 3, 1).flatten(1)
 

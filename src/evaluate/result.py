@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from src.evaluate import catalogue, distances, heldout, intervals, progress
+from src.evaluate import catalogue, distances, heldout, intervals, progress, songwise
 from src.evaluate.intervals import Floats
 from src.evaluate.measure import Measure, Over
 from src.evaluate.progress import Way
@@ -53,8 +53,8 @@ def report(results: Results) -> Evaluation:
     """metrics/evaluate.json."""
     ways = ways_of(results)
     songs, scores, baselines = results.songs, results.scores, results.baselines
-    rivals = {name: heldout.bits(row, songs) for name, row in baselines.items()}
-    markov = heldout.bits(heldout.stronger_markov(baselines, songs), songs) if songs else {}
+    rivals = {name: songwise.bits(row, songs) for name, row in baselines.items()}
+    markov = songwise.bits(heldout.stronger_markov(baselines, songs), songs) if songs else {}
     genres = [genre for genre in heldout.by_genre(songs) if genre != ALL] if songs else []
     return Evaluation(
         format=2,
@@ -63,8 +63,8 @@ def report(results: Results) -> Evaluation:
         uniform=results.uniform,
         markov={genre: bits.value for genre, bits in markov.items() if bits.value is not None},
         baselines={genre: {name: row[genre] for name, row in rivals.items()} for genre in genres},
-        songs=heldout.song_rows(songs, baselines, scores) if songs else {},
-        against={step: heldout.against(each, songs, baselines, results.uniform) for step, each in scores.items()},
+        songs=songwise.song_rows(songs, baselines, scores) if songs else {},
+        against={step: songwise.against(each, songs, baselines, results.uniform) for step, each in scores.items()},
         steps={step: step_measures(results, step) for step in sorted({*results.values, *scores})},
         references={
             name: {
@@ -76,15 +76,15 @@ def report(results: Results) -> Evaluation:
         blind={
             genre: names for genre, row in ways.items() if (names := tuple(name for name in row if row[name].blind))
         },
-        conditioning={step: heldout.conditioning(each, songs, results.genres) for step, each in scores.items()},
+        conditioning={step: songwise.conditioning(each, songs, results.genres) for step, each in scores.items()},
         generalisation={
-            step: heldout.generalisation(each, songs, results.training, baselines["linear"], results.linear_training)
+            step: songwise.generalisation(each, songs, results.training, baselines["linear"], results.linear_training)
             for step, each in scores.items()
             if results.training
         },
-        calibration={step: heldout.calibration(each, songs) for step, each in scores.items()},
+        calibration={step: songwise.calibration(each, songs) for step, each in scores.items()},
         context={
-            step: heldout.context_rows(each, songs, results.receptive_fields[step]) for step, each in scores.items()
+            step: songwise.context_rows(each, songs, results.receptive_fields[step]) for step, each in scores.items()
         },
         copying=results.copying,
         detection=results.detection,
@@ -134,7 +134,7 @@ def step_measures(results: Results, step: int) -> dict[str, dict[str, Measure]]:
         for name, why in reasons.items():
             rows[genre][name] = Measure(None, catalogue.UNITS[name], 0, "clips", why=why)
     if step in results.scores:
-        for genre, bits in heldout.bits(results.scores[step].own, results.songs).items():
+        for genre, bits in songwise.bits(results.scores[step].own, results.songs).items():
             rows[genre] = {BITS: bits} | rows.get(genre, {})
     return dict(sorted(rows.items()))
 
@@ -191,7 +191,7 @@ def paired_changes(results: Results, start: int, end: int) -> dict[tuple[str, st
         return {}
     songs, genres = results.songs, results.genres
     bits = {(BITS, genre): (after.own - before.own)[mask] for genre, mask in heldout.by_genre(songs).items()}
-    return bits | {(ACCURACY, ALL): heldout.right(after, songs, genres) - heldout.right(before, songs, genres)}
+    return bits | {(ACCURACY, ALL): songwise.right(after, songs, genres) - songwise.right(before, songs, genres)}
 
 
 def agreements(results: Results) -> tuple[Agreement, ...]:

@@ -238,7 +238,7 @@ class Evaluation(BaseModel):
     steps: ByStep[ByGenre[Measures]]
     """What a genre's generations and a step's checkpoint measure."""
     references: dict[Text, ByGenre[Measures]] = {}
-    """The same of `real` (held-out songs), `training`, `other_genres`, `shuffled` and `white_noise`."""
+    """The same of `real` (held-out songs), `training`, `other_genres` and `white_noise`."""
     closed: ByStep[ByGenre[dict[Text, Closed]]] = {}
     """Measure → how much of the way from white noise to held-out music; genre `all`: mean over genres."""
     blind: ByGenre[tuple[Text, ...]] = {}

@@ -4,7 +4,7 @@ from rich.table import Table
 
 from src.evaluate import catalogue
 from src.evaluate.measure import Measure
-from src.evaluate.schema import ALL, Difference, Evaluation, Measures
+from src.evaluate.schema import ALL, Detection, Difference, Evaluation, Found, Measures
 
 SHOWN = ("tempo_strength", "tonal_clarity", "onset_rate", "spectral_flatness", "kernel_logmel", "kernel_musicnn")
 """Sound measures printed; the file has them all."""
@@ -88,17 +88,15 @@ def sound(evaluation: Evaluation) -> Table:
     return table
 
 
-def detection(evaluation: Evaluation) -> str:
+def detection(found: Detection) -> str:
     """One sentence: what the search for copies can find."""
-    found = evaluation.detection
-    if found is None:
-        return ""
 
-    def limit(value: float | None, unit: str) -> str:
-        return "nothing at all" if value is None else f"{value:g} {unit}"
+    def limit(value: float | None, row: tuple[Found, ...]) -> str:
+        return f"not even {row[0].at:g}" if value is None else f"{value:g}"
 
     return (
-        f"Of {found.planted} planted copies of {found.duration_s:g} s the search finds nine of ten down to "
-        f"{limit(found.lowest_level_db, 'dB')} of their level, {limit(found.lowest_noise_db, 'dB')} above white noise "
-        f"and played {limit(found.highest_speed_percent, '%')} faster."
+        f"Of copies of {found.duration_s:g} s ({found.planted} were planted to try the search), nine of ten are found up "
+        f"to these changes: level {limit(found.lowest_level_db, found.level_db)} dB, "
+        f"{limit(found.lowest_noise_db, found.noise_db)} dB above white noise, "
+        f"{limit(found.highest_speed_percent, found.speed_percent)} % faster."
     )
