@@ -8,7 +8,6 @@ of raw samples. Both read a copy in memory: a decoder cannot tell a disk that is
 import contextlib
 import errno
 import hashlib
-import mmap
 import os
 import re
 import subprocess
@@ -85,8 +84,9 @@ def open_sound(path: Path, form: str, sha256: str = "") -> Iterator[Sound]:
     the file cannot be read just now, or is not the one that was meant, OSError or `Unread`.
     """
     with _copied(path, form, sha256) as copy:
-        with mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            extent = extent_of(data, form)
+        extent = extent_of(copy, form)
+        if extent.beyond:
+            raise Undecodable(UNFINISHED)
         if extent.joined and form not in _JOINED_FORMATS:
             raise Undecodable(JOINED)
         file = _sndfile(copy, form, extent)
@@ -100,7 +100,7 @@ def open_sound(path: Path, form: str, sha256: str = "") -> Iterator[Sound]:
 
 @contextmanager
 def _copied(path: Path, form: str, sha256: str) -> Iterator[IO[bytes]]:
-    """A copy of a file, without a name. A tag behind a FLAC is left out: its decoders take it for a broken frame."""
+    """A copy of a file, without a name."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -114,10 +114,22 @@ def _copied(path: Path, form: str, sha256: str) -> Iterator[IO[bytes]]:
             if sha256 and digest.hexdigest() != sha256:
                 raise Unread("changed in the meantime")
             if form == "flac":
-                copy.truncate(between_tags(copy, size)[1])
+                _without_claims(copy, size)
             if not os.fstat(copy.fileno()).st_size:
                 raise Undecodable("no audio in it")
             yield copy
+
+
+def _without_claims(flac: IO[bytes], size: int) -> None:
+    """Take off what keeps a decoder from the sound: tags behind it, a broken frame to it, and the number of samples."""
+    start, end = between_tags(flac, size)
+    flac.truncate(end)
+    flac.seek(start)
+    head = flac.read(26)
+    if head[:4] == b"fLaC" and len(head) == 26:
+        flac.seek(start + 21)
+        flac.write(bytes([head[21] & 0xF0, 0, 0, 0, 0]))  # 36 bits of STREAMINFO; 0: not known
+        flac.flush()
 
 
 def _within_bounds(sound: Sound, extent: Extent) -> Sound:
@@ -156,7 +168,7 @@ def _sndfile(copy: IO[bytes], form: str, extent: Extent) -> soundfile.SoundFile 
     """The file opened by libsndfile; None where ffmpeg is to read it."""
     if form not in _SNDFILE_FORMATS or extent.changes or (extent.joined and form != "mp3"):
         return None
-    copy.seek(0)
+    os.lseek(copy.fileno(), 0, os.SEEK_SET)  # Python's own seek may stay within its buffer
     try:
         file = _Stream(copy.fileno(), closefd=False)
     except (soundfile.LibsndfileError, RuntimeError) as error:

@@ -95,6 +95,9 @@ def scan(
             known.pop(path, None)
             at[path] = replace(at[path], reason=read.reason, passing=True)
 
+    for path, item in at.items():
+        if not item.reason and path not in known:
+            at[path] = replace(item, reason="seen by one of the processes only", passing=True)
     copies: dict[str, dict[str, tuple[bytes, str, str]]] = {}
     for path in at:
         about = known.get(path)
