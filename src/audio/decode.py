@@ -104,13 +104,14 @@ def _copied(path: Path, form: str, sha256: str) -> Iterator[IO[bytes]]:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
+        # Without a buffer: libsndfile reads from where the descriptor stands.
         in_memory = size <= COPY_BYTES and hasattr(os, "memfd_create")
-        with os.fdopen(os.memfd_create("sound"), "w+b") if in_memory else tempfile.TemporaryFile() as copy:
+        with os.fdopen(os.memfd_create("copy"), "w+b", 0) if in_memory else tempfile.TemporaryFile(buffering=0) as copy:
             with files.disk_full_is_a_problem(f"a copy of {size:,} bytes in {tempfile.gettempdir()} (TMPDIR)"):
                 while block := file.read(1 << 20):
                     digest.update(block)
-                    copy.write(block)
-                copy.flush()
+                    if copy.write(block) != len(block):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if sha256 and digest.hexdigest() != sha256:
                 raise Unread("changed in the meantime")
             if form == "flac":
@@ -129,7 +130,6 @@ def _without_claims(flac: IO[bytes], size: int) -> None:
     if head[:4] == b"fLaC" and len(head) == 26:
         flac.seek(start + 21)
         flac.write(bytes([head[21] & 0xF0, 0, 0, 0, 0]))  # 36 bits of STREAMINFO; 0: not known
-        flac.flush()
 
 
 def _within_bounds(sound: Sound, extent: Extent) -> Sound:
@@ -168,7 +168,7 @@ def _sndfile(copy: IO[bytes], form: str, extent: Extent) -> soundfile.SoundFile 
     """The file opened by libsndfile; None where ffmpeg is to read it."""
     if form not in _SNDFILE_FORMATS or extent.changes or (extent.joined and form != "mp3"):
         return None
-    os.lseek(copy.fileno(), 0, os.SEEK_SET)  # Python's own seek may stay within its buffer
+    copy.seek(0)
     try:
         file = _Stream(copy.fileno(), closefd=False)
     except (soundfile.LibsndfileError, RuntimeError) as error:
