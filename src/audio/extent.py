@@ -67,7 +67,7 @@ def _sound_beyond(file: IO[bytes], form: str, total: int) -> bool:
     """Whether more than a little follows the sound's chunk that is no chunk itself."""
     if form == "au":
         file.seek(4)
-        return sum(struct.unpack(">II", file.read(8).ljust(8, b"\0"))) + 65536 < total
+        return bool(sum(struct.unpack(">II", file.read(8).ljust(8, b"\0"))) + 65536 < total)
     sound = 0
     for name, start, size in chunks(file) if form in ("wav", "aiff") else ():
         if sound and not CHUNK_NAME.fullmatch(name):
