@@ -8,7 +8,6 @@ of raw samples. Both read a copy in memory: a decoder cannot tell a disk that is
 import contextlib
 import errno
 import hashlib
-import mmap
 import os
 import re
 import subprocess
@@ -85,8 +84,9 @@ def open_sound(path: Path, form: str, sha256: str = "") -> Iterator[Sound]:
     the file cannot be read just now, or is not the one that was meant, OSError or `Unread`.
     """
     with _copied(path, form, sha256) as copy:
-        with mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            extent = extent_of(data, form)
+        extent = extent_of(copy, form)
+        if extent.beyond:
+            raise Undecodable(UNFINISHED)
         if extent.joined and form not in _JOINED_FORMATS:
             raise Undecodable(JOINED)
         file = _sndfile(copy, form, extent)
@@ -100,24 +100,36 @@ def open_sound(path: Path, form: str, sha256: str = "") -> Iterator[Sound]:
 
 @contextmanager
 def _copied(path: Path, form: str, sha256: str) -> Iterator[IO[bytes]]:
-    """A copy of a file, without a name. A tag behind a FLAC is left out: its decoders take it for a broken frame."""
+    """A copy of a file, without a name."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
+        # Without a buffer: libsndfile reads from where the descriptor stands.
         in_memory = size <= COPY_BYTES and hasattr(os, "memfd_create")
-        with os.fdopen(os.memfd_create("sound"), "w+b") if in_memory else tempfile.TemporaryFile() as copy:
+        with os.fdopen(os.memfd_create("copy"), "w+b", 0) if in_memory else tempfile.TemporaryFile(buffering=0) as copy:
             with files.disk_full_is_a_problem(f"a copy of {size:,} bytes in {tempfile.gettempdir()} (TMPDIR)"):
                 while block := file.read(1 << 20):
                     digest.update(block)
-                    copy.write(block)
-                copy.flush()
+                    if copy.write(block) != len(block):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if sha256 and digest.hexdigest() != sha256:
                 raise Unread("changed in the meantime")
             if form == "flac":
-                copy.truncate(between_tags(copy, size)[1])
+                _without_claims(copy, size)
             if not os.fstat(copy.fileno()).st_size:
                 raise Undecodable("no audio in it")
             yield copy
+
+
+def _without_claims(flac: IO[bytes], size: int) -> None:
+    """Take off what keeps a decoder from the sound: tags behind it, a broken frame to it, and the number of samples."""
+    start, end = between_tags(flac, size)
+    flac.truncate(end)
+    flac.seek(start)
+    head = flac.read(26)
+    if head[:4] == b"fLaC" and len(head) == 26:
+        flac.seek(start + 21)
+        flac.write(bytes([head[21] & 0xF0, 0, 0, 0, 0]))  # 36 bits of STREAMINFO; 0: not known
 
 
 def _within_bounds(sound: Sound, extent: Extent) -> Sound:

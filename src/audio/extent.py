@@ -5,12 +5,13 @@ end is not the file's end: libsndfile stops at its own estimate of an MP3's leng
 """
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mmap import mmap
-from typing import NamedTuple
+from mmap import ACCESS_READ, mmap
+from typing import IO, NamedTuple
 
-from src.audio.formats import id3_size, mpeg_frame_bytes, mpeg_frame_samples
+from src.audio.formats import CHUNK_NAME, chunks, id3_size, mpeg_frame_bytes, mpeg_frame_samples
 
 _RUN = 10
 """So many MPEG frames in a row are no accident."""
@@ -39,23 +40,40 @@ class Extent:
     """It is several files in one."""
     changes: bool = False
     """Rate or channels change in it."""
+    beyond: bool = False
+    """Its header counts less sound than there is."""
     held_s: float | None = None
     """Seconds of sound in it; None where the structure does not say."""
     slack_s: float = 0.0
     """A decoder may give so much less: an encoder's delay and padding."""
 
 
-def extent_of(data: mmap, form: str) -> Extent:
-    """data: the whole file."""
-    if form == "mp3":
-        return _mpeg(data)
-    if form not in _BEGINS:
-        return Extent()
-    begins = re.compile(_BEGINS[form], re.DOTALL)
-    first = begins.search(data)
-    if first is not None and _BEGINS[form] == _OGG:
-        first = re.compile(rb"OggS\0[\0\1\4\5]").search(data)  # all streams of a chain begin before their first sound
-    return Extent(joined=first is not None and begins.search(data, first.end()) is not None)
+def extent_of(file: IO[bytes], form: str) -> Extent:
+    """file: seekable, not empty."""
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        if form == "mp3":
+            return _mpeg(data)
+        if form not in _BEGINS:
+            return Extent()
+        begins = re.compile(_BEGINS[form], re.DOTALL)
+        first = begins.search(data)
+        if first is not None and _BEGINS[form] == _OGG:
+            first = re.compile(rb"OggS\0[\0\1\4\5]").search(data)  # all streams begin before the first sound
+        joined = first is not None and begins.search(data, first.end()) is not None
+        return Extent(joined, beyond=not joined and _sound_beyond(file, form, len(data)))
+
+
+def _sound_beyond(file: IO[bytes], form: str, total: int) -> bool:
+    """Whether more than a little follows the sound's chunk that is no chunk itself."""
+    if form == "au":
+        file.seek(4)
+        return bool(sum(struct.unpack(">II", file.read(8).ljust(8, b"\0"))) + 65536 < total)
+    sound = 0
+    for name, start, size in chunks(file) if form in ("wav", "aiff") else ():
+        if sound and not CHUNK_NAME.fullmatch(name):
+            return total - start > max(65536, sound // 20)
+        sound += size if name in (b"data", b"SSND") else 0
+    return False
 
 
 def _mpeg(data: mmap) -> Extent:
@@ -65,7 +83,7 @@ def _mpeg(data: mmap) -> Extent:
     changes = len({run.layout for run in runs}) > 1
     frame_s = max(run.seconds / run.frames for run in runs)
     joined = changes or any(run.behind_tag for run in runs[1:])
-    return Extent(joined, changes, sum(run.seconds for run in runs), 4 * frame_s)
+    return Extent(joined, changes, held_s=sum(run.seconds for run in runs), slack_s=4 * frame_s)
 
 
 class _Run(NamedTuple):

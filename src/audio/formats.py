@@ -8,7 +8,7 @@ import re
 import struct
 from collections.abc import Iterator
 from mmap import mmap
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 HEAD_BYTES = 64 * 1024
 MAX_CHUNKS = 10_000
@@ -148,10 +148,10 @@ def _is_text(head: bytes) -> bool:
     return b"\0" not in sample and printable >= 0.97 * len(sample)
 
 
-_CHUNK_NAME = re.compile(rb"[A-Za-z0-9_ ]{4}|")
+CHUNK_NAME = re.compile(rb"[A-Za-z0-9_ ]{4}|")
 
 
-def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """(name, start of content, size) of each chunk of a RIFF, RIFX, RF64 or FORM file; sizes end with the file."""
     total = file.seek(0, io.SEEK_END)
     file.seek(0)
@@ -166,7 +166,7 @@ def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         name, size = struct.unpack(f"{order}4sI", file.read(8))
         if name == b"ds64":
             long_data = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]
-        if name == b"data" and (size == 0xFFFFFFFF or (not size and not _CHUNK_NAME.fullmatch(file.read(4)))):
+        if name == b"data" and (size == 0xFFFFFFFF or (not size and not CHUNK_NAME.fullmatch(file.read(4)))):
             size = long_data or total  # never filled in: it was written to a pipe, or the writer was stopped
         size = min(size, total - position - 8)
         yield name, position + 8, size

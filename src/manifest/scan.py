@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from src.base import console, options, pool
 from src.base.pool import Failed
@@ -25,6 +25,14 @@ _STORE_EVERY = 256
 _FILES_AT_ONCE = 16
 
 Facts = TypeVar("Facts", FileFacts, SoundFacts)
+
+
+class _Copy(NamedTuple):
+    """A file to decode."""
+
+    path: bytes
+    format: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,8 @@ def scan(
         return done
 
     folder = os.fsencode(library)
-    seen = sorted(walk(library), key=lambda item: item.path)
+    # One process looks, for all: each then takes its share of the same names.
+    seen = share.gather(sorted(walk(library), key=lambda item: item.path) if share.leads else [])
     at = {item.path: item for item in seen}
     known = cache.known_files(seen)
     unread = [
@@ -95,34 +104,30 @@ def scan(
             known.pop(path, None)
             at[path] = replace(at[path], reason=read.reason, passing=True)
 
-    copies: dict[str, dict[str, tuple[bytes, str, str]]] = {}
+    copies: dict[str, dict[str, _Copy]] = {}
     for path in at:
         about = known.get(path)
         if about and about.audio_sha256 and about.format and not rules.tag_reason(about.genre_texts, about.year):
             sha256 = str(about.file_sha256)
-            copies.setdefault(about.audio_sha256, {}).setdefault(sha256, (path, about.format, sha256))
+            copies.setdefault(about.audio_sha256, {}).setdefault(sha256, _Copy(path, about.format, sha256))
     sounds = cache.sounds(key for audio, files in copies.items() for key in (audio, *files))
     missed: dict[str, SoundFacts] = {}
     decoded = 0
     # What decoding gave holds for all files of the same audio; what it did not give, for that one file alone.
-    while unheard := {
-        task: audio
-        for audio, files in copies.items()
-        if audio not in sounds
-        for task in [next((files[key] for key in files if key not in sounds and key not in missed), None)]
-        if task is not None
-    }:
+    while unheard := _unheard(copies, {*sounds, *missed}):
         decoded += len(unheard)
-        for task, heard in work(
+        for copy, heard in work(
             "Decoding", SoundFacts, facts.sound_task, folder, list(unheard),
             # One at a time, so that all cores end together; more only where there are very many.
             max(1, min(_FILES_AT_ONCE, len(unheard) // 1000)),
-            lambda part: cache.add_sounds((_key(unheard[task], task, heard), heard) for task, heard in part),
+            lambda part: cache.add_sounds(
+                (copy.sha256 if heard.reason else unheard[copy], heard) for copy, heard in part
+            ),
         ):  # fmt: skip
             if isinstance(heard, SoundFacts):
-                sounds[_key(unheard[task], task, heard)] = heard
+                sounds[copy.sha256 if heard.reason else unheard[copy]] = heard
             else:
-                missed[task[2]] = SoundFacts(heard.reason)
+                missed[copy.sha256] = SoundFacts(heard.reason)
     listed = rows_of(list(at.values()), known, {**missed, **sounds}, rules)
     lost = Counter(item.reason for item in at.values() if item.passing)
     lost.update(row.reason for row in listed if row.file_sha256 in missed and row.status == "skipped")
@@ -155,8 +160,14 @@ def _facts(done: Sequence[tuple[Any, Facts | Failed]]) -> Iterable[tuple[Any, Fa
     return ((item, result) for item, result in done if not isinstance(result, Failed))
 
 
-def _key(audio_sha256: str, task: tuple[bytes, str, str], heard: SoundFacts) -> str:
-    return task[2] if heard.reason else audio_sha256
+def _unheard(copies: dict[str, dict[str, _Copy]], tried: set[str]) -> dict[_Copy, str]:
+    """One file that was not tried, of each audio (whose hash is the value) that is not known yet."""
+    chosen = {}
+    for audio, files in copies.items():
+        left = [copy for sha256, copy in files.items() if sha256 not in tried]
+        if audio not in tried and left:
+            chosen[left[0]] = audio
+    return chosen
 
 
 def _lacks_hash(about: FileFacts, rules: Rules) -> bool:

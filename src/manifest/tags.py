@@ -136,7 +136,7 @@ def _id3v2_tags(file: BinaryIO) -> Iterator[tuple[int, int]]:
         file.seek(start)
     total = file.seek(0, io.SEEK_END)
     file.seek(max(start, total - 138))
-    footer = re.search(rb"3DI(.{7})(?:TAG.{125})?$", file.read(), re.DOTALL)
+    footer = re.search(rb"3DI(.{7})(?:TAG.{125})?\Z", file.read(), re.DOTALL)
     if footer is not None and (size := id3_size(b"ID3" + footer[1])):
         yield max(start, total - len(footer[0]) + 10 - size), size
 

@@ -117,6 +117,31 @@ def test_sizes_that_were_never_filled_in(tmp_path: Path) -> None:
     assert seconds(path, "wav") == 0
 
 
+def counting_less(path: Path, place: bytes, at: int, number: bytes) -> Path:
+    """A file whose header counts less sound than it holds: `number` stands so far behind `place`."""
+    data = bytearray(path.read_bytes())
+    start = data.index(place) + at
+    data[start : start + len(number)] = number
+    path.write_bytes(data)
+    return path
+
+
+def test_what_a_header_counts_is_not_the_end(tmp_path: Path) -> None:
+    second = (16_000).to_bytes(4, "big")
+    flac = counting_less(write(tmp_path / "a.flac", 1, 10.0), b"fLaC", 22, second)
+    assert seconds(flac, "flac") == pytest.approx(10.0)
+    xing = counting_less(
+        encode(tmp_path / "a.mp3", 1, "-q:a", "4", duration_s=10.0), b"Xing", 8, (38).to_bytes(4, "big")
+    )
+    assert seconds(xing, "mp3") == pytest.approx(10.0, abs=0.15)
+    wav = counting_less(write(tmp_path / "a.wav", 1, 10.0), b"data", 4, (32_000).to_bytes(4, "little"))
+    aiff = counting_less(write(tmp_path / "a.aiff", 1, 10.0), b"SSND", 4, (32_008).to_bytes(4, "big"))
+    sun = counting_less(write(tmp_path / "a.au", 1, 10.0, format="AU"), b".snd", 8, (32_000).to_bytes(4, "big"))
+    for path, form in ((wav, "wav"), (aiff, "aiff"), (sun, "au")):
+        with pytest.raises(Undecodable, match="stops before the end of the sound"):
+            seconds(path, form)
+
+
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "au", "caf", "w64", "ogg", "mp3", "mka"])
 def test_what_was_written_to_a_pipe_is_read_to_its_end(tmp_path: Path, suffix: str) -> None:
     whole = encode(tmp_path / "whole.wav", 1)

@@ -286,6 +286,23 @@ def test_links_in_a_circle_odd_names_and_locked_folders_are_survived(
     assert f"{3 if os.geteuid() == 0 else 4} names in the library are left out" in capsys.readouterr().err
 
 
+def test_a_library_that_holds_the_project_is_up_to_date_once_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "home/study"
+    project.mkdir(parents=True)
+    monkeypatch.chdir(project)
+    (tmp_path / "home/song.flac").write_bytes(AUDIO)
+    library.record_own(str(tmp_path / "home"))
+    first = record()
+    assert first["files"] == 1
+    for name in (".dvc/cache/song.flac", "data/clips/song.flac", "generations/step-20/rock.wav"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_bytes(AUDIO)
+    library.record_own(str(tmp_path / "home"))
+    assert record() == first
+
+
 def _absent(tmp_path: Path) -> str:
     return str(tmp_path / "absent")
 

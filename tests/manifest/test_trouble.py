@@ -56,9 +56,8 @@ def test_a_library_that_is_away_for_a_moment_is_read_whole(full: StudyFolder, mo
     once_walked(monkeypatch, go)
     # It is back as soon as its absence was noticed.
     real = console.warn
-    monkeypatch.setattr(
-        pool.console, "warn", lambda text: (real(text), (full.root / "away").rename(full.root / "music"))
-    )
+    away, there = full.root / "away", full.root / "music"
+    monkeypatch.setattr(console, "warn", lambda text: (real(text), away.rename(there)))
     done = here.run(full, "src.manifest", "--workers", "2")
     assert done.returncode == 0, done.stdout
     assert "10 of 12 files kept, 2 skipped." in done.stdout
