@@ -165,9 +165,9 @@ def _remarks(log: TrainingLog) -> Iterator[str]:
     if log.cut_line:
         yield "the last line is cut off in its middle; it was passed over."
     if log.other_lines - log.cut_line > 0:
-        yield f"{log.other_lines - log.cut_line} lines are of other kinds; they were passed over."
+        yield f"lines of other kinds, which were passed over: {log.other_lines - log.cut_line:,}."
     if log.doubled:
-        yield f"{log.doubled:,} step lines stand twice in a row; each counts once."
+        yield f"step lines that stand twice in a row, of which each counts once: {log.doubled:,}."
     if log.trainings:
         yield (
             f"it holds {len(log.trainings)} trainings that began from step {log.steps[0]}, of "
@@ -179,7 +179,7 @@ def _remarks(log: TrainingLog) -> Iterator[str]:
         yield f"time zone {zones} is not known here; its stamps were read as UTC."
     unread = sum(restart.time_ms is None for restart in log.restarts)
     if unread:
-        yield f"the dates of {unread} restart lines cannot be read, or cannot be true."
+        yield f"restart lines whose date cannot be read or cannot be true: {unread:,}."
     stamps = [restart.time_ms for restart in log.restarts if restart.time_ms is not None]
     backwards = sum(later < earlier for earlier, later in pairwise(stamps))
     if backwards:
@@ -187,8 +187,8 @@ def _remarks(log: TrainingLog) -> Iterator[str]:
     lost = log.steps[~np.isfinite(log.losses)]
     if len(lost):
         yield (
-            f"{len(lost):,} steps from {lost.min():,} to {lost.max():,} have a loss that is no number (nan, infinite); "
-            "the journal leaves them out."
+            f"steps whose loss is no number (nan, infinite), which the journal leaves out: {len(lost):,}, from "
+            f"{lost.min():,} to {lost.max():,}."
         )
 
 

@@ -171,10 +171,9 @@ def _each_line_once(log: TrainingLog) -> TrainingLog:
 
     Restart lines with the same stamp go as well if every step line was double; else two may have been within a second.
     """
-    columns = (log.steps, log.losses, log.millis)
     lined = {restart.steps_before for restart in log.restarts}
     same = np.ones(max(len(log.steps) - 1, 0), np.bool_)
-    for column in columns:
+    for column in (log.steps, log.losses, log.millis):
         same &= (column[1:] == column[:-1]) | (np.isnan(column[1:]) & np.isnan(column[:-1]))
     double = np.array([place for place in np.flatnonzero(same) + 1 if place not in lined], np.int64)
     if not len(double):
@@ -184,8 +183,14 @@ def _each_line_once(log: TrainingLog) -> TrainingLog:
         replace(restart, steps_before=int(np.searchsorted(kept, restart.steps_before))) for restart in log.restarts
     )
     restarts = tuple(dict.fromkeys(moved)) if 2 * len(double) >= len(log.steps) - 1 else tuple(moved)
-    steps, losses, millis = (column[kept] for column in columns)
-    return replace(log, steps=steps, losses=losses, millis=millis, restarts=restarts, doubled=len(double))
+    return replace(
+        log,
+        steps=log.steps[kept],
+        losses=log.losses[kept],
+        millis=log.millis[kept],
+        restarts=restarts,
+        doubled=len(double),
+    )
 
 
 def _longest_training(log: TrainingLog) -> TrainingLog:

@@ -111,7 +111,7 @@ def journal_lines(training: Training, fingerprint: str, *, known: bool) -> Itera
         numbers = np.isfinite(log.losses[attempt.first : attempt.first + attempt.count])
         if not numbers.all():
             last = log.steps[attempt.first + attempt.count - 1]
-            end["detail"] = f"up to step {last:,}, {np.sum(~numbers):,} steps have a loss that is no number"
+            end["detail"] = f"steps up to {last:,} whose loss is no number: {np.sum(~numbers):,}"
         yield json.dumps(end) + "\n"
 
 

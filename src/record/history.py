@@ -51,6 +51,13 @@ class Summary:
     None if it has done no new step; the time then counts to the attempt that does the next one."""
 
     @property
+    def starter(self) -> str:
+        """Who started it, in words."""
+        if "automatic" in self.inferred:
+            return "not recorded"
+        return "the supervisor" if self.automatic else "a person"
+
+    @property
     def status(self) -> str:
         """MLflow's word for it."""
         if not self.cause:
@@ -143,8 +150,7 @@ def tell(view: View) -> str:
 def _row(summary: Summary, *, first: bool) -> str:
     """An attempt as a row of the story's table. first: no time was lost before it."""
     began = datetime.fromtimestamp(summary.began_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    by = "the supervisor" if summary.automatic else "a person"
-    by = "not recorded" if "automatic" in summary.inferred else by
+    by = summary.starter
     by += ", on another machine" if summary.moved else ""
     by += f", {summary.processes} processes" if summary.processes > 1 else ""
     start = f"step {summary.start_step:,}" if summary.start_step else "the beginning"
@@ -167,11 +173,11 @@ def _headline(view: View, attempts: list[Summary]) -> str:
     if len(attempts) == 1:
         return f"{steps} Nothing interrupted it." if last.cause in ("", "finished") else steps
     restarts = len(attempts) - 1
-    automatic = sum(summary.automatic for summary in attempts[1:])
-    unknown = sum("automatic" in summary.inferred for summary in attempts[1:])
-    least = "at least " if any("time_ms" in summary.inferred for summary in attempts[1:]) else ""
-    by = f"{automatic} by the supervisor, {restarts - automatic - unknown} by a person"
+    starters = [summary.starter for summary in attempts[1:]]
+    by = f"{starters.count('the supervisor')} by the supervisor, {starters.count('a person')} by a person"
+    unknown = starters.count("not recorded")
     by += f", {unknown} by whom is not recorded" if unknown else ""
+    least = "at least " if any("time_ms" in summary.inferred for summary in attempts[1:]) else ""
     lost_s = sum(summary.lost_s or 0 for summary in attempts)
     whole_s = ((last.ended_ms or view.last_times.get(last.attempt, last.began_ms)) - attempts[0].began_ms) / 1000
     again = f"{view.replayed:,} step{'s' if view.replayed != 1 else ''} done again"

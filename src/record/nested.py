@@ -42,15 +42,14 @@ class AttemptRuns:
                 remember()
         if told:
             last = told[max(told)]
+            starters = [one.starter for one in list(told.values())[1:]]
             machines = {attempt.details.get("machine") for attempt in view.attempts.values()}
             self.store.tag(
                 self.run_id,
                 {
                     "attempts": str(len(told)),
-                    "restarts_automatic": str(sum(one.automatic for one in list(told.values())[1:])),
-                    "restarts_by_hand": str(
-                        sum(not one.automatic and "automatic" not in one.inferred for one in list(told.values())[1:])
-                    ),
+                    "restarts_automatic": str(starters.count("the supervisor")),
+                    "restarts_by_hand": str(starters.count("a person")),
                     "replayed_steps": str(view.replayed),
                     "seconds_lost": f"{sum(one.lost_s or 0 for one in told.values()):.1f}",
                     "machines": "not recorded" if None in machines else str(len(machines)),

@@ -1,6 +1,7 @@
 """The import as a command: a folder in, our formats out; again, and nothing changes."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -13,8 +14,8 @@ from typer.testing import CliRunner
 
 from src.base.errors import Problem
 from src.legacy import __main__ as legacy
-from src.legacy import shipping
-from src.record import checkpoint, journal, layout
+from src.legacy import study_2019, training_log
+from src.record import checkpoint, history, journal, layout
 from src.record.tracking import Store
 from src.wavenet import mulaw, optimizers, sampler
 from src.wavenet.network import WaveNet, loss
@@ -38,7 +39,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def unshipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave MLflow out: setting up its database takes seconds, and one test of it is enough."""
-    monkeypatch.setattr(shipping, "ship", lambda *_: "not sent")
+    monkeypatch.setattr(legacy, "ship", lambda *_: "not sent")
 
 
 @pytest.fixture
@@ -111,6 +112,82 @@ def test_importing_again_changes_nothing(root: Path, left: Path) -> None:
     assert state() == before
     assert metrics() == sent
     assert sent[0] == sent[1] > 0
+
+
+def test_mlflow_says_what_the_log_says_and_no_more(root: Path, tmp_path: Path) -> None:
+    text = logs.restart(logs.BEGIN).join("".join(logs.line(k, 4, 30) for k in part) for part in ((0, 1, 2), (4, 5)))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "train.log").write_text(text + "step 6 - loss = nan, (30.000 sec/step)\n")
+    run(tmp_path / "old")
+    fingerprint = json.loads((root / "work/runs/old/about.json").read_text())["fingerprint"]
+    store = Store(root)
+    mlflow_run = store._client.get_run(store.run(fingerprint, "old", {}, {}))
+    tags = mlflow_run.data.tags
+    assert tags["mlflow.note.content"].startswith(
+        "Recorded up to step 5 (steps up to 6 whose loss is no number: 1), 1 step not recorded (3), every other one "
+        "once. 1 restart (1 by the supervisor, 0 by a person): 0 steps done again, 0.0 s lost of 180.0 s."
+    )
+    assert (tags["machines"], tags["seconds_lost"], tags["ended"].partition(":")[0]) == (
+        "not recorded",
+        "0.0",
+        "not recorded",
+    )
+    begin_ms = round(logs.BEGIN.timestamp() * 1000)
+    assert (mlflow_run.info.start_time, mlflow_run.info.end_time) == (begin_ms - 90_000, begin_ms + 90_000)
+    assert mlflow_run.info.status == "FINISHED"
+
+
+@pytest.mark.usefixtures("unshipped")
+@pytest.mark.parametrize(
+    ("text", "steps", "says"),
+    [
+        (logs.line(0, 5.5, 30), [0], "1 of 1 steps"),
+        (
+            logs.line(0, 5.5, 30) + "step 1 - loss = nan, (30.000 sec/step)\n",
+            [0],
+            "1, from 1 to 1.",
+        ),
+        ("step 1 - loss = nan, (30.000 sec/step)\n", [], "1, from 1 to 1."),
+        (
+            logs.line(0, 5.5, 30) + "Restarting the service at Mon Jan  1 00:00:17 EST 0001\n" + logs.line(1, 5.5, 30),
+            [0, 1],
+            "cannot be read or cannot be true: 1.",
+        ),
+        (
+            logs.line(0, 5.5, 30) + logs.line(1, 1e12, 999_999) * 2,
+            [0, 1],
+            "step lines that stand twice in a row, of which each counts once: 1.",
+        ),
+    ],
+    ids=["one step", "nan at the end", "only nan", "year 1", "large and double"],
+)
+def test_a_log_as_odd_as_they_come_is_a_whole_run(
+    root: Path, tmp_path: Path, text: str, steps: list[int], says: str
+) -> None:
+    (tmp_path / "old").mkdir()
+    path = tmp_path / "old" / "train.log"
+    path.write_text(text)
+    os.utime(path, (0, 0))  # as unpacked from an archive without dates
+    output = re.sub(r"\s+", " ", run(tmp_path / "old"))
+    assert says in output
+    place = layout.imported("old", root)
+    assert place.journal is not None
+    view = journal.read(place.journal)
+    assert sorted(view.steps) == steps
+    assert all(attempt.cause for attempt in view.attempts.values())
+    assert (
+        min(attempt.time_ms for attempt in view.attempts.values()) == 1_473_638_400_000
+    )  # WaveNet's 12 September 2016
+    assert "(1970) cannot be true" in output
+
+
+@pytest.mark.usefixtures("unshipped")
+def test_names_that_are_no_utf_8_are_no_trouble(root: Path, left: Path) -> None:
+    Path(os.fsdecode(os.fsencode(left) + b"/m\xe9tal_20.wav")).write_bytes(b"RIFF")
+    run(left)
+    written = layout.about_import(layout.imported("old", root))
+    assert written is not None
+    assert any("no genre and step in its name" in note for note in written.notes)
 
 
 @pytest.mark.usefixtures("unshipped")
@@ -205,19 +282,56 @@ def test_a_folder_with_nothing_gets_a_sentence(root: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("unshipped")
+def test_what_is_published_of_the_study_is_told_of_it_alone(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").mkdir()
+    log = tmp_path / "old" / "train.log"
+    text = "".join(logs.line(step, 4, 30 + step / 1000) for step in range(900))
+    log.write_text(text + logs.restart(logs.BEGIN) + logs.line(900, 4, 30))
+
+    def told() -> tuple[journal.View, str]:
+        run(tmp_path / "old")
+        path = layout.imported("old", root).journal
+        assert path is not None
+        view = journal.read(path)
+        return view, history.tell(view)
+
+    view, story = told()
+    assert not any("machine" in attempt.details for attempt in view.attempts.values())
+    assert "1 restart (1 by the supervisor, 0 by a person)" in story
+    assert "| 1 | 2019-11-26 21:23:15 | not recorded | the beginning | 0 to 899 |  | crashed |  |" in story
+    monkeypatch.setattr(study_2019, "TRAINING_SHA256", training_log.read([log]).sha256)
+    view, story = told()
+    assert [attempt.details["machine"].split()[0] for attempt in view.attempts.values()] == [
+        "first", "second", "first", "first",
+    ]  # fmt: skip
+    assert [attempt.cause for attempt in view.attempts.values()] == ["moved", "moved", "crashed", "not recorded"]
+    assert "3 restarts (1 by the supervisor, 2 by a person): 0 steps done again, at least 0.0 s lost" in story
+    assert "| a person, on another machine | step 343 | 344 to 870 |  | moved | at least 0.0 s |" in story
+
+
+@pytest.mark.usefixtures("unshipped")
 def test_the_2019_study(root: Path) -> None:
     if not logs.STUDY.is_dir():
         pytest.skip("the study's files are not beside this checkout")
     output = run(logs.STUDY, "study-2019")
     for says in (
-        "15,005 of 15,004 steps, 0 to 15,004", "7.06 days", "84", "20 clips in 36,275.5 s, 1,813.8 s each",
-        "506 variables, 1,618,528 parameters, weights missing", "10 of 5 genres at steps 20, 15,000",
+        "15,005 of 15,004 steps, 0 to 15,004", "7.06 days", "84, one of them the last line",
+        "20 clips in 36,275.5 s, 1,813.8 s each",
+        "506 variables, 1,618,528 parameters, weights not in this folder", "10 of 5 genres at steps 20, 15,000",
     ):  # fmt: skip
         assert says in output
     place = layout.imported("study-2019", root)
     assert place.journal is not None
     view = journal.read(place.journal)
-    assert (len(view.steps), view.replayed, len(view.attempts)) == (15004, 1, 90)
+    assert (len(view.steps), view.replayed, len(view.attempts)) == (15004, 1, 86)
+    assert {attempt.details["machine"] for attempt in view.attempts.values()} == {"first computer", "second computer"}
+    assert [attempt.start_step for attempt in view.attempts.values() if attempt.details["moved"]] == [343, 870]
+    assert history.tell(view).startswith(
+        "Stopped (crashed) at step 15,004, 1 step not recorded (1,791), every other one once. 85 restarts (82 by the "
+        "supervisor, 3 by a person): 1 step done again, at least 151,163.3 s lost of 761,136.1 s."
+    )
     assert (
         json.loads((place.metrics.parent / "times" / "generate-step-15000.json").read_text())["clips"][0]["inferred"]
         is True

@@ -195,3 +195,27 @@ def test_an_attempt_that_does_not_say_how_many_processes_it_had_is_one(tmp_path:
     begin(path, 1, 0, range(1, 3), 10_000)
     first = history.summaries(journal.read(path))[1]
     assert (first.processes, first.moved, first.start_step, first.first_step, first.last_step) == (1, False, 0, 1, 2)
+
+
+def test_the_story_of_an_imported_log_says_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 30), 100_000)
+    begin(path, 2, 31, range(32, 36), 140_000)  # steps 30 and 31 are in no line
+    view = journal.read(path)
+    assert (view.last_step, view.newest_step) == (29, 35)  # a training would go on from before the gap
+    second = history.summaries(view)[2]
+    assert second.lost_s == 11.5  # step 29 ended at 129.0, step 32 began at 140.5
+    assert history.tell(view).startswith(
+        "Running at step 35, 2 steps not recorded (30 to 31), every other one once. 1 restart (1 by the supervisor"
+    )
+    path.unlink()
+    begin(path, 1, 299, range(300, 304), 100_000, inferred_fields=["automatic", "time_ms"])
+    begin(path, 2, 303, range(304, 306), 110_000, inferred_fields=["automatic", "time_ms"])
+    book = Journal(path, 2)
+    book.append("end", time_ms=112_000, cause="not recorded", detail="its last line is cut")
+    book.close()
+    story = history.tell(journal.read(path))
+    assert story.startswith(
+        "Recorded up to step 305 (its last line is cut), each step from 300 on recorded once. 1 restart (0 by the "
+        "supervisor, 0 by a person, 1 by whom is not recorded): 0 steps done again, at least 6.5 s lost"
+    )
