@@ -76,6 +76,15 @@ class Run:
         return self.median_losses.get(step) if logged is None else logged
 
     @property
+    def trained_with(self) -> dict[str, tuple[str, ...]]:
+        """What its attempts say of themselves: each device, commit and version of torch that had a part in it."""
+        details = [attempt.details for attempt in self.view.attempts.values()]
+        found = {
+            key: {str(each[key]) for each in details if each.get(key)} for key in ("device", "git_commit", "torch")
+        }
+        return {key: tuple(sorted(values)) for key, values in found.items() if values}
+
+    @property
     def known_steps(self) -> tuple[int, ...]:
         """Steps that can be compared."""
         return tuple(sorted({*self.checkpoints, *self.generated}))

@@ -35,6 +35,7 @@ def _run(run: Run, comparison: Comparison) -> dict[str, Any]:
         "steps_logged": len(run.view.steps),
         "steps_replayed": run.view.replayed,
         "attempts": len(run.view.attempts),
+        "trained_with": {key: list(values) for key, values in run.trained_with.items()},
         "restarts": [vars(mark) for mark in curves.restarts(run.view)],
         "music": {
             "digest": run.digest,

@@ -228,7 +228,14 @@ def test_without_evaluation_and_journal_the_page_is_made(project: Path) -> None:
     assert "is not on this machine" in result.output
 
 
-@pytest.mark.parametrize("name", ["metrics/evaluate.json", "metrics/clips.json", "work/times/generate-step-20.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "metrics/evaluate.json",
+        "metrics/clips.json",
+        f"work/train/{tiny_run.FINGERPRINT}/times/generate-step-20.json",
+    ],
+)
 def test_a_damaged_file_of_figures_is_said(project: Path, name: str) -> None:
     (project / name).write_text("{", encoding="utf-8")
     result = call("--steps", "20", "300")
@@ -302,6 +309,7 @@ def test_comparison_json_has_everything_but_what_is_private(project: Path) -> No
         *[(150, True)] * 3,
         (200, True),
     ]
+    assert run["trained_with"] == {"device": ["cpu"], "git_commit": ["0123456789abcdef" * 2]}
     assert len(run["clips"]) == len(STEPS) * len(tiny_run.GENRES)
     assert "planted-host" not in text
     assert str(project) not in text

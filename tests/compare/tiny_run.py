@@ -39,7 +39,6 @@ def make(root: Path, steps: Sequence[int] = STEPS, duration_s: float = 0.5) -> P
     write_run(
         root,
         training=root / "work" / "train" / FINGERPRINT,
-        times=root / "work" / "times",
         steps=steps,
         duration_s=duration_s,
     )
@@ -49,7 +48,7 @@ def make(root: Path, steps: Sequence[int] = STEPS, duration_s: float = 0.5) -> P
 def make_imported(root: Path, name: str, steps: Sequence[int] = STEPS, duration_s: float = 0.5) -> Path:
     """Write an imported run below work/runs/ of a project made before."""
     folder = root / "work" / "runs" / name
-    write_run(folder, training=folder, times=folder / "times", steps=steps, duration_s=duration_s, seed=7, slow=40)
+    write_run(folder, training=folder, steps=steps, duration_s=duration_s, seed=7, slow=40)
     return folder
 
 
@@ -57,7 +56,6 @@ def write_run(
     folder: Path,
     *,
     training: Path,
-    times: Path,
     steps: Sequence[int],
     duration_s: float,
     seed: int = 0,
@@ -69,7 +67,7 @@ def write_run(
         write_checkpoint(folder / "checkpoints" / step_name(step), step)
         progress = math.log(step / steps[0] + 1) / math.log(steps[-1] / steps[0] + 1)
         write_generation(folder / "generations" / step_name(step), step, progress, duration_s, seed)
-        write_times(times / f"generate-{step_name(step)}.json", step, slow)
+        write_times(training / "times" / f"generate-{step_name(step)}.json", step, slow)
     write_metrics(folder / "metrics", steps)
 
 
@@ -91,6 +89,8 @@ def write_journal(path: Path, last: int, *, seed: int = 0, slow: float = 1) -> N
                 "host": "planted-host",
                 "pid": 77,
                 "fingerprint": FINGERPRINT,
+                "device": "cpu",
+                "git_commit": "0123456789abcdef" * 2,
             }
         )
 
