@@ -196,7 +196,7 @@ def test_an_imported_run_is_measured_by_its_sound_without_its_primer(
         assert "frechet_logmel" not in measures
         # Tones of 220, 440 … Hz in a little noise, as they are at 16 kHz.
         tone = content["steps"]["30"][genre]["spectral_rolloff"]["value"]
-        assert tone == pytest.approx(220 * (GENRES.index(genre) + 1), abs=10)
+        assert tone == pytest.approx(220 * (GENRES.index(genre) + 1), abs=20)
     assert "distance" in content["why"]
     flat = {row["genre"]: row for row in content["progress"] if row["measure"] == "spectral_flatness"}
     assert flat["all"]["change"]["hi"] < 0  # over genres the change is clear
