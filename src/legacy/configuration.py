@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from src.base.errors import Problem
 from src.wavenet.shape import WaveNetConfig
 
@@ -43,21 +45,26 @@ def infer(shapes: Mapping[str, Shape], dilations: tuple[int, ...] | None = None)
     causal, dilated = shapes[needed[0]], shapes[needed[1]]
     embedding = shapes.get("wavenet/embeddings/gc_embedding")
     scalar = causal[1] == 1
-    if min(*causal, *dilated, *shapes[needed[2]], *shapes[needed[3]]) < 1 or dilated[0] < 2:
-        raise Problem("The checkpoint has variables without any number in them, or a filter of one tap.")
-    config = WaveNetConfig(
-        dilations=dilations,
-        filter_width=dilated[0],
-        residual_channels=dilated[1],
-        dilation_channels=dilated[2],
-        skip_channels=shapes[needed[2]][2],
-        quantization_channels=shapes[needed[3]][2],
-        use_biases=f"{first}/Variable" in shapes,
-        scalar_input=scalar,
-        initial_filter_width=causal[0] if scalar else 32,
-        global_condition_channels=embedding[1] if embedding else None,
-        global_condition_cardinality=embedding[0] if embedding else None,
-    )
+    if embedding is not None and len(embedding) != 2:
+        raise Problem(f"The checkpoint's genres are {len(embedding)}-dimensional; the reference has genres × channels.")
+    try:
+        config = WaveNetConfig(
+            dilations=dilations,
+            filter_width=dilated[0],
+            residual_channels=dilated[1],
+            dilation_channels=dilated[2],
+            skip_channels=shapes[needed[2]][2],
+            quantization_channels=shapes[needed[3]][2],
+            use_biases=f"{first}/Variable" in shapes,
+            scalar_input=scalar,
+            initial_filter_width=causal[0] if scalar else 32,
+            global_condition_channels=embedding[1] if embedding else None,
+            global_condition_cardinality=embedding[0] if embedding else None,
+        )
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        field = ".".join(str(part) for part in wrong["loc"]) or "network"
+        raise Problem(f"The checkpoint is of no network known here ({field}: {wrong['msg']}).") from None
     check(config, shapes)
     return config
 

@@ -64,13 +64,13 @@ def read(path: Path) -> Generation:
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}.") from None
     found = [int(line) for line in (line.strip() for line in lines) if STAMP.fullmatch(line)]
-    if len(found) < 3:
-        raise Problem(f"{path} holds {len(found)} time stamps (13 digits, milliseconds); at least 3 are needed.")
+    stamps = sorted(set(found))
+    if len(stamps) < 3:
+        raise Problem(f"{path} holds {len(stamps)} time stamps (13 digits, milliseconds); at least 3 are needed.")
     notes = []
     other = sum(1 for line in lines if line.strip()) - len(found)
     if other:
         notes.append(f"{path.name}: {other} lines are not time stamps and were passed over.")
-    stamps = sorted(set(found))
     if stamps != found:
         notes.append(f"{path.name}: time stamps were out of order or double; they were sorted.")
     lengths = np.diff(stamps)

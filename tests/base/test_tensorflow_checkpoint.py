@@ -172,6 +172,18 @@ def test_a_network_of_another_program_is_refused() -> None:
     with pytest.raises(Problem, match="layer2/skip is missing"):
         configuration.infer({name: shape for name, shape in shapes.items() if "layer2/skip" not in name}, DILATIONS)
 
+    stack, post = "wavenet/dilated_stack/layer0/filter", "wavenet/postprocessing/postprocess2"
+    for odd in (
+        {"wavenet/causal_layer/filter": (1, 1, 6)}, {stack: (1, 6, 5)}, {stack: (2, 0, 5)}, {post: (1, 12, 1)},
+        {"wavenet/embeddings/gc_embedding": (0, 4)},
+    ):  # fmt: skip
+        with pytest.raises(Problem, match=r"no network known here \(\w+: .*greater than or equal to"):
+            configuration.infer(shapes | odd, DILATIONS)
+    with pytest.raises(Problem, match=r"no network known here .*dilations must be from 1"):
+        configuration.infer(shapes, (2**40,) * 8)
+    with pytest.raises(Problem, match="genres are 1-dimensional"):
+        configuration.infer(shapes | {"wavenet/embeddings/gc_embedding": (3,)}, DILATIONS)
+
 
 def test_dilations_come_from_the_references_own_file(tmp_path: Path) -> None:
     path = tmp_path / "wavenet_params.json"

@@ -31,6 +31,9 @@ def test_bad_stamps_get_a_sentence(tmp_path: Path) -> None:
     path.write_text("hello\n1575410687045\n")
     with pytest.raises(Problem, match="holds 1 time stamps"):
         generation_log.read(path)
+    path.write_text("1575410687045\n" * 5)
+    with pytest.raises(Problem, match="holds 1 time stamps"):
+        generation_log.read(path)
     path.write_text("1575410689045\n1575410687045\nnoise\n1575410688045\n")
     found = generation_log.read(path)
     assert found.stamps_ms == (1575410687045, 1575410688045, 1575410689045)
