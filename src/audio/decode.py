@@ -49,7 +49,7 @@ _JOINED_FORMATS = frozenset({"mp3", "flac", "vorbis", "opus", "ogg"})
 """Formats in which ffmpeg goes on behind a seam, or says that it cannot."""
 _NOT_SOUND = re.compile(
     r"\[(?:\w*mjpeg|\w*jpe?g\w*|\w*jxl\w*|a?png|gif|bmp|tiff|\w*webp|(?:lib)?vp\d\w*|(?:lib)?\w*av1\w*|h26\d|hevc|mpeg\dvideo"
-    r"|msmpeg4\w*|wmv\d|vc1|\w*theora|flv) @|picture|mimetype|\(Video: |\(Attachment|\(Subtitle",
+    r"|msmpeg4\w*|wmv\d|vc1|\w*theora|flv) @|Last message repeated|picture|mimetype|\(Video: |\(Attachment|\(Subtitle",
     re.IGNORECASE,
 )
 """Complaints of ffmpeg about covers and films, which it looks at though they are not asked for."""
@@ -284,7 +284,8 @@ def _check_end(process: "subprocess.Popen[bytes]", errors: IO[bytes]) -> None:
     status = process.wait()
     size = errors.seek(0, os.SEEK_END)
     errors.seek(max(0, size - 65536))
-    said = [line for line in errors.read().decode("utf-8", "replace").splitlines() if not _NOT_SOUND.search(line)]
+    lines = errors.read().decode("utf-8", "replace").splitlines()[size > 65536 :]  # the first may be a part of one
+    said = [line for line in lines if not _NOT_SOUND.search(line)]
     stopped = -status if status < 0 else status - 128 if 128 < status < 160 else 0  # by a signal, or by its shell
     if stopped in CRASHES:
         raise Unread("the decoder crashed on it", passing=False)

@@ -72,6 +72,8 @@ class _Bounded(io.BufferedReader):
     """A file that gives no more than it has: a tag may claim gigabytes, which would first be allocated."""
 
     def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and 0 <= size <= 1 << 20:
+            return super().read(size)
         left = max(0, os.fstat(self.fileno()).st_size - self.tell())
         return super().read(left if size is None or size < 0 else min(size, left))
 

@@ -300,6 +300,19 @@ def test_a_decoder_that_is_stopped_says_nothing_about_the_file(
     assert raised.value.passing
 
 
+def test_complaints_about_pictures_and_films_do_not_count(tmp_path: Path, fake: Callable[[str], None]) -> None:
+    path = encode(tmp_path / "a.m4a", 1)
+    real = decode.ffmpeg_executable()
+    about = ["[mjpeg @ 0x1] overread 8", "    Last message repeated 3 times", "[h264 @ 0x2] no frame!"]
+    many = "i=0; while [ $i -lt 3000 ]; do echo '[png @ 0x3] chunk too big' >&2; i=$((i+1)); done"
+    complaints = "; ".join(f"echo '{line}' >&2" for line in about)
+    fake(f'{many}; {complaints}; exec "{real}" "$@"')
+    assert seconds(path, "m4a") == pytest.approx(3.2, abs=0.15)
+    fake(f'{complaints}; echo \'[aac @ 0x4] invalid band type\' >&2; exec "{real}" "$@"')
+    with pytest.raises(Undecodable, match="damaged"):
+        seconds(path, "m4a")
+
+
 def test_a_decoder_that_is_killed_in_the_middle(tmp_path: Path, fake: Callable[[str], None]) -> None:
     path = encode(tmp_path / "a.m4a", 1)
     real = decode.ffmpeg_executable()
