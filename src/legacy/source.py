@@ -16,6 +16,8 @@ from src.legacy import audio, training_log
 
 MOST_FILES = 100_000
 LOG_SUFFIXES = {".txt", ".log", ".out", ""}
+ROTATED = re.compile(r"(.+\.(?:txt|log|out))[.-](\d{1,8})")
+"""What logrotate makes of train.log: train.log.1, or train.log-20180724."""
 PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 """Of these .gz is read; the others are named."""
 LARGEST_TEXT_BYTES = 2**20
@@ -82,9 +84,7 @@ def _logs(paths: Sequence[Path], folder: Path, notes: list[str]) -> tuple[tuple[
     parts: dict[Path, list[tuple[int, Path]]] = {}
     for path in paths:
         name = path.name.removesuffix(path.suffix) if path.suffix in PACKED else path.name
-        rotated = re.fullmatch(
-            r"(.+\.(?:txt|log|out))[.-](\d{1,8})", name
-        )  # logrotate: train.log.1, train.log-20180724
+        rotated = ROTATED.fullmatch(name)
         base = path.with_name(rotated[1] if rotated else name)
         if base.suffix.lower() not in LOG_SUFFIXES or path.name == "generation.txt":
             continue
