@@ -108,7 +108,7 @@ def test_held_out_bits_stand_beside_markov_and_uniform(study_clone: Path) -> Non
     found = json.loads((study_clone / "metrics" / "evaluate.json").read_text())
     assert list(found["steps"]) == ["2", "10", "30"]
     for genre in GENRES:
-        bits = [found["steps"][str(step)][genre]["bits_per_sample"] for step in STEPS]
+        bits = [found["steps"][str(step)][genre]["bits_per_sample"]["value"] for step in STEPS]
         assert all(0 < value < 12 for value in bits)
         assert bits[0] > bits[-1]
         assert 0 < found["markov"][genre] < 8

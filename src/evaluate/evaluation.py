@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+import soxr
 import torch
 
 from src.base import console
@@ -44,8 +45,8 @@ def evaluate(files: RunFiles, params: Params, *, own: bool) -> Results:
     channels = params.profile.model.quantization_channels
     results = Results(None if own else files.name, params.genres, float(np.log2(channels)))
     steps = steps_of(files, params, own=own)
-    made = read_generations(files, steps, results)
-    method = Method(params.profile.clips.rate_hz, channels, embeddings(results) if own else ())
+    rate_hz, made = read_generations(files, steps, params.profile.clips.rate_hz if own else None, results)
+    method = Method(rate_hz or params.profile.clips.rate_hz, channels, embeddings(results) if own else ())
     torch.set_num_threads(1)  # work is shared out by song: the digits do not depend on the number of threads
     sounds = [clips for by_genre in made.values() for clips in by_genre.values()]
     length = min((len(audio) for clips in sounds for audio in clips), default=0)
@@ -95,8 +96,13 @@ def steps_of(files: RunFiles, params: Params, *, own: bool) -> tuple[int, ...]:
     return tuple(sorted({*checkpoint.steps(files.checkpoints), *checkpoint.steps(files.generations)}))
 
 
-def read_generations(files: RunFiles, steps: tuple[int, ...], results: Results) -> Generations:
-    """All usable generations; what is not usable is explained in `results.why`."""
+def read_generations(
+    files: RunFiles, steps: tuple[int, ...], rate_hz: int | None, results: Results
+) -> tuple[int | None, Generations]:
+    """All usable generations, at one rate; what is not usable is explained in `results.why`.
+
+    rate_hz: None: that of the first clip. An imported run has a rate of its own.
+    """
     made: Generations = {}
     for step in steps:
         try:
@@ -107,8 +113,10 @@ def read_generations(files: RunFiles, steps: tuple[int, ...], results: Results) 
         if unusable:
             results.why[f"sound of step {step}"] = " ".join(unusable)
         for clip in clips:
-            made.setdefault(step, {}).setdefault(clip.genre, []).append(clip.audio)
-    return made
+            rate_hz = rate_hz or clip.rate_hz
+            audio = clip.audio if clip.rate_hz == rate_hz else soxr.resample(clip.audio, clip.rate_hz, rate_hz)
+            made.setdefault(step, {}).setdefault(clip.genre, []).append(audio)
+    return rate_hz, made
 
 
 def read_clips(
@@ -119,7 +127,8 @@ def read_clips(
     pieces: samples of a piece, and how many clips are generated for each genre; None: the sound is not needed. Of
     training songs as many of each genre are scored as of held-out ones, half as long.
     """
-    total = round(params.profile.evaluate.seconds_per_clip * method.rate_hz)
+    rate_hz = params.profile.clips.rate_hz
+    total = round(params.profile.evaluate.seconds_per_clip * rate_hz)
     context = params.profile.model.receptive_field
     kinds = [(clip.genre, clip.split == "train") for clip in clips.clips]
     length, count = pieces or (0, 0)
@@ -152,7 +161,7 @@ def read_clips(
                     counts[genre] = counts.get(genre, 0) + likelihood.count_pairs(codes, method.channels)
                 if not training or place[index] < seen[genre, False]:
                     scored_samples = max(1, total // 2) if training else total
-                    window = min(method.rate_hz, scored_samples)
+                    window = min(rate_hz, scored_samples)
                     windows = likelihood.spread_windows(len(codes), context, scored_samples, window)
                     small = codes.astype(np.uint8 if method.channels <= 256 else np.int32)
                     scored[training] += [heldout.Song(genre, small, tuple(windows))] if windows else []

@@ -95,7 +95,7 @@ def detection(found: Detection) -> str:
         return f"not even {row[0].at:g}" if value is None else f"{value:g}"
 
     return (
-        f"Of copies of {found.duration_s:g} s ({found.planted} were planted to try the search), nine of ten are found up "
+        f"Of copies of {found.duration_s:g} s ({found.planted} were planted as a trial), nine of ten are found up "
         f"to these changes: level {limit(found.lowest_level_db, found.level_db)} dB, "
         f"{limit(found.lowest_noise_db, found.noise_db)} dB above white noise, "
         f"{limit(found.highest_speed_percent, found.speed_percent)} % faster."

@@ -185,6 +185,7 @@ def test_an_imported_run_is_measured_by_its_sound_without_its_primer(
     for step in (2, 30):
         folder = study.root / "work" / "runs" / "old" / "generations" / step_name(step)
         write_generation(folder, step, primer_frames=5117)
+    study.change("params/tiny.yaml", clips__rate_hz=8000)  # the study's own rate; the imported run has another
     run(study, monkeypatch, name="old")
     content = read(study, "work/runs/old/metrics")
     assert content["run"] == "old"
@@ -193,6 +194,9 @@ def test_an_imported_run_is_measured_by_its_sound_without_its_primer(
         assert measures["spectral_flatness"]["value"] > 0.95
         assert measures["clipping_share"]["value"] == 0  # the primer is clipped all through
         assert "frechet_logmel" not in measures
+        # Tones of 220, 440 … Hz in a little noise, as they are at 16 kHz.
+        tone = content["steps"]["30"][genre]["spectral_rolloff"]["value"]
+        assert tone == pytest.approx(220 * (GENRES.index(genre) + 1), abs=20)
     assert "distance" in content["why"]
     flat = {row["genre"]: row for row in content["progress"] if row["measure"] == "spectral_flatness"}
     assert flat["all"]["change"]["hi"] < 0  # over genres the change is clear
