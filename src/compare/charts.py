@@ -134,7 +134,8 @@ def _by_context(genre: str, rows: Mapping[int, Sequence[ContextRange]]) -> Chart
     lengths = [length for line in lines.values() for length, _ in line]
     if not lengths:
         return None
-    across, up = _scale(min(lengths), max(lengths), log=True), _scale(0, 8.5, turned=True)
+    most = max(8.0, *(bits for line in lines.values() for _, bits in line))
+    across, up = _scale(min(lengths), max(lengths), log=True), _scale(0, 1.05 * most, turned=True)
     drawn = [
         Line(f"tone-{tone}", f"step {step:,}", _path(across([x for x, _ in line]), up([y for _, y in line])))
         for tone, (step, line) in enumerate(lines.items())

@@ -10,7 +10,7 @@ from statistics import median
 
 from src.base.words import listed
 from src.compare.words import bits, capital, over, percent, plural, spread
-from src.evaluate import catalogue
+from src.evaluate import catalogue, tables
 from src.evaluate.schema import ALL, BITS, Closed, Difference, Evaluation, Verdict
 
 LINEAR = "an adaptive linear predictor, which has learned nothing"
@@ -274,19 +274,8 @@ def _copying(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
         yield Sentence(f"It may copy: longer stretches of training songs than held-out songs share in {listed(hints)}.")
     elif rows:
         yield Sentence(f"No clip of step {step:,} shares a longer stretch with a training song than held-out songs do.")
-    limit = evaluation.detection
-    if limit is not None and rows:
-        found = {
-            "made {:.0f} dB quieter": limit.lowest_level_db,
-            "{:.0f} dB above a noise": limit.lowest_noise_db,
-            "played {:g} % faster": limit.highest_speed_percent,
-        }
-        known = [text.format(value) for text, value in found.items() if value is not None]
-        planted = f"planted copies of {limit.duration_s:g} s"
-        text = f"The search finds nine of ten {planted} even if {listed(known)}."
-        yield Sentence(
-            text if known else f"The search finds fewer than nine of ten {planted}, however they are changed."
-        )
+    if evaluation.detection is not None and rows:
+        yield Sentence(tables.detection(evaluation.detection))
 
 
 def _by_verdict(verdicts: Mapping[str, Verdict], words: Mapping[Verdict, str], evaluation: Evaluation) -> str:

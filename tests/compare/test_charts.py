@@ -7,6 +7,8 @@ import pytest
 
 from src.compare import charts, comparison, gathering
 from src.compare.comparison import Comparison
+from src.evaluate.measure import Measure
+from src.evaluate.schema import ContextRange
 from src.record import journal, layout
 from tests.compare import tiny_run
 
@@ -34,6 +36,15 @@ def test_every_figure_has_its_charts(compared: Comparison) -> None:
     assert list(figures) == ["context", "loss", "seconds"]
     assert [chart.name for chart in figures["context"].charts] == list(tiny_run.GENRES)
     assert [line.label for line in figures["loss"].charts[0].lines] == ["this study", "study-2019"]
+
+
+def test_no_line_leaves_its_chart(compared: Comparison) -> None:
+    rows = tuple(ContextRange(first=2**k, last=2**k, bits=Measure(9.7 - k, "bits", 4, "songs")) for k in range(3))
+    chart = charts._by_context("rock", {20: rows})
+    assert chart is not None
+    every = [chart, *(chart for figure in charts.figures(compared).values() for chart in figure.charts)]
+    for line in (line for chart in every for line in chart.lines):
+        assert all(0 <= x <= 100 and 0 <= y <= 100 for x, y in points(line.path) + points(line.band or line.path))
 
 
 def test_the_loss_is_where_its_numbers_are(compared: Comparison) -> None:
