@@ -175,7 +175,7 @@ def unchecked_loss(
 def own_thread() -> None:
     """What each thread that computes on a CPU begins with: torch works in it alone, and denormal numbers count as zero.
 
-    A CPU takes many times as long over numbers below 1e-38, which confident predictions bring (docs/training.md). The
+    A CPU takes many times as long over numbers below 1e-38, which confident predictions bring (docs/wavenet.md). The
     setting is the thread's, so numba's loops obey it as well. A processor without it goes on as before.
     """
     torch.set_num_threads(1)
