@@ -12,12 +12,17 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from hypothesis import settings
 
 from src.clips import clipset
 
 ROOT = Path(__file__).parents[1]
 GENRES = ("classical", "hardcore", "hip", "metal", "rock")
 RATE_HZ = 16_000
+
+# A busy machine is no failure: no test asserts a duration.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # Two threads per process would fight over the cores that the tests run on.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import soxr
 
+import src.wavenet.cpu  # noqa: F401 - it says where numba keeps what it compiled
 from src.audio import fingerprint
 from src.audio.fingerprint import STRETCHES, Words
 from src.evaluate.schema import Copying, Detection, Found

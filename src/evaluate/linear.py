@@ -13,6 +13,7 @@ from functools import cache
 import numba
 import numpy as np
 
+import src.wavenet.cpu  # noqa: F401 - it says where numba keeps what it compiled
 from src.evaluate.likelihood import Codes, Floats, Window
 
 TAPS = 32

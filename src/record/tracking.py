@@ -262,16 +262,19 @@ class Store:
             return str(model.model_id)
 
     def checkpoint_points(self, run_id: str, model_id: str, points: Sequence[Point]) -> None:
-        """Log metric values of a run that belong to one checkpoint."""
+        """Log metric values of a run that belong to one checkpoint; those that are there already are left alone."""
         from mlflow.entities import Metric
 
         with _guarded("writing a checkpoint's metrics"):
-            for start in range(0, len(points), BATCH):
-                batch = [
-                    Metric(_metric_name(key), value, at, step, model_id=model_id)
-                    for key, value, at, step in points[start : start + BATCH]
-                ]
-                self._client.log_batch(run_id, metrics=batch)
+            known = {one.key: one.value for one in self._client.get_logged_model(model_id).metrics or ()}
+            fresh = [
+                # MLflow refuses another value of the same time: what was measured anew is of now.
+                Metric(name, value, now_ms() if name in known else at, step, model_id=model_id)
+                for name, value, at, step in ((_metric_name(key), *rest) for key, *rest in points)
+                if known.get(name) != value
+            ]
+            for start in range(0, len(fresh), BATCH):
+                self._client.log_batch(run_id, metrics=fresh[start : start + BATCH])
 
     def files(self, run_id: str, path: Path, folder: str) -> None:
         """Copy a file, or all files of a folder, to `folder` of the run's artifacts."""

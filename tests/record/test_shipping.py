@@ -158,6 +158,12 @@ def test_a_checkpoint_has_its_metrics(store: Store) -> None:
     store.checkpoint_points(run_id, model, [("bits.rock", 7.5, 1, 20)])
     logged = store._client.get_logged_model(model)
     assert [(metric.key, metric.value, metric.step) for metric in logged.metrics] == [("bits.rock", 7.5, 20)]
+    # Measured again: the same changes nothing, another value is the one that is shown.
+    store.checkpoint_points(run_id, model, [("bits.rock", 7.5, 1, 20)])
+    store.checkpoint_points(run_id, model, [("bits.rock", 7.25, 1, 20), ("bits.hip", 6.5, 1, 20)])
+    newest = {metric.key: metric.value for metric in store._client.get_logged_model(model).metrics}
+    assert newest == {"bits.rock": 7.25, "bits.hip": 6.5}
+    assert len(store._client.get_metric_history(run_id, "bits.rock")) == 2
 
 
 def test_the_run_tells_its_story_in_words(store: Store, training: Path) -> None:
