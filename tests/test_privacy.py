@@ -62,7 +62,33 @@ def after_a_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         ("dvc", "status"),
     ):
         printed += in_clone(study, *command, MUSIC_LIBRARY=str(library))
-    return study, printed
+    return study, printed + trouble(study, library)
+
+
+def trouble(study: Path, library: Path) -> str:
+    """What is printed when clips are missing, damaged and unreadable, and when the library is away."""
+    clips = sorted((study / "data" / "clips").glob("*/*/*.flac")) or sorted((study / "data" / "clips").rglob("*.flac"))
+    for clip in clips:  # DVC links them to its cache, where the good ones are
+        content = clip.read_bytes()
+        clip.unlink()
+        clip.write_bytes(content)
+    printed = ""
+    for damage in ("missing", "damaged", "a folder"):
+        clip = clips.pop()
+        content = clip.read_bytes()
+        clip.unlink()
+        if damage == "damaged":
+            clip.write_bytes(content[: len(content) // 2])
+        elif damage == "a folder":
+            clip.mkdir()
+        for command in (["src.train"], ["src.evaluate"], ["src.compare", "--steps", "2", "30"]):
+            printed += in_clone(study, "python", "-m", *command, check=False)
+    library.rename(library.with_name(f"{PLANT}Moved"))
+    for stage in ("src.library", "src.manifest", "src.clips"):
+        printed += in_clone(study, "python", "-m", stage, check=False)
+    assert "cannot be read" in printed or "is damaged" in printed
+    assert "Traceback" not in printed
+    return printed
 
 
 def test_the_songs_were_read_and_the_plants_are_where_they_belong(after_a_study: tuple[Path, str]) -> None:
