@@ -16,7 +16,7 @@ from src.base.console import duration
 from src.base.words import listed
 from src.compare import curves
 from src.compare.comparison import Comparison, Run
-from src.compare.words import capital, number, plural, thousands
+from src.compare.words import capital, number, plural
 from src.evaluate.schema import ContextRange
 from src.record.journal import LOSS_WINDOW
 
@@ -206,7 +206,7 @@ def _path(x: ArrayLike, y: ArrayLike) -> str:
 
 def _ticks(values: Sequence[float], scale: Scale) -> tuple[Tick, ...]:
     return tuple(
-        Tick(f"{at:.2f}", thousands(value) if value == round(value) else f"{value:g}")
+        Tick(f"{at:.2f}", f"{value:,.0f}" if value == round(value) else f"{value:g}")
         for at, value in zip(scale(values), values, strict=True)
     )
 

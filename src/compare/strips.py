@@ -14,7 +14,7 @@ from src.evaluate import catalogue
 from src.evaluate.measure import Measure
 from src.evaluate.schema import ALL, BITS, Difference, Evaluation
 
-BEFORE, AFTER = ("white_noise", "shuffled", "other_genres"), ("training", "real")
+BEFORE, AFTER = ("white_noise", "other_genres"), ("training", "real")
 HEADINGS = {
     "distance": "Distance to the genre’s real music",
     "sound": "Sound",
@@ -25,7 +25,6 @@ HEADINGS = {
 """Group of the catalogue → heading on the page."""
 LABELS = {
     "white_noise": "white noise",
-    "shuffled": "shuffled",
     "other_genres": "other genres",
     "training": "training songs",
     "real": "held-out songs",

@@ -48,7 +48,7 @@ def write(folder: Path, comparison: Comparison) -> Path:
             "showButtonPreviousPage": True,
             "remoteService": "service/write.php",
             "pages": [
-                {"type": "generic", "id": "welcome", "name": "Welcome", "content": f"{ASK}Early steps are loud."},
+                {"type": "generic", "id": "welcome", "name": "Welcome", "content": f"{ASK}All are equally loud."},
                 ["random", *pages],
                 {"type": "finish", "name": "Thank you", "content": "", "showResults": True, "writeResults": True},
             ],

@@ -70,16 +70,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def thousands(value: float, _place: object = None) -> str:
-    """15,000; the second argument is what matplotlib passes to a formatter."""
-    return f"{value:,.0f}"
-
-
-def thousands_short(value: float, _place: object = None) -> str:
-    """1, 10, 1k."""
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
-
-
 def plural(count: int, noun: str) -> str:
     """1 song, 2 songs."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

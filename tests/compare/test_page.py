@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 from src.base import files
 from src.clips import clipset
-from src.compare import clipviews, comparison, gathering, page, songs
+from src.compare import clipviews, comparison, gathering, page, songs, webmushra
 from src.compare.comparison import Comparison
 from src.record import layout
 from tests.compare import tiny_run
@@ -173,6 +174,20 @@ def test_songs_are_heard_only_where_they_may_be(project: Path, monkeypatch: pyte
     assert "No song is among them, because the music may not be heard here." in text
     assert not list((folder / "audio").glob("song*"))
     assert "held-out song" not in Tags(text).labels
+
+
+def test_webmushra_gets_the_song_as_reference_where_it_may_be_heard(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    clips_of_songs(project)
+    path = webmushra.write(project / "test", gathering.gather([layout.current(project)], STEPS))
+    screens = yaml.safe_load(path.read_text(encoding="utf-8"))["pages"][1][1:]
+    assert [screen["type"] for screen in screens] == ["likert_multi_stimulus"] * 4 + ["mushra"]
+    rock = screens[-1]
+    sounds = [soundfile.info(project / "test" / name) for name in (rock["reference"], *rock["stimuli"].values())]
+    assert {(sound.frames, sound.samplerate) for sound in sounds} == {(3200, 16000)}
+    assert not any(word in name for name in rock["stimuli"].values() for word in ("20", "300", "noise"))
 
 
 def test_a_library_that_changed_since_the_clips_is_private(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
