@@ -66,6 +66,8 @@ def main(
         raise Problem(f"{against} is compared already. Name another run with --against.")
     known = gathering.known_steps(runs[0])
     chosen = parse_steps([*(steps or []), *(more or [])], known) or default_steps(params.compared_steps, runs[0])
+    if not chosen:
+        raise Problem(f"The run {runs[0].name} has no checkpoint and no audio: there is nothing to compare.")
     if len(chosen) < 2 and not against:
         raise Problem(f"There is nothing to compare step {chosen[0]:,} with. Name two or more: --steps 20 15000")
     sittings = [listening.load(path) for path in ratings or []]

@@ -188,7 +188,10 @@ def _identity(paths: RunFiles, view: journal.View, notes: list[str]) -> tuple[st
     with _noted(notes, "What is known of the run cannot be read"):
         written = layout.about_import(paths)
         if written is not None:
-            notes += [*written.notes, f"Steps are {written.steps}."]
+            # They name files of the imported folder; only those of the 2019 study itself are public.
+            there = f"What the import remarked stands in {paths.metrics.parent / layout.ABOUT}."
+            notes += written.notes if written.known_study else [there] if written.notes else []
+            notes.append(f"Steps are {written.steps}.")
             network = written.network
     return fingerprint, network
 
@@ -222,7 +225,8 @@ def _median_losses(paths: RunFiles, notes: list[str]) -> dict[int, float]:
 def _no_such_step(unknown: list[int], known: list[int], paths: RunFiles) -> str:
     text = f"There is no checkpoint of step {listed([f'{step:,}' for step in unknown])}"
     if not known:
-        return f"{text}: nothing was trained or imported in {paths.checkpoints}. Make the study's with: dvc repro"
+        make = "dvc repro" if paths.name == "current" else f"python -m src.legacy DIR --name {paths.name}"
+        return f"{text}: the run has no checkpoint and no audio. Make them with: {make}"
     return f"{text}. These steps can be compared: {listed([f'{step:,}' for step in known])}."
 
 

@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner, Result
 
+from src.base import files
 from src.base.errors import Problem
 from src.compare import __main__ as compare
 from src.compare import gathering
 from src.evaluate import schema
 from src.record import tracking, tracking_database
+from src.record.layout import ImportedRun
 from tests.compare import tiny_run
 
 STEPS = tiny_run.STEPS
@@ -289,6 +291,30 @@ def test_two_runs_stand_side_by_side(project: Path) -> None:
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert page.count('<section class="genre"') == 2 * len(tiny_run.GENRES)
     assert not (project / "metrics" / "compare.json").exists()
+
+
+def test_an_imported_run_without_audio_and_checkpoint_is_one_sentence(project: Path) -> None:
+    folder = tiny_run.make_imported(project, "empty")
+    for name in ("generations", "checkpoints"):
+        files.remove(folder / name)
+    for steps in ((), ("--steps", "20", "300")):
+        result = call("--run", "empty", *steps)
+        assert result.exit_code == 1
+        assert "no checkpoint and no audio" in str(result.exception)
+
+
+def test_remarks_of_an_import_with_its_file_names_stay_off_the_page(project: Path) -> None:
+    folder = tiny_run.make_imported(project, "theirs")
+    about = ImportedRun(
+        run="theirs", fingerprint="theirs-0", known_study=False, steps="numbers", inferred_fields={}, network=None,
+        genres=tiny_run.GENRES, notes=("PlantedName.wav: it was not imported.",),
+    )  # fmt: skip
+    files.remove(folder / "checkpoints")
+    files.write_json(folder / "about.json", about.model_dump(mode="json"))
+    assert call("--run", "theirs").exit_code == 0
+    (page,) = (project / "reports").glob("*theirs*/index.html")
+    assert "PlantedName" not in page.read_text(encoding="utf-8")
+    assert "What the import remarked stands in" in page.read_text(encoding="utf-8")
 
 
 def test_an_imported_run_alone(project: Path) -> None:
