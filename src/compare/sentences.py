@@ -66,7 +66,7 @@ def progression(evaluation: Evaluation, first: int, last: int) -> Iterator[Sente
         text, overall = "The sound moved away from real music", "worse"
     else:
         text = "There is no clear progression towards real music"
-    counts = [_counted(better, "came nearer"), _counted(worse, "moved away")]
+    counts = [_counted(better, "clearly came nearer"), _counted(worse, "clearly moved away")]
     rest = len(verdicts) - len(better) - len(worse)
     counts += [f"{rest} did not clearly change"] if rest else []
     yield Sentence(
@@ -174,7 +174,7 @@ def plateau(evaluation: Evaluation) -> Iterator[Sentence]:
         better, worse = (_where(verdicts, verdict) for verdict in ("better", "worse"))
         yield Sentence(
             f"After step {second:,}, of {plural(len(verdicts), 'measure')} of its sound, "
-            f"{_counted(better, 'came nearer to real music')} and {_counted(worse, 'moved away')}.",
+            f"{_counted(better, 'clearly came nearer to real music')} and {_counted(worse, 'clearly moved away')}.",
             tuple(_claims(_whole(evaluation), verdicts, second, last)),
         )
 
