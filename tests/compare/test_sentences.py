@@ -191,8 +191,8 @@ def test_progression_follows_from_the_counts(better: int, worse: int, begins: st
     (sentence,) = sentences.progression(evaluation.model_copy(update={"progress": changed}), 20, 15000)
     assert sentence.text.startswith(begins)
     assert f"of {len(names)} measures" in sentence.text
-    assert f"{better or 'none'} came nearer" in sentence.text
-    assert f"{worse or 'none'} moved away" in sentence.text
+    assert f"{better or 'none'} clearly came nearer" in sentence.text
+    assert f"{worse or 'none'} clearly moved away" in sentence.text
 
 
 def test_one_song_is_one_song_and_has_no_interval() -> None:
