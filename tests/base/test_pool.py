@@ -21,6 +21,8 @@ def act(setting: Any, task: Any) -> Any:
     if kind == "sleep":
         time.sleep(value)
     elif kind == "die":
+        if value == signal.SIGHUP:  # under nohup it is ignored
+            signal.signal(value, signal.SIG_DFL)
         os.kill(os.getpid(), value)
     elif kind == "system":
         raise OSError(value, os.strerror(value), "/home/me/private.mp3")
