@@ -190,11 +190,12 @@ class Store:
         from mlflow.entities import Metric
 
         with _guarded("writing metrics"):
-            for start in range(0, len(points), BATCH):
-                batch = [
-                    Metric(_metric_name(key), value, at, step) for key, value, at, step in points[start : start + BATCH]
-                ]
-                self._client.log_batch(run_id, metrics=batch)
+            self._send(run_id, [Metric(_metric_name(key), value, at, step) for key, value, at, step in points])
+
+    def _send(self, run_id: str, metrics: Sequence[Any]) -> None:
+        """Log MLflow's metrics, no more in a call than it takes."""
+        for start in range(0, len(metrics), BATCH):
+            self._client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 
     def last_step(self, run_id: str, key: str) -> int:
         """The highest step of a metric that MLflow has; -1 if it has none."""
@@ -273,8 +274,7 @@ class Store:
                 for name, value, at, step in ((_metric_name(key), *rest) for key, *rest in points)
                 if known.get(name) != value
             ]
-            for start in range(0, len(fresh), BATCH):
-                self._client.log_batch(run_id, metrics=fresh[start : start + BATCH])
+            self._send(run_id, fresh)
 
     def files(self, run_id: str, path: Path, folder: str) -> None:
         """Copy a file, or all files of a folder, to `folder` of the run's artifacts."""
