@@ -20,7 +20,7 @@ from typing import Annotated
 import typer
 
 from src import config
-from src.base import console, files
+from src.base import console, files, options
 from src.base.errors import Problem
 from src.compare import answers, gathering, listening, page, record, terminal, webmushra
 from src.compare.comparison import Comparison
@@ -53,7 +53,7 @@ def main(
     mushra: Annotated[
         bool, typer.Option("--webmushra", help="Write a listening test for webMUSHRA beside the page.")
     ] = False,
-    profile: Annotated[str | None, typer.Option(help="Scale of the study: params/<profile>.yaml.")] = None,
+    profile: options.Profile = None,
     metrics: Annotated[
         bool | None,
         typer.Option(help="Write metrics/compare.json and its plots. Default: if the study's own steps are compared."),
