@@ -64,7 +64,7 @@ def generate(
     doubled = f"{one}, twice the length"
     works[doubled], samples[doubled] = _ours(model, 1, genres, 2 * frames, 1, "float32", device), 2 * frames
     began = time.perf_counter()
-    next(sampler.generate(model, [0], 1, np.zeros((1, 1))))
+    next(sampler.generate([model], [0], 1, np.zeros((1, 1))))
     first_s = time.perf_counter() - began
     timings = measure.take_turns(works, rounds)
     rows = {
@@ -106,7 +106,7 @@ def _ours(
     ids = [stream % genres for stream in range(streams)]
     group: Any
     if device == "cuda":
-        group = DeviceStreams(model, ids, Sampling(weights=kind))
+        group = DeviceStreams([model], ids, Sampling(weights=kind))
     else:
         from src.wavenet.cpu.streams import Streams
 

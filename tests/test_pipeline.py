@@ -143,7 +143,7 @@ def test_a_change_of_the_generation_reruns_only_what_it_must(study_clone: Path) 
     changed = {
         line.rstrip(":") for line in stages.splitlines() if line.endswith(":") and not line.startswith(("\t", " "))
     }
-    assert {f"generate@{step}" for step in STEPS} <= changed
+    assert "generate" in changed
     assert not changed & {"library", "manifest", "clips", "train"}
 
 

@@ -11,3 +11,8 @@ def listed(items: Sequence[str]) -> str:
 def counted(counts: Mapping[str, int]) -> str:
     """3 silent and 1 too short."""
     return listed([f"{count:,} {what}" for what, count in sorted(counts.items())])
+
+
+def steps(numbers: Sequence[int]) -> str:
+    """Step 20, or steps 20, 5,020 and 15,000, without the capital."""
+    return f"step{'s' if len(numbers) > 1 else ''} {listed([f'{number:,}' for number in numbers])}"

@@ -1,19 +1,22 @@
-"""Generate audio with a checkpoint, for every genre at once.
+"""Generate audio with the compared checkpoints, for every genre at once.
 
-In: checkpoints/step-20/ and the `generate` section of the profile; data/clips/ too if clips go on from held-out songs
-(`generate.primer_s`). Out: generations/step-20/ with a .wav and an .mp3 for each clip, and the seconds it took
-beside the run's journal.
+In: checkpoints/step-20/ and so on, and the `generate` section of the profile; data/clips/ too if clips go on from
+held-out songs (`generate.primer_s`). Out: generations/step-20/ with a .wav and an .mp3 for each clip, and the seconds
+it took beside the run's journal.
 
+    python -m src.generate
     python -m src.generate --step 20
 """
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from src import config
-from src.base import console, files, options
+from src.base import console, files, options, words
 from src.base.errors import Problem
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
@@ -21,49 +24,67 @@ from src.record import checkpoint, layout, tracking
 from src.record.checkpoint import Checkpoint
 from src.record.layout import RunFiles
 
-app = console.command_app("Generate audio with a checkpoint, for every genre at once.")
+app = console.command_app("Generate audio with the compared checkpoints, for every genre at once.")
 
 
 @app.command()
 def main(
-    step: Annotated[str, typer.Option(help="Step of the checkpoint: 20 or 000020.")],
+    step: Annotated[
+        list[str] | None,
+        typer.Option(help="Step of a checkpoint, 20 or 000020; may be repeated. Without it: all compared steps."),
+    ] = None,
     profile: options.Profile = None,
     device: options.Device = None,
     run: Annotated[str | None, typer.Option(help="Generate with a run imported under work/runs/.")] = None,
 ) -> None:
-    """Generate every genre's clips of one checkpoint."""
+    """Generate every genre's clips of the compared checkpoints, or of one."""
     from src.generate import clips  # torch takes seconds to load, and --help needs none of it
 
     params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
-    if not step.strip().isdigit():
-        raise Problem(f"--step {step!r} is not a step. Write a number, such as 20.")
+    for text in step or ():
+        if not text.strip().isdigit():
+            raise Problem(f"--step {text!r} is not a step. Write a number, such as 20.")
+    steps = sorted({int(text) for text in step}) if step else list(params.compared_steps)
     if params.device == "mps":
         console.say("Sampling does not run on Apple's GPU; it runs on the CPU.")
-    loaded = checkpoint.load(run_files.checkpoint(int(step)))
     held_out = ClipSet.open(Path("data/clips")) if params.profile.generate.primer_s > 0 else None
-    streams = clips.streams_of(params, loaded.genres)
-    for left in files.leftovers(run_files.generation(loaded.step)):  # DVC would hash what a killed process left
-        files.remove(left)
-    with files.replacing(run_files.generation(loaded.step)) as temporary:
-        temporary.mkdir(parents=True)
-        seconds = clips.generate(temporary, loaded, params, streams, held_out)
-    frames = clips.generated_frames(params)
-    times = run_files.generation_times(loaded.step)
-    if times is not None:
-        # All streams run side by side, so each one took the whole time.
-        each = {"seconds": seconds, "samples_per_s": frames / seconds}
-        clip_times = [{"genre": stream.genre, "clip": stream.clip, **each} for stream in streams]
-        files.write_json(
-            times, {"step": loaded.step, "seconds": seconds, "device": clips.device_name(params), "clips": clip_times}
-        )
-    total, rate_hz = len(streams) * frames, params.profile.clips.rate_hz
+    for together in clips.batches(params, steps):
+        _generate([checkpoint.load(run_files.checkpoint(number)) for number in together], run_files, params, held_out)
+
+
+def _generate(loaded: Sequence[Checkpoint], run_files: RunFiles, params: Params, held_out: ClipSet | None) -> None:
+    """Make the clips of checkpoints that run together, and record what they took."""
+    from src.generate import clips
+
+    streams = clips.streams_of(params, loaded[0].genres)
+    with ExitStack() as stack:
+        folders = []
+        for each in loaded:
+            folder = run_files.generation(each.step)
+            for left in files.leftovers(folder):  # DVC would hash what a killed process left
+                files.remove(left)
+            folders.append(stack.enter_context(files.replacing(folder)))
+            folders[-1].mkdir(parents=True)
+        seconds = clips.generate(folders, loaded, params, streams, held_out)
+    frames, rate_hz = clips.generated_frames(params), params.profile.clips.rate_hz
+    total = len(loaded) * len(streams) * frames
+    for each in loaded:
+        times = run_files.generation_times(each.step)
+        if times is not None:
+            # All streams run side by side, so each one took the whole time.
+            speed = {"seconds": seconds, "samples_per_s": frames / seconds}
+            clip_times = [{"genre": stream.genre, "clip": stream.clip, **speed} for stream in streams]
+            name = clips.device_name(params)
+            files.write_json(times, {"step": each.step, "seconds": seconds, "device": name, "clips": clip_times})
     times_real_time = total / seconds / rate_hz
+    made, duration_s = words.steps([each.step for each in loaded]).capitalize(), params.profile.generate.duration_s
     console.say(
-        f"Step {loaded.step}: {len(streams)} clips of {params.profile.generate.duration_s:g} s in "
+        f"{made}: {len(loaded) * len(streams)} clips of {duration_s:g} s in "
         f"{console.duration(seconds)}, {total / seconds:,.0f} samples/s, {times_real_time:.2f} times real time."
     )
-    _log(run_files, loaded, params, seconds, times_real_time)
+    for each in loaded:
+        _log(run_files, each, params, seconds, times_real_time)
 
 
 def _log(run_files: RunFiles, loaded: Checkpoint, params: Params, seconds: float, times_real_time: float) -> None:

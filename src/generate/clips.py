@@ -1,7 +1,7 @@
-"""The clips of one checkpoint: every genre's streams, run side by side, written to files.
+"""The clips of checkpoints: every genre's streams, run side by side, written to files.
 
-In: a checkpoint, the `generate` section, and the held-out songs if clips go on from them. Out: a .wav and an .mp3 for
-each clip, and generation.json.
+In: checkpoints, the `generate` section, and the held-out songs if clips go on from them. Out: for each checkpoint a
+folder with a .wav and an .mp3 of each clip, and generation.json.
 """
 
 import time
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.audio import encode
-from src.base import console, files
+from src.base import console, files, words
 from src.base.errors import Problem
 from src.clips.clipset import ClipSet
 from src.config import Params
@@ -64,45 +64,74 @@ def _kind(params: Params) -> device.Kind:
     return "cpu" if params.device == "mps" else params.device
 
 
-def generate(
-    folder: Path, loaded: Checkpoint, params: Params, streams: Sequence[Stream], held_out: ClipSet | None = None
-) -> float:
-    """Write the clips to `folder`; returns the seconds the sampling took.
+def batches(params: Params, steps: Sequence[int]) -> list[list[int]]:
+    """Which checkpoints are run together: on a GPU all, whose streams are too few to fill it one by one."""
+    return [list(steps)] if _kind(params) == "cuda" else [[step] for step in steps]
 
-    A clip depends on the seed, the checkpoint, its genre and its number alone, not on what it is made beside.
-    held_out: the study's clips, needed if `generate.primer_s` is above 0. Raises `Problem` if they have no song of a
-    genre that is long enough.
+
+def generate(
+    folders: Sequence[Path],
+    loaded: Sequence[Checkpoint],
+    params: Params,
+    streams: Sequence[Stream],
+    held_out: ClipSet | None = None,
+) -> float:
+    """Write the clips of each checkpoint to its folder; returns the seconds the sampling took.
+
+    A clip depends on the seed, the checkpoint, its genre and its number alone, not on what it is made beside; on a GPU
+    but for the last digits of its probabilities. held_out: the study's clips, needed if `generate.primer_s` is above 0.
+    Raises `Problem` if they have no song of a genre that is long enough.
     """
     settings, rate_hz, frames = params.profile.generate, params.profile.clips.rate_hz, generated_frames(params)
     sampling = Sampling(settings.temperature, settings.top_k, settings.top_p, settings.start, settings.weights)
-    channels = loaded.model.quantization_channels
+    channels = loaded[0].model.quantization_channels
     primers = [_primer(held_out, stream, params, channels) for stream in streams]
-    model = WaveNet(loaded.model)
-    model.load_state_dict(loaded.weights)
-    model.to(device.place(_kind(params)))
-    ids = [loaded.genres.index(stream.genre) for stream in streams]
+    models = [_network(checkpoint, params) for checkpoint in loaded]
+    ids = [loaded[0].genres.index(stream.genre) for stream in streams]
     threads = min(params.profile.train.threads, -(-len(streams) // STREAMS_PER_THREAD))
 
-    def numbers(stream: int, start: int, count: int) -> sampler.Doubles:
-        return sampler.uniforms(params.study.seed, loaded.step, ids[stream], streams[stream].clip, start, count)
+    def numbers(row: int, start: int, count: int) -> sampler.Doubles:
+        network, stream = divmod(row, len(streams))
+        return sampler.uniforms(
+            params.study.seed, loaded[network].step, ids[stream], streams[stream].clip, start, count
+        )  # fmt: skip
 
-    with encode.written_to(folder), ExitStack() as stack:
-        wavs = [stack.enter_context(encode.open_wav(folder / stream.file, rate_hz)) for stream in streams]
-        for wav, primer in zip(wavs, primers, strict=True):
+    with ExitStack() as stack:
+        wavs = []
+        for folder in folders:
+            stack.enter_context(encode.written_to(folder))
+            wavs += [stack.enter_context(encode.open_wav(folder / stream.file, rate_hz)) for stream in streams]
+        for wav, primer in zip(wavs, list(primers) * len(folders), strict=True):
             if len(primer):
                 wav.write(encode.to_int16(mulaw.decode(primer, channels)))
-        _compile(model, ids, sampling, threads)
-        label = f"generating step {loaded.step}"
-        meter = stack.enter_context(console.progress(label, len(streams) * frames, "samples"))
+        _compile(models, ids, sampling, threads)
+        label = f"generating {words.steps([checkpoint.step for checkpoint in loaded])}"
+        meter = stack.enter_context(console.progress(label, len(wavs) * frames, "samples"))
         began = time.perf_counter()
         for codes in sampler.generate(
-            model, ids, frames, numbers, sampling, primers=primers, threads=threads, on_progress=meter.advance
+            models, ids, frames, numbers, sampling, primers=primers, threads=threads, on_progress=meter.advance
         ):
             for wav, row in zip(wavs, codes, strict=True):
                 wav.write(encode.to_int16(mulaw.decode(row, channels)))
         seconds = time.perf_counter() - began
+    for folder, checkpoint in zip(folders, loaded, strict=True):
+        _finish(folder, checkpoint, params, streams, [len(primer) for primer in primers])
+    return seconds
+
+
+def _network(loaded: Checkpoint, params: Params) -> WaveNet:
+    model = WaveNet(loaded.model)
+    model.load_state_dict(loaded.weights)
+    return model.to(device.place(_kind(params)))
+
+
+def _finish(
+    folder: Path, loaded: Checkpoint, params: Params, streams: Sequence[Stream], primer_frames: Sequence[int]
+) -> None:
+    """Put an MP3 beside each clip, and write generation.json."""
+    settings, frames = params.profile.generate, generated_frames(params)
     clips = []
-    for stream, primer in zip(streams, primers, strict=True):
+    for stream, before in zip(streams, primer_frames, strict=True):
         path = folder / stream.file
         with encode.written_to(folder):
             encode.mp3_from_wav(path, path.with_suffix(".mp3"))
@@ -111,15 +140,15 @@ def generate(
                 file=stream.file,
                 genre=stream.genre,
                 clip=stream.clip,
-                frames=len(primer) + frames,
-                primer_frames=len(primer),
+                frames=before + frames,
+                primer_frames=before,
                 sha256=files.sha256_of(path),
             )
         )
     about = generations.Generation(
         step=loaded.step,
         fingerprint=loaded.fingerprint,
-        rate_hz=rate_hz,
+        rate_hz=params.profile.clips.rate_hz,
         start=settings.start,
         temperature=settings.temperature,
         top_k=settings.top_k,
@@ -129,7 +158,6 @@ def generate(
         clips=tuple(clips),
     )
     generations.write(folder, about)
-    return seconds
 
 
 def _primer(held_out: ClipSet | None, stream: Stream, params: Params, channels: int) -> NDArray[np.int64]:
@@ -156,11 +184,11 @@ def _primer(held_out: ClipSet | None, stream: Stream, params: Params, channels: 
     return mulaw.encode(held_out.read(index, 0, frames), channels)
 
 
-def _compile(model: WaveNet, ids: list[int], sampling: Sampling, threads: int) -> None:
+def _compile(models: Sequence[WaveNet], ids: list[int], sampling: Sampling, threads: int) -> None:
     """Make one sample of each stream and forget it: kernels are compiled once on each machine, not in the timing."""
     began = time.perf_counter()
     unprimed = replace(sampling, start="zeros")
-    for _ in sampler.generate(model, ids, 1, np.zeros((len(ids), 1)), unprimed, threads=threads):
+    for _ in sampler.generate(models, ids, 1, np.zeros((len(ids), 1)), unprimed, threads=threads):
         pass
     seconds = time.perf_counter() - began
     if seconds > 2:

@@ -6,7 +6,7 @@ Source: van den Oord et al. 2016, arXiv 1609.03499; where it is silent, ibab/ten
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from src.base.errors import Problem
 from src.wavenet.mulaw import decode
 from src.wavenet.shape import WaveNetConfig as WaveNetConfig
 from src.wavenet.shape import part_shapes
+
+Stack = Callable[["WaveNetConfig", Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor | None, int], torch.Tensor]
+"""What takes the first layer's output through all layers; arguments and result as `plain_stack`'s."""
 
 
 class Product(nn.Module):
@@ -57,50 +60,26 @@ class WaveNet(nn.Module):
         check_inputs(self.config, codes, genre)
         return self.logits(codes, genre)
 
-    def logits(self, codes: torch.Tensor, genre: torch.Tensor | None, recompute: bool = False) -> torch.Tensor:
+    def logits(self, codes: torch.Tensor, genre: torch.Tensor | None, stack: "Stack | None" = None) -> torch.Tensor:
         """`forward` without looking at the inputs, which would make a GPU wait.
 
-        recompute: layer by layer, keep only the inputs and compute the rest again for the gradient.
+        stack: takes the place of `plain_stack`.
         """
-        config = self.config
         parameters = dict(self.named_parameters())
-        frames = codes.shape[1] - config.receptive_field + 1
+        frames = codes.shape[1] - self.config.receptive_field + 1
         hidden = self._causal(parameters["causal.weight"], codes)
+        embedded = None
         if genre is not None:
             table = parameters["embedding.weight"]
             known = torch.arange(table.shape[0], device=genre.device)
             embedded = (genre[:, None] == known).to(table.dtype) @ table
-
-        def through(layer: int, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            dilation = config.dilations[layer]
-            length = hidden.shape[1] - (config.filter_width - 1) * dilation
-            taps = [hidden[:, tap * dilation : tap * dilation + length] for tap in range(config.filter_width)]
-            kernel = parameters["dilated.weight"][layer].flatten(0, 1)
-            both = torch.cat(taps, -1) @ kernel
-            if config.use_biases:
-                both = both + parameters["dilated.bias"][layer]
-            if genre is not None:
-                both = both + (embedded @ parameters["condition.weight"][layer])[:, None]
-            filtered, gate = both.chunk(2, -1)
-            activation = torch.tanh(filtered) * torch.sigmoid(gate)
-            following = taps[-1] + activation @ parameters["dense.weight"][layer]
-            if config.use_biases:
-                following = following + parameters["dense.bias"][layer]
-            return activation[:, length - frames :], following
-
-        gated = []
-        for layer in range(len(config.dilations)):
-            if recompute:
-                part, hidden = checkpoint(through, layer, hidden, use_reentrant=False, preserve_rng_state=False)
-            else:
-                part, hidden = through(layer, hidden)
-            gated.append(part)
-        total = torch.cat(gated, -1) @ parameters["skip.weight"].flatten(0, 1)
-        if config.use_biases:
+        gated = (stack or plain_stack)(self.config, parameters, hidden, embedded, frames)
+        total = gated @ parameters["skip.weight"].flatten(0, 1)
+        if self.config.use_biases:
             total = total + parameters["skip.bias"].sum(0)
         for name in ("postprocess1", "postprocess2"):
             total = torch.relu(total) @ parameters[f"{name}.weight"]
-            if config.use_biases:
+            if self.config.use_biases:
                 total = total + parameters[f"{name}.bias"]
         return total
 
@@ -125,6 +104,48 @@ class WaveNet(nn.Module):
         for row in rows[1:]:
             hidden = hidden + row
         return hidden
+
+
+def plain_stack(
+    config: WaveNetConfig,
+    parameters: Mapping[str, torch.Tensor],
+    hidden: torch.Tensor,
+    embedded: torch.Tensor | None,
+    frames: int,
+    *,
+    recompute: bool = False,
+) -> torch.Tensor:
+    """The activations of all layers side by side: (batch, frames, layers · D).
+
+    hidden: (batch, time, R), the first layer's output. embedded: (batch, C) of the genres, or None. frames: positions
+    that are scored, the last ones. recompute: keep only the layers' inputs and compute the rest again for the gradient.
+    """
+
+    def through(layer: int, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        dilation = config.dilations[layer]
+        length = hidden.shape[1] - (config.filter_width - 1) * dilation
+        taps = [hidden[:, tap * dilation : tap * dilation + length] for tap in range(config.filter_width)]
+        kernel = parameters["dilated.weight"][layer].flatten(0, 1)
+        both = torch.cat(taps, -1) @ kernel
+        if config.use_biases:
+            both = both + parameters["dilated.bias"][layer]
+        if embedded is not None:
+            both = both + (embedded @ parameters["condition.weight"][layer])[:, None]
+        filtered, gate = both.chunk(2, -1)
+        activation = torch.tanh(filtered) * torch.sigmoid(gate)
+        following = taps[-1] + activation @ parameters["dense.weight"][layer]
+        if config.use_biases:
+            following = following + parameters["dense.bias"][layer]
+        return activation[:, length - frames :], following
+
+    gated = []
+    for layer in range(len(config.dilations)):
+        if recompute:
+            part, hidden = checkpoint(through, layer, hidden, use_reentrant=False, preserve_rng_state=False)
+        else:
+            part, hidden = through(layer, hidden)
+        gated.append(part)
+    return torch.cat(gated, -1)
 
 
 def check_inputs(config: WaveNetConfig, codes: torch.Tensor, genre: torch.Tensor | None) -> None:
@@ -165,10 +186,10 @@ def loss(model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None = None)
 
 
 def unchecked_loss(
-    model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None, recompute: bool = False
+    model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None, stack: Stack | None = None
 ) -> torch.Tensor:
-    """`loss` without looking at the inputs, which would make a GPU wait. recompute: as for `WaveNet.logits`."""
-    logits = model.logits(codes[:, :-1], genre, recompute).float()
+    """`loss` without looking at the inputs, which would make a GPU wait. stack: as for `WaveNet.logits`."""
+    logits = model.logits(codes[:, :-1], genre, stack).float()
     return functional.cross_entropy(logits.flatten(0, 1), codes[:, model.config.receptive_field :].flatten())
 
 

@@ -41,7 +41,7 @@ def uniforms(seed: int, step: int, genre: int | None, clip: int, start: int, cou
 
 
 def generate(
-    model: WaveNet,
+    models: Sequence[WaveNet],
     genres: Sequence[int | None],
     frames: int,
     uniforms: Uniforms | Doubles,
@@ -54,30 +54,36 @@ def generate(
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Codes of new audio, chunk after chunk: (streams, up to chunk_frames), values 0..Q-1.
 
-    genres: one id for each stream (None for a network without genres). frames: length in samples.
-    uniforms: function, or array (streams, frames), of the number in [0, 1) that picks each sample.
-    primers: recorded codes for each stream (or None), taken in before the first sample; they are not part of the
-    output. threads: streams are shared out over these. on_progress: told the number of samples made since the last
+    models: networks of one shape on one device, the checkpoints of a study. genres: one id for each stream (None for a
+    network without genres); every network has these streams, and all are counted network by network: streams are
+    models · genres. frames: length in samples. uniforms: function, or array (streams, frames), of the number in [0, 1)
+    that picks each sample. primers: recorded codes for each of a network's streams (or None), taken in before the first
+    sample; they are not part of the output. threads: streams are shared out over these. on_progress: told the number of
+    samples made since the last
     call, over all streams. Raises `Problem` for lengths, genres, primers or settings out of range.
     """
-    _check(model, genres, frames, sampling, primers, chunk_frames)
-    group: Streams | DeviceStreams
-    if next(model.parameters()).is_cuda:
-        group = DeviceStreams(model, genres, sampling)
+    for model in models:
+        _check(model, genres, frames, sampling, primers, chunk_frames)
+    groups: list[Streams] | list[DeviceStreams]
+    if next(models[0].parameters()).is_cuda:
+        groups = [DeviceStreams(models, genres, sampling)]
     else:
         from src.wavenet.cpu import streams
 
-        group = streams.Streams(model, genres, sampling, threads)
-    group.start(primers)
+        groups = [streams.Streams(model, genres, sampling, threads) for model in models]
+    for group in groups:
+        group.start(primers)
+    count_of_streams = len(models) * len(genres)
     for first in range(0, frames, chunk_frames):
         count = min(chunk_frames, frames - first)
         if callable(uniforms):
-            numbers = np.stack([uniforms(stream, first, count) for stream in range(len(genres))])
+            numbers = np.stack([uniforms(stream, first, count) for stream in range(count_of_streams)])
         else:
             numbers = uniforms[:, first : first + count]
-        yield group.sample(numbers)
+        shares = np.split(numbers, len(groups))
+        yield np.concatenate([group.sample(share) for group, share in zip(groups, shares, strict=True)])
         if on_progress is not None:
-            on_progress(count * len(genres))
+            on_progress(count * count_of_streams)
 
 
 def _check(

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from src import config
 from src.audio import encode
 from src.clips.clipset import ClipSet
-from src.generate import generations
+from src.generate import clips, generations
 from src.record import checkpoint
 from src.wavenet import mulaw
 from src.wavenet.network import initialise
@@ -62,6 +63,41 @@ def test_a_second_clip_of_a_genre_is_another_one_and_leaves_the_first_as_it_is(t
     assert list(first) == [f"{genre}.wav" for genre in GENRES]
     for name, sound in first.items():
         np.testing.assert_array_equal(sound, both[name])
+
+
+def test_all_compared_checkpoints_are_made_by_one_command(trained: StudyFolder) -> None:
+    _, alone = generated(trained)
+    steps = config.load(trained.root).compared_steps
+    kept = checkpoint.load(trained.root / "checkpoints" / f"step-{STEP}")
+    for step in steps:
+        checkpoint.save(trained.root / "checkpoints" / f"step-{step}", replace(kept, step=step))
+    done = trained.run("src.generate")
+    assert done.returncode == 0, done.stdout
+    made = {folder.name for folder in (trained.root / "generations").iterdir()}
+    assert made == {f"step-{step}" for step in {*steps, STEP}}
+    if STEP in steps:
+        for name, sound in alone.items():
+            again, _ = soundfile.read(trained.root / "generations" / f"step-{STEP}" / name, dtype="int16")
+            np.testing.assert_array_equal(again, sound)
+
+
+def test_checkpoints_run_together_make_the_files_that_each_makes_alone(
+    trained: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, alone = generated(trained)
+    monkeypatch.chdir(trained.root)
+    params = config.load()
+    kept = checkpoint.load(trained.root / "checkpoints" / f"step-{STEP}")
+    folders = [trained.root / "one", trained.root / "two"]
+    for folder in folders:
+        folder.mkdir()
+    clips.generate(folders, [replace(kept, step=7), kept], params, clips.streams_of(params, GENRES))
+    assert [generations.load(folder).step for folder in folders] == [7, STEP]
+    for name, sound in alone.items():
+        beside, _ = soundfile.read(folders[1] / name, dtype="int16")
+        np.testing.assert_array_equal(beside, sound)
+        other, _ = soundfile.read(folders[0] / name, dtype="int16")
+        assert (other != sound).any()
 
 
 def test_a_clip_goes_on_from_a_held_out_song_of_its_genre(study_with_clips: StudyFolder, trained: StudyFolder) -> None:

@@ -89,10 +89,10 @@ def test_a_clip_is_bit_for_bit_the_same_alone_and_beside_others(seed: int) -> No
     def numbers(stream: int, start: int, count: int) -> npt.NDArray[np.float64]:
         return sampler.uniforms(5, 20, genres[stream], stream, start, count)
 
-    together = _joined(sampler.generate(model, genres, 70, numbers, primers=primers, chunk_frames=32, threads=2))
+    together = _joined(sampler.generate([model], genres, 70, numbers, primers=primers, chunk_frames=32, threads=2))
     for stream, genre in enumerate(genres):
         own = np.stack([numbers(stream, 0, 70)])
-        alone = sampler.generate(model, [genre], 70, own, primers=[primers[stream]], chunk_frames=11)
+        alone = sampler.generate([model], [genre], 70, own, primers=[primers[stream]], chunk_frames=11)
         np.testing.assert_array_equal(_joined(alone)[0], together[stream])
     assert together.shape == (9, 70)
     assert together.min() >= 0
@@ -137,7 +137,7 @@ def test_codes_follow_the_softmax() -> None:
     grid = (np.arange(4000) + 0.5) / 4000
 
     def frequencies(**settings: Any) -> npt.NDArray[np.float64]:
-        codes = next(sampler.generate(model, [None] * len(grid), 1, grid[:, None], Sampling(**settings)))
+        codes = next(sampler.generate([model], [None] * len(grid), 1, grid[:, None], Sampling(**settings)))
         return np.bincount(codes[:, 0], minlength=8) / len(grid)
 
     np.testing.assert_allclose(frequencies(), probabilities, atol=5e-4)
@@ -171,7 +171,7 @@ def test_progress_counts_samples_and_chunks_cover_the_length() -> None:
     model = random_network(0)
     counted: list[int] = []
     chunks = list(
-        sampler.generate(model, [None, None], 25, np.zeros((2, 25)), chunk_frames=10, on_progress=counted.append)
+        sampler.generate([model], [None, None], 25, np.zeros((2, 25)), chunk_frames=10, on_progress=counted.append)
     )
     assert [chunk.shape for chunk in chunks] == [(2, 10), (2, 10), (2, 5)]
     assert sum(counted) == 50
@@ -202,7 +202,7 @@ def test_bad_requests_are_one_sentence(changed: dict[str, Any], message: str) ->
     request: dict[str, Any] = {"genres": [0], "frames": 5, "uniforms": np.zeros((1, 5))} | changed
     with pytest.raises(Problem, match=message):
         sampling = Sampling(**request.pop("sampling", {}))
-        next(sampler.generate(model, sampling=sampling, **request))
+        next(sampler.generate([model], sampling=sampling, **request))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -212,7 +212,7 @@ def test_the_gpu_s_way_gives_the_same_codes_on_a_cpu(seed: int) -> None:
     genres = _genres(model, 3, seed)
     primers = [None, random.integers(0, model.config.quantization_channels, 30), None]
     for sampling in (Sampling(), Sampling(temperature=0.8, top_k=2, top_p=0.9, start="zeros")):
-        ours, theirs = Streams(model, genres, sampling), DeviceStreams(model, genres, sampling)
+        ours, theirs = Streams(model, genres, sampling), DeviceStreams([model], genres, sampling)
         numbers = random.random((3, 40))
         results = []
         for group in (ours, theirs):
@@ -226,8 +226,8 @@ def test_the_same_codes_on_a_gpu() -> None:
     model = random_network(4)
     genres = _genres(model, 5, 4)
     numbers = np.random.default_rng(0).random((5, 170))
-    there = _joined(sampler.generate(random_network(4).cuda(), genres, 170, numbers))
-    here = DeviceStreams(model, genres)
+    there = _joined(sampler.generate([random_network(4).cuda()], genres, 170, numbers))
+    here = DeviceStreams([model], genres)
     here.start()
     assert (here.sample(numbers) == there).mean() > 0.99
 

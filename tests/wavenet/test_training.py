@@ -183,14 +183,22 @@ def test_the_gpu_s_way_computes_the_same_on_a_cpu() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_a_captured_step_computes_the_same_on_a_gpu() -> None:
-    model, (codes, genre) = tiny_network(), tiny_batch()
-    expected = _autograd(model, codes, genre)
-    there = tiny_network().cuda()
-    captured = CapturedLoss(there)
-    for _ in range(3):
-        loss, gradients = captured.loss_and_gradients(dict(there.named_parameters()), codes, genre)
-        _assert_close((loss.cpu(), {name: value.cpu() for name, value in gradients.items()}), expected, 1e-4)
+@pytest.mark.parametrize(("bfloat16", "recompute"), [(False, False), (False, True), (True, False)])
+def test_a_captured_step_computes_the_same_on_a_gpu(bfloat16: bool, recompute: bool) -> None:
+    for seed in (0, 1, 3, 8):
+        model = random_network(seed)
+        codes, genre = _batch(model, 2, 300, seed)
+        expected = _autograd(model, codes, genre)
+        there = random_network(seed).cuda()
+        captured = CapturedLoss(there, bfloat16=bfloat16, recompute=recompute)
+        runs = []
+        for _ in range(3):
+            loss, gradients = captured.loss_and_gradients(dict(there.named_parameters()), codes, genre)
+            runs.append((loss.cpu(), {name: value.cpu() for name, value in gradients.items()}))
+        _assert_close(runs[0], expected, 5e-2 if bfloat16 else 1e-4)
+        for again in runs[1:]:  # the same bits every time
+            assert torch.equal(again[0], runs[0][0])
+            assert all(torch.equal(value, runs[0][1][name]) for name, value in again[1].items())
 
 
 def test_a_step_that_is_abandoned_changes_nothing() -> None:

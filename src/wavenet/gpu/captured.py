@@ -5,10 +5,11 @@ with one call. With bfloat16 the products run under autocast; weights and gradie
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 
-from src.wavenet.network import WaveNet, check_inputs, unchecked_loss
+from src.wavenet.network import Stack, WaveNet, check_inputs, plain_stack, unchecked_loss
 
 WARM_UP_RUNS = 3
 """Runs before a capture, in which the libraries allocate what they need (PyTorch's notes on CUDA graphs)."""
@@ -21,7 +22,13 @@ class CapturedLoss:
         """recompute: keep only the layers' inputs and compute the rest again, in a fraction of the memory."""
         self.model = model
         self.bfloat16 = bfloat16
-        self.recompute = recompute
+        self._stack: Stack = partial(plain_stack, recompute=recompute)
+        if next(model.parameters()).is_cuda:
+            from src.wavenet.gpu import layers
+
+            self._stack = partial(layers.gated, bfloat16=bfloat16, recompute=recompute)
+            # Deterministic algorithms would first fill every new tensor with NaN; ours are written whole.
+            torch.utils.deterministic.fill_uninitialized_memory = False
         self._graph: torch.cuda.CUDAGraph | None = None
         self._codes = torch.zeros(0)
         self._genre: torch.Tensor | None = None
@@ -52,7 +59,7 @@ class CapturedLoss:
         self, parameters: Mapping[str, torch.Tensor], codes: torch.Tensor, genre: torch.Tensor | None
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         with torch.autocast(codes.device.type, dtype=torch.bfloat16, enabled=self.bfloat16, cache_enabled=False):
-            loss = unchecked_loss(self.model, codes, genre, self.recompute)
+            loss = unchecked_loss(self.model, codes, genre, self._stack)
         # A network of one layer does not use its dense weights: their gradient is zero.
         gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
         return loss.detach(), dict(zip(parameters, gradients, strict=True))
