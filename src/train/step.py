@@ -7,6 +7,7 @@ imports, directly or not (`train/run.py`).
 
 import math
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,8 @@ class Training:
             threads=settings.threads,
             reduce=reduce,
         )
-        self._feed = Feed(params, clips, range(settings.batch_size) if rows is None else rows)
+        feed = Feed(params, clips, range(settings.batch_size) if rows is None else rows)
+        self._feed = Ahead(feed) if next(state.model.parameters()).is_cuda else feed
 
     def step(self, number: int) -> float:
         """Do a step and return its loss in nats per sample. Raises `Problem` if a clip is damaged."""
@@ -98,6 +100,29 @@ class Feed:
         audio = np.stack([self._clips.read(self._train[clip], start, self._crop) for clip, start in mine])
         codes = mulaw.encode(audio, self._channels)
         return torch.from_numpy(codes), torch.tensor([self._genres[clip] for clip, _ in mine])
+
+
+class Ahead:
+    """A feed that reads the batch of the next step while a GPU computes this one, into memory that it can fetch."""
+
+    def __init__(self, feed: Feed, pin: bool = True) -> None:
+        self._feed, self._pin = feed, pin
+        self._reader = ThreadPoolExecutor(1, "next batch")
+        self._next: tuple[int, Future[tuple[torch.Tensor, torch.Tensor]]] | None = None
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `Feed.batch`."""
+        ready = self._next[1] if self._next is not None and self._next[0] == step else self._read(step)
+        codes, genre = ready.result()
+        self._next = (step + 1, self._read(step + 1))
+        return codes, genre
+
+    def _read(self, step: int) -> "Future[tuple[torch.Tensor, torch.Tensor]]":
+        return self._reader.submit(self._pinned, step)
+
+    def _pinned(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        codes, genre = self._feed.batch(step)
+        return (codes.pin_memory(), genre) if self._pin else (codes, genre)
 
 
 def learning_rate(settings: TrainParams, step: int) -> float:

@@ -48,7 +48,7 @@ class CapturedLoss:
         if self._graph is None or self._codes.shape != codes.shape:
             self._capture(parameters, codes.to(device), None if genre is None else genre.to(device))
         else:
-            self._codes.copy_(codes)
+            self._codes.copy_(codes, non_blocking=True)
             if self._genre is not None and genre is not None:
                 self._genre.copy_(genre)
         assert self._graph is not None

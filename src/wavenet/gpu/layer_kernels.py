@@ -10,6 +10,9 @@ bfloat16, always with float32 sums.
 import triton
 import triton.language as tl
 
+VARYING = ("frames", "scored", "dilation")
+"""Differ from layer to layer: one kernel is compiled for all."""
+
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _product(left, right, half: tl.constexpr):  # type: ignore[no-untyped-def]
@@ -59,11 +62,11 @@ def _activations(  # type: ignore[no-untyped-def]
     return 2.0 * tl.sigmoid(2.0 * filtered) - 1.0, tl.sigmoid(gate)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=VARYING)  # type: ignore[untyped-decorator]
 def forward(  # type: ignore[no-untyped-def]
     hidden, kernel, shift, dense, dense_bias, gated, following, frames, scored, gated_row, dilation,
     residual: tl.constexpr, depth: tl.constexpr, held: tl.constexpr, wide: tl.constexpr, deep: tl.constexpr,
-    taps: tl.constexpr, block: tl.constexpr, last: tl.constexpr, half: tl.constexpr,
+    taps: tl.constexpr, block: tl.constexpr, half: tl.constexpr,
 ):  # fmt: skip
     """gated: of the last `scored` positions, a matrix of `gated_row` columns. following: the next layer's input."""
     clip = tl.program_id(1).to(tl.int64)
@@ -83,89 +86,89 @@ def forward(  # type: ignore[no-untyped-def]
         gated + row[:, None] + d[None, :], activation.to(gated.dtype.element_ty),
         mask=(inside & (rows >= frames - scored))[:, None] & in_d[None, :],
     )  # fmt: skip
-    if not last:
-        weights = tl.load(
-            dense + d[:, None] * residual + r[None, :], mask=in_d[:, None] & in_r[None, :], other=0.0
-        )  # fmt: skip
-        y = _product(activation, weights, half) + tl.load(dense_bias + r, mask=in_r, other=0.0)[None, :]
-        y += _tile(hidden, rows, 0, residual, residual, dilation, 1, wide, 1, before, span)
-        at = (clip * frames + rows) * residual
-        tl.store(following + at[:, None] + r[None, :], y, mask=inside[:, None] & in_r[None, :])
+    weights = tl.load(dense + d[:, None] * residual + r[None, :], mask=in_d[:, None] & in_r[None, :], other=0.0)
+    y = _product(activation, weights, half) + tl.load(dense_bias + r, mask=in_r, other=0.0)[None, :]
+    y += _tile(hidden, rows, 0, residual, residual, dilation, 1, wide, 1, before, span)
+    at = (clip * frames + rows) * residual
+    tl.store(following + at[:, None] + r[None, :], y, mask=inside[:, None] & in_r[None, :])
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=VARYING)  # type: ignore[untyped-decorator]
 def backward(  # type: ignore[no-untyped-def]
-    hidden, kernel, shift, dense, of_gated, of_following, of_both, of_kernel, of_shift, of_dense, of_dense_bias,
-    frames, scored, gated_row, dilation, residual: tl.constexpr, depth: tl.constexpr, held: tl.constexpr,
-    wide: tl.constexpr, deep: tl.constexpr, taps: tl.constexpr, block: tl.constexpr, last: tl.constexpr,
-    half: tl.constexpr,
+    hidden, kernel, shift, dense, of_gated, of_following, of_both, activation, frames, scored, gated_row, dilation,
+    residual: tl.constexpr, depth: tl.constexpr, held: tl.constexpr, wide: tl.constexpr, deep: tl.constexpr,
+    taps: tl.constexpr, block: tl.constexpr, half: tl.constexpr,
 ):  # fmt: skip
-    """The gradient of what filter and gate are made from, (frames, 2D); and this program's part of the weights'."""
+    """The gradient of what filter and gate are made from, (frames, 2D), and the activation (frames, D) once more."""
+    clip = tl.program_id(1).to(tl.int64)
+    before = frames + (taps - 1) * dilation
+    rows = tl.program_id(0) * block + tl.arange(0, block)
+    d, r = tl.arange(0, deep), tl.arange(0, wide)
+    inside, in_d, in_r = rows < frames, d < depth, r < residual
+    hidden += clip * before * residual
+    x = _tile(hidden, rows, 0, residual, residual, dilation, held, wide, taps, before, 0)
+    filtered, gate = _activations(
+        x, kernel, shift + clip * 2 * depth, residual, depth, held, wide, deep, taps, half
+    )  # fmt: skip
+    row = (clip * scored + rows - (frames - scored)) * gated_row
+    change = tl.load(
+        of_gated + row[:, None] + d[None, :],
+        mask=(inside & (rows >= frames - scored))[:, None] & in_d[None, :], other=0.0,
+    ).to(tl.float32)  # fmt: skip
+    turned = tl.load(dense + d[None, :] * residual + r[:, None], mask=in_r[:, None] & in_d[None, :], other=0.0)
+    of_following += clip * frames * residual
+    change += _product(_tile(of_following, rows, 0, residual, residual, 0, 1, wide, 1, frames, 0), turned, half)
+    kept = inside[:, None] & in_d[None, :]
+    row = clip * frames + rows
+    tl.store(activation + row[:, None] * depth + d[None, :], filtered * gate, mask=kept)
+    of_both += row[:, None] * (2 * depth) + d[None, :]
+    tl.store(of_both, change * gate * (1.0 - filtered * filtered), mask=kept)
+    tl.store(of_both + depth, change * filtered * gate * (1.0 - gate), mask=kept)
+
+
+@triton.jit(do_not_specialize=VARYING)  # type: ignore[untyped-decorator]
+def sums(  # type: ignore[no-untyped-def]
+    hidden, activation, of_both, of_following, of_kernel, of_shift, of_dense, of_bias, frames, dilation,
+    residual: tl.constexpr, depth: tl.constexpr, held: tl.constexpr, wide: tl.constexpr, deep: tl.constexpr,
+    taps: tl.constexpr, block: tl.constexpr, half: tl.constexpr,
+):  # fmt: skip
+    """This program's part of the gradients of kernel (taps, R, 2D), shift (2D), dense (D, R) and its bias (R)."""
     program, programs = tl.program_id(0), tl.num_programs(0)
     clip = tl.program_id(1).to(tl.int64)
-    span = (taps - 1) * dilation
-    before = frames + span
-    d, r = tl.arange(0, deep), tl.arange(0, wide)
-    in_d, in_r = d < depth, r < residual
-    square = in_r[:, None] & in_d[None, :]
+    before = frames + (taps - 1) * dilation
     hidden += clip * before * residual
-    turned = tl.load(dense + d[None, :] * residual + r[:, None], mask=square, other=0.0)
-    sum_filter = tl.zeros((held * wide, deep), tl.float32)
-    sum_gate = tl.zeros((held * wide, deep), tl.float32)
-    sum_dense = tl.zeros((deep, wide), tl.float32)
-    shift_filter, shift_gate = tl.zeros((deep,), tl.float32), tl.zeros((deep,), tl.float32)
-    sum_bias = tl.zeros((wide,), tl.float32)
+    activation += clip * frames * depth
+    of_both += clip * frames * 2 * depth
+    of_following += clip * frames * residual
+    to_kernel, to_shift = tl.zeros((held * wide, 2 * deep), tl.float32), tl.zeros((2 * deep,), tl.float32)
+    to_dense, to_bias = tl.zeros((deep, wide), tl.float32), tl.zeros((wide,), tl.float32)
     for tile in range(program, tl.cdiv(frames, block), programs):
         rows = tile * block + tl.arange(0, block)
-        inside = rows < frames
         x = _tile(hidden, rows, 0, residual, residual, dilation, held, wide, taps, before, 0)
-        filtered, gate = _activations(
-            x, kernel, shift + clip * 2 * depth, residual, depth, held, wide, deep, taps, half
-        )  # fmt: skip
-        row = (clip * scored + rows - (frames - scored)) * gated_row
-        change = tl.load(
-            of_gated + row[:, None] + d[None, :],
-            mask=(inside & (rows >= frames - scored))[:, None] & in_d[None, :], other=0.0,
-        ).to(tl.float32)  # fmt: skip
-        if not last:
-            at = (clip * frames + rows) * residual
-            y = tl.load(
-                of_following + at[:, None] + r[None, :], mask=inside[:, None] & in_r[None, :], other=0.0
-            )  # fmt: skip
-            change += _product(y, turned, half)
-            sum_dense += _product(tl.trans(filtered * gate), y, half)
-            sum_bias += tl.sum(y, 0)
-        to_filter = tl.where(inside[:, None], change * gate * (1.0 - filtered * filtered), 0.0)
-        to_gate = tl.where(inside[:, None], change * filtered * gate * (1.0 - gate), 0.0)
-        at = (clip * frames + rows) * (2 * depth)
-        kept = inside[:, None] & in_d[None, :]
-        tl.store(of_both + at[:, None] + d[None, :], to_filter, mask=kept)
-        tl.store(of_both + at[:, None] + depth + d[None, :], to_gate, mask=kept)
-        turned_x = tl.trans(x)
-        sum_filter += _product(turned_x, to_filter, half)
-        sum_gate += _product(turned_x, to_gate, half)
-        shift_filter += tl.sum(to_filter, 0)
-        shift_gate += tl.sum(to_gate, 0)
+        change = _tile(of_both, rows, 0, 2 * depth, 2 * depth, 0, 1, 2 * deep, 1, frames, 0)
+        to_kernel += _product(tl.trans(x), change, half)
+        to_shift += tl.sum(change, 0)
+        gated = _tile(activation, rows, 0, depth, depth, 0, 1, deep, 1, frames, 0)
+        y = _tile(of_following, rows, 0, residual, residual, 0, 1, wide, 1, frames, 0)
+        to_dense += _product(tl.trans(gated), y, half)
+        to_bias += tl.sum(y, 0)
     mine = clip * programs + program
-    k = tl.arange(0, held * wide)
+    k, both, d, r = tl.arange(0, held * wide), tl.arange(0, 2 * deep), tl.arange(0, deep), tl.arange(0, wide)
     tap, channel = k // wide, k % wide
-    there = ((tap < taps) & (channel < residual))[:, None] & in_d[None, :]
-    of_kernel += mine * taps * residual * 2 * depth + (tap * residual + channel)[:, None] * (2 * depth) + d[None, :]
-    tl.store(of_kernel, sum_filter, mask=there)
-    tl.store(of_kernel + depth, sum_gate, mask=there)
-    tl.store(of_shift + mine * 2 * depth + d, shift_filter, mask=in_d)
-    tl.store(of_shift + mine * 2 * depth + depth + d, shift_gate, mask=in_d)
-    if not last:
-        of_dense += mine * depth * residual
-        tl.store(of_dense + d[:, None] * residual + r[None, :], sum_dense, mask=in_d[:, None] & in_r[None, :])
-        tl.store(of_dense_bias + mine * residual + r, sum_bias, mask=in_r)
+    at = ((mine * taps + tap) * residual + channel) * (2 * depth)
+    there = ((tap < taps) & (channel < residual))[:, None] & (both < 2 * depth)[None, :]
+    tl.store(of_kernel + at[:, None] + both[None, :], to_kernel, mask=there)
+    tl.store(of_shift + mine * 2 * depth + both, to_shift, mask=both < 2 * depth)
+    at = (mine * depth + d) * residual
+    tl.store(of_dense + at[:, None] + r[None, :], to_dense, mask=(d < depth)[:, None] & (r < residual)[None, :])
+    tl.store(of_bias + mine * residual + r, to_bias, mask=r < residual)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=VARYING)  # type: ignore[untyped-decorator]
 def to_input(  # type: ignore[no-untyped-def]
     of_both, of_following, kernel, of_hidden, frames, dilation, residual: tl.constexpr, depth: tl.constexpr,
     held: tl.constexpr, wide: tl.constexpr, deep: tl.constexpr, taps: tl.constexpr, block: tl.constexpr,
-    last: tl.constexpr, half: tl.constexpr,
+    half: tl.constexpr,
 ):  # fmt: skip
     """The gradient of a layer's input (frames + span, R), gathered from the positions that used it."""
     clip = tl.program_id(1).to(tl.int64)
@@ -187,7 +190,6 @@ def to_input(  # type: ignore[no-untyped-def]
         _tile(of_both, rows, depth, 2 * depth, depth, -dilation, held, deep, taps, frames, 0),
         tl.load(weights + depth, mask=there, other=0.0), half,
     )  # fmt: skip
-    if not last:
-        x += _tile(of_following + clip * frames * residual, rows, 0, residual, residual, 0, 1, wide, 1, frames, -span)
+    x += _tile(of_following + clip * frames * residual, rows, 0, residual, residual, 0, 1, wide, 1, frames, -span)
     at = (clip * before + rows) * residual
     tl.store(of_hidden + at[:, None] + r[None, :], x, mask=(rows < before)[:, None] & in_r[None, :])

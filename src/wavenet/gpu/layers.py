@@ -17,7 +17,7 @@ from src.wavenet.shape import WaveNetConfig
 BLOCK = 64
 """Positions of a tile."""
 
-PROGRAMS = 128
+PROGRAMS = 256
 """Of a clip, that share the sums over positions: part of the arithmetic, so one number for every GPU."""
 
 KEPT = 8
@@ -87,7 +87,8 @@ class _Stack(torch.autograd.Function):
         of_gated = of_gated.contiguous()
         aside = torch.empty_like(of_gated) if ctx.kept > 1 else of_gated
         sums = layers.sums()
-        of_hidden = None
+        # What the last layer hands on is not used.
+        of_hidden = of_gated.new_zeros(len(of_gated), layers.scored, layers.residual, dtype=torch.float32)
         for first in reversed(range(0, len(layers.dilations), ctx.kept)):
             inputs = [ctx.saved_tensors[first // ctx.kept]]
             for layer in range(first, min(first + ctx.kept, len(layers.dilations)) - 1):
@@ -119,7 +120,7 @@ class _Layers:
         self.taps, self.residual, both = kernel.shape[1:]
         self.depth = both // 2
 
-    def _settings(self, layer: int) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
         """What every kernel is compiled for; a product needs 16 rows and columns."""
         return {
             "residual": self.residual,
@@ -129,7 +130,6 @@ class _Layers:
             "deep": max(16, triton.next_power_of_2(self.depth)),
             "taps": self.taps,
             "block": BLOCK,
-            "last": layer == len(self.dilations) - 1,
             "half": self.bfloat16,
         }
 
@@ -138,24 +138,21 @@ class _Layers:
         return self.scored + (self.taps - 1) * sum(self.dilations[layer + 1 :])
 
     def forward(self, layer: int, hidden: torch.Tensor, gated: torch.Tensor) -> torch.Tensor:
-        """Fill this layer's columns of gated; returns the next layer's input (after the last layer: anything)."""
-        frames, last = self._frames(layer), layer == len(self.dilations) - 1
-        following = hidden if last else hidden.new_empty(len(hidden), frames, self.residual)
+        """Fill this layer's columns of gated; returns the next layer's input."""
+        frames = self._frames(layer)
+        following = hidden.new_empty(len(hidden), frames, self.residual)
         layer_kernels.forward[triton.cdiv(frames, BLOCK), len(hidden)](
             hidden, self.kernel[layer], self.shift[layer], self.dense[layer], self.bias[layer],
             gated[..., layer * self.depth :], following, frames, self.scored, gated.shape[-1], self.dilations[layer],
-            **self._settings(layer),
+            **self._settings(),
         )  # fmt: skip
         return following
 
     def sums(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The programs' partial sums of the gradients of kernel, shift, dense and its bias: (layer, clip, program, …).
-
-        Zeros, because the last layer leaves those of dense alone.
-        """
+        """The programs' parts of the gradients of kernel, shift, dense and its bias: (layers, clips, programs, …)."""
         shape = (len(self.dilations), self.shift.shape[1], PROGRAMS)
         kernel, both = self.kernel.shape[1:], 2 * self.depth
-        new = self.kernel.new_zeros
+        new = self.kernel.new_empty
         return (
             new(*shape, *kernel), new(*shape, both), new(*shape, self.depth, self.residual), new(*shape, self.residual)
         )  # fmt: skip
@@ -165,20 +162,23 @@ class _Layers:
         layer: int,
         hidden: torch.Tensor,
         of_gated: torch.Tensor,
-        of_following: torch.Tensor | None,
+        of_following: torch.Tensor,
         sums: Sequence[torch.Tensor],
     ) -> torch.Tensor:
         """The gradient of this layer's input; its parts of the weights' go to `sums`."""
-        frames, dilation, settings = self._frames(layer), self.dilations[layer], self._settings(layer)
+        frames, dilation, settings = self._frames(layer), self.dilations[layer], self._settings()
         of_both = hidden.new_empty(len(hidden), frames, 2 * self.depth)
-        following = hidden if of_following is None else of_following  # the last layer's is not read
-        layer_kernels.backward[PROGRAMS, len(hidden)](
+        activation = hidden.new_empty(len(hidden), frames, self.depth)
+        layer_kernels.backward[triton.cdiv(frames, BLOCK), len(hidden)](
             hidden, self.kernel[layer], self.shift[layer], self.dense[layer], of_gated[..., layer * self.depth :],
-            following, of_both, *(part[layer] for part in sums), frames, self.scored, of_gated.shape[-1], dilation,
-            **settings, num_warps=8,
+            of_following, of_both, activation, frames, self.scored, of_gated.shape[-1], dilation, **settings
+        )  # fmt: skip
+        layer_kernels.sums[PROGRAMS, len(hidden)](
+            hidden, activation, of_both, of_following, *(part[layer] for part in sums), frames, dilation, **settings,
+            num_stages=1,
         )  # fmt: skip
         of_hidden = torch.empty_like(hidden)
         layer_kernels.to_input[triton.cdiv(hidden.shape[1], BLOCK), len(hidden)](
-            of_both, following, self.kernel[layer], of_hidden, frames, dilation, **settings
+            of_both, of_following, self.kernel[layer], of_hidden, frames, dilation, **settings
         )  # fmt: skip
         return of_hidden
