@@ -188,7 +188,7 @@ def _compile(models: Sequence[WaveNet], ids: list[int], sampling: Sampling, thre
     """Make one sample of each stream and forget it: kernels are compiled once on each machine, not in the timing."""
     began = time.perf_counter()
     unprimed = replace(sampling, start="zeros")
-    for _ in sampler.generate(models, ids, 1, np.zeros((len(ids), 1)), unprimed, threads=threads):
+    for _ in sampler.generate(models, ids, 1, np.zeros((len(models) * len(ids), 1)), unprimed, threads=threads):
         pass
     seconds = time.perf_counter() - began
     if seconds > 2:

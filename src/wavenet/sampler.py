@@ -64,7 +64,7 @@ def generate(
     """
     for model in models:
         _check(model, genres, frames, sampling, primers, chunk_frames)
-    groups: list[Streams] | list[DeviceStreams]
+    groups: Sequence[Streams | DeviceStreams]
     if next(models[0].parameters()).is_cuda:
         groups = [DeviceStreams(models, genres, sampling)]
     else:

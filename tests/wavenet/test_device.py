@@ -200,7 +200,7 @@ def test_checkpoints_that_run_together_give_the_codes_that_each_gives_alone() ->
     models = [random_network(3), random_network(3)]
     for parameter in models[1].parameters():
         parameter.data *= 1.1
-    genres = [0, 0]
+    genres: list[int | None] = [None, None]
     numbers = np.random.default_rng(2).random((4, 60))
     together = DeviceStreams(models, genres)
     together.start([None, np.array([1, 0, 1])])
@@ -212,7 +212,7 @@ def test_checkpoints_that_run_together_give_the_codes_that_each_gives_alone() ->
         assert np.mean(alone.sample(numbers[mine]) == codes[mine]) > 0.99
     assert (codes[:2] != codes[2:]).any()
     with pytest.raises(Problem, match="different shapes"):
-        DeviceStreams([models[0], tiny_network()], genres)
+        DeviceStreams([models[0], random_network(4)], genres)
 
 
 def test_weights_that_are_for_a_cpu_are_refused_elsewhere() -> None:

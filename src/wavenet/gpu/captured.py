@@ -15,6 +15,14 @@ WARM_UP_RUNS = 3
 """Runs before a capture, in which the libraries allocate what they need (PyTorch's notes on CUDA graphs)."""
 
 
+KERNELS_TO = 32
+"""Channels of a layer up to which the kernels of `layers.py` are used; beyond, plain operations compute it.
+
+At 33, which is padded to 64, they gave wrong sums in bfloat16 on an H200 (Triton 3.6; right in float32), and the cause
+is not known.
+"""
+
+
 class CapturedLoss:
     """Computes losses and gradients of one network; keeps one graph, for the latest shape of batch."""
 
@@ -23,12 +31,13 @@ class CapturedLoss:
         self.model = model
         self.bfloat16 = bfloat16
         self._stack: Stack = partial(plain_stack, recompute=recompute)
-        if next(model.parameters()).is_cuda:
+        widest = max(model.config.residual_channels, model.config.dilation_channels)
+        if next(model.parameters()).is_cuda and widest <= KERNELS_TO:
             from src.wavenet.gpu import layers
 
             self._stack = partial(layers.gated, bfloat16=bfloat16, recompute=recompute)
             # Deterministic algorithms would first fill every new tensor with NaN; ours are written whole.
-            torch.utils.deterministic.fill_uninitialized_memory = False
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self._graph: torch.cuda.CUDAGraph | None = None
         self._codes = torch.zeros(0)
         self._genre: torch.Tensor | None = None

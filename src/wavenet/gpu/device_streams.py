@@ -7,6 +7,7 @@ captured CUDA graph runs `GRAPH_SAMPLES` of them without returning to Python. On
 operations. Numbers agree with the CPU's within float tolerance, not bit for bit.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -210,7 +211,8 @@ class DeviceStreams:
 def _each(streams: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Products of each network's streams (networks · streams, …, n) with its weights (networks, n, m)."""
     networks = len(weights)
-    return torch.bmm(streams.reshape(networks, -1, streams.shape[-1]), weights).view(*streams.shape[:-1], -1)
+    rows = streams.reshape(networks, math.prod(streams.shape[:-1]) // networks, streams.shape[-1])
+    return torch.bmm(rows, weights).view(*streams.shape[:-1], weights.shape[-1])
 
 
 def pick(logits: torch.Tensor, numbers: torch.Tensor, sampling: Sampling) -> torch.Tensor:

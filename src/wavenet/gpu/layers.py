@@ -56,7 +56,7 @@ def gated(
 
 class _Stack(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         hidden: torch.Tensor,
         kernel: torch.Tensor,
@@ -82,7 +82,7 @@ class _Stack(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, of_gated: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, of_gated: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         layers: _Layers = ctx.layers
         of_gated = of_gated.contiguous()
         aside = torch.empty_like(of_gated) if ctx.kept > 1 else of_gated
