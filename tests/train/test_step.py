@@ -14,7 +14,7 @@ from src.clips import clipset
 from src.clips.clipset import ClipRow, ClipSet
 from src.config import Params, TrainParams
 from src.train import step
-from src.train.step import Feed, first_state, learning_rate
+from src.train.step import Ahead, Feed, first_state, learning_rate
 from src.wavenet import batches, mulaw, network, optimizers
 from tests.conftest import GENRES, ROOT, StudyFolder
 
@@ -132,3 +132,18 @@ def test_a_clip_of_exactly_one_crop_is_drawn_from_its_beginning() -> None:
     for crop, batch_size in ((0, 1), (1, 0)):
         with pytest.raises(Problem, match="both must be 1 or more"):
             batches.draw(2019, 1, batch_size, crop, [1], [0], "genre")
+
+
+def test_a_feed_that_reads_ahead_gives_the_same_batches_and_the_same_refusals(study_with_clips: StudyFolder) -> None:
+    params = config.load(study_with_clips.root)
+    clips = ClipSet.open(study_with_clips.root / "data" / "clips")
+    feed = Feed(params, clips, range(params.profile.train.batch_size))
+    ahead = Ahead(feed, pin=False)
+    for step in (1, 2, 3, 7, 8, 2):  # in order, after a leap, and back
+        for mine, theirs in zip(ahead.batch(step), feed.batch(step), strict=True):
+            assert torch.equal(mine, theirs)
+    for file in (study_with_clips.root / "data" / "clips").rglob("*.flac"):
+        file.unlink()
+    ahead.batch(3)  # was read before
+    with pytest.raises(Problem):
+        ahead.batch(4)
