@@ -17,7 +17,7 @@ import torch
 import typer
 from rich.table import Table
 
-from benchmarks import measure
+from benchmarks import floors, measure
 from benchmarks.baselines import QueueLoop
 from src import config
 from src.base import console, files
@@ -60,6 +60,9 @@ def generate(
                     name = f"ours, {kind}, {streams} streams" + (f", {pool} threads" if device == "cpu" else "")
                     works[name] = _ours(model, streams, genres, frames, pool, kind, device)
                     samples[name] = streams * frames
+    floor = "weights read alone, 5 streams, 1 thread"
+    if device == "cpu":
+        works[floor], samples[floor] = floors.weights_read(model, frames), 5 * frames
     one = "ours, float32, 1 streams" + (", 1 threads" if device == "cpu" else "")
     doubled = f"{one}, twice the length"
     works[doubled], samples[doubled] = _ours(model, 1, genres, 2 * frames, 1, "float32", device), 2 * frames

@@ -10,6 +10,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ import torch
 import typer
 from rich.table import Table
 
-from benchmarks import measure
+from benchmarks import floors, measure
 from benchmarks.baselines import ConvolutionalWaveNet
 from src import config
 from src.base import console, files
@@ -34,6 +35,7 @@ VARIANTS = {
     "float32-recompute": "ours, float32, recomputing",
     "bfloat16": "ours, bfloat16",
     "bfloat16-recompute": "ours, bfloat16, recomputing",
+    "products": "matrix products alone, float32",
 }
 
 
@@ -60,8 +62,6 @@ def train(
     if unknown:
         raise Problem(f"--only {unknown[0]}: the variants are {', '.join(VARIANTS)}.")
     for name in only or VARIANTS:
-        if device == "cuda" and "recompute" in name:
-            continue
         console.say(f"measuring {VARIANTS[name]} …")
         command = [sys.executable, "-m", "benchmarks", "train", "--variant", name, "--profile", profile]
         command += ["--steps", str(steps), "--device", device]
@@ -93,18 +93,22 @@ def _measure(
     optimizer = optimizers.Adam()
     count = threads or scale.train.threads
     losses: list[float] = []
-    if variant.startswith("plain"):
+    if variant == "products":
+        step: Callable[[], object] = floors.products(scale.model, len(codes), size, count, device)
+    elif variant.startswith("plain"):
         torch.set_num_threads(count)
         plain = ConvolutionalWaveNet(model).to(device)
         parameters = dict(plain.named_parameters())
         state = optimizer.start(parameters)
 
-        def step() -> None:
+        def plain_step() -> None:
             with torch.autocast(device, torch.bfloat16, enabled="bfloat16" in variant):
                 loss = plain.loss(codes, genre)
             gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
             optimizer.update(parameters, dict(zip(parameters, gradients, strict=True)), state, 1e-3)
             losses.append(loss.item())
+
+        step = plain_step
     else:
         ours = TrainingStep(
             model,
@@ -115,27 +119,31 @@ def _measure(
             threads=count,
         )
 
-        def step() -> None:
+        def our_step() -> None:
             losses.append(ours(codes, genre, 1e-3))
+
+        step = our_step
 
     timing = measure.take_turns({variant: step}, steps)[variant]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return asdict(timing) | {
         "memory_bytes": torch.cuda.max_memory_allocated() if device == "cuda" else peak,
-        "loss_of_first_step": losses[0],
+        "loss_of_first_step": losses[0] if losses else None,
         "threads": count,
     }
 
 
 def _table(rows: dict[str, Any]) -> Table:
     table = Table(title="a training step")
-    for heading in ("variant", "s", "× plain", "CPU s", "× plain", "memory GB", "first loss"):
+    for heading in ("variant", "s", "× plain", "× products", "CPU s", "× plain", "memory GB", "first loss"):
         table.add_column(heading, justify="left" if heading == "variant" else "right")
-    base = rows.get("plain")
+    base, floor = rows.get("plain"), rows.get("products")
     for name, row in rows.items():
         ratios = [f"{base[key] / row[key]:.1f}" if base else "" for key in ("seconds", "cpu_seconds")]
+        far = f"{row['seconds'] / floor['seconds']:.2f}" if floor else ""
+        loss = row["loss_of_first_step"]
         table.add_row(
-            VARIANTS[name], f"{row['seconds']:.3f}", ratios[0], f"{row['cpu_seconds']:.3f}", ratios[1],
-            f"{row['memory_bytes'] / 1e9:.2f}", f"{row['loss_of_first_step']:.5f}",
+            VARIANTS[name], f"{row['seconds']:.3f}", ratios[0], far, f"{row['cpu_seconds']:.3f}", ratios[1],
+            f"{row['memory_bytes'] / 1e9:.2f}", "" if loss is None else f"{loss:.5f}",
         )  # fmt: skip
     return table
