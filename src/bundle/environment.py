@@ -55,7 +55,7 @@ def changed_files(root: Path) -> tuple[str, ...]:
 
 def packages() -> dict[str, str]:
     """Every installed package and its version; where it was installed from may be a path, and is left out."""
-    known = {}
+    known: dict[str, str] = {}
     for package in metadata.distributions():
         name = re.sub(r"[-_.]+", "-", package.metadata["Name"]).lower()
         known.setdefault(name, package.version)  # the first one on the path is the one that is imported
@@ -67,7 +67,10 @@ def archive(root: Path, commit: str) -> bytes:
     command = ["git", "-c", f"safe.directory={root.resolve()}", "-c", "tar.umask=0022", "-c", "core.autocrlf=false"]
     try:
         done = subprocess.run(
-            [*command, "archive", "--format=tar", f"--prefix={PREFIX}", commit], cwd=root, capture_output=True, check=True
+            [*command, "archive", "--format=tar", f"--prefix={PREFIX}", commit],
+            cwd=root,
+            capture_output=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", b"").decode(errors="replace").strip().splitlines()

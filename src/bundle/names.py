@@ -62,7 +62,9 @@ def words_of(text: str) -> tuple[str, ...]:
 def everyday() -> frozenset[str]:
     """The words that the program's own files and the names of its packages are made of."""
     room = Path(src.__file__).parent
-    texts = [path.read_text(encoding="utf-8") for path in room.rglob("*") if path.suffix in (".py", ".j2", ".css", ".js")]
+    texts = [
+        path.read_text(encoding="utf-8") for path in room.rglob("*") if path.suffix in (".py", ".j2", ".css", ".js")
+    ]
     lock = room.parent / "requirements.lock"
     texts += [lock.read_text(encoding="utf-8")] if lock.is_file() else []
     return frozenset(word for text in texts for word in words_of(text))
@@ -93,7 +95,10 @@ def of_machine(root: Path, library: Path | None, view: journal.View) -> list[Nam
     paths = {root.resolve(), Path.home(), *([library.expanduser().absolute()] if library else [])}
     found = [Name(words_of(str(path)), PATH, str(path), as_written=True) for path in paths]
     found = [name for name in found if len(name.words) > 1 and _letters(name.words) >= SHORTEST_NAME]
-    hosts = {socket.gethostname(), *(str(one.details["host"]) for one in view.attempts.values() if "host" in one.details)}
+    hosts = {
+        socket.gethostname(),
+        *(str(one.details["host"]) for one in view.attempts.values() if "host" in one.details),
+    }
     hosts |= {host.partition(".")[0] for host in hosts}
     user = _user()
     for text, kind, before in [(user, USER, "user"), *((host, HOST, "host") for host in sorted(hosts))]:

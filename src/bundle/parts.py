@@ -25,8 +25,9 @@ from src.record import checkpoint, journal
 from src.record import layout as places
 
 DATA = Path("data")
-CLIPS = DATA / "clips" / "clips.csv"
+MANIFEST, CLIPS = rows.PATH, DATA / "clips" / "clips.csv"
 DEMO = DATA / "demo-library"
+COUNTS = ("manifest.json", "clips.json")
 HEARD_SONG = "song-"
 """How the comparison names a held-out song that may be heard."""
 
@@ -127,7 +128,9 @@ def _all_there(outs: list[tuple[str, Path]], steps: tuple[int, ...]) -> None:
     names = ", ".join(str(path) for of, path in missing if of == stage)
     more = sorted({of for of, _ in missing} - {stage})
     beside = f" ({', '.join(more)} neither)" if more else ""
-    raise Problem(f"{stage} has not run{beside}: {names} {'is' if ', ' not in names else 'are'} not there; run: dvc repro")
+    raise Problem(
+        f"{stage} has not run{beside}: {names} {'is' if ', ' not in names else 'are'} not there; run: dvc repro"
+    )
 
 
 def _one_run(steps: tuple[int, ...]) -> str:
@@ -160,12 +163,12 @@ def _private() -> layout.Private:
         raise Problem(f"{rows.PATH} is not the one that the clips were made from (dvc.lock); run: dvc repro")
     if _md5(clips, "outs", "data/clips") != _md5(train, "deps", "data/clips"):
         raise Problem("dvc.lock says that the training was of other clips than data/clips; run: dvc repro")
-    metrics = {name: files.read_json(Path("metrics") / name, made_by="dvc repro") for name in ("manifest.json", "clips.json")}
+    manifest, cut = (files.read_json(Path("metrics") / name, made_by="dvc repro") for name in COUNTS)
     return layout.Private(
         library="demo" if _composed() else "own",
-        songs=metrics["manifest.json"]["kept"],
-        manifest=metrics["manifest.json"]["digest"],
-        clips=metrics["clips.json"]["digest"],
+        songs=manifest["kept"],
+        manifest=manifest["digest"],
+        clips=cut["digest"],
     )
 
 

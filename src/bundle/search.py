@@ -18,8 +18,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
-from src.bundle.names import WORD, Name
 from src.base.errors import Problem
+from src.bundle.names import WORD, Name
 
 CHUNK_BYTES, OVERLAP_BYTES = 2**21, 2**13
 """A file is read in pieces of this size, each with so much of the next one; both even, for UTF-16."""
@@ -67,9 +67,9 @@ class Search:
         for index, word in enumerate(words) if near else ():
             for place, name in self._by_word[word] if word in near else ():
                 start = index - place
-                if start >= 0 and tuple(words[start : start + len(name.words)]) == name.words:
-                    if not name.as_written or _as_written(name, text):
-                        yield name
+                there = start >= 0 and tuple(words[start : start + len(name.words)]) == name.words
+                if there and (not name.as_written or _as_written(name, text)):
+                    yield name
 
 
 def _as_written(name: Name, text: str) -> bool:
@@ -174,11 +174,14 @@ def _members(content: bytes) -> Iterator[tuple[str, bytes]]:
                 if member.isfile() and (file := archive.extractfile(member)) is not None:
                     yield member.name, file.read()
     elif content[:3] == b"\x1f\x8b\x08":
-        yield "", _read(gzip.GzipFile(fileobj=io.BytesIO(content)))
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as zipped:
+            yield "", _read(zipped)
     elif content[:3] == b"BZh" and content[4:10] == b"1AY&SY":
-        yield "", _read(bz2.BZ2File(io.BytesIO(content)))
+        with bz2.BZ2File(io.BytesIO(content)) as packed:
+            yield "", _read(packed)
     elif content[:6] == b"\xfd7zXZ\x00":
-        yield "", _read(lzma.LZMAFile(io.BytesIO(content)))
+        with lzma.LZMAFile(io.BytesIO(content)) as pressed:
+            yield "", _read(pressed)
 
 
 def _read(file: io.BufferedIOBase) -> bytes:

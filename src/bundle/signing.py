@@ -22,20 +22,12 @@ def sign(folder: Path, key: Path) -> None:
     if not key.is_file():
         raise Problem(f"There is no key {key}. {made_with}")
     try:
-        config = signing.Config().use_elliptic_key_signer(private_key=key)
-    except (ValueError, TypeError, AttributeError, OSError) as error:
-        raise Problem(f"{key} is not a private key on the curve P-256 without a password ({error}). {made_with}") from None
+        config = signing.Config().use_elliptic_key_signer(private_key=key)  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError, AttributeError, OSError):
+        raise Problem(f"{key} is not a private key on the curve P-256 without a password. {made_with}") from None
     signature = folder / layout.SIGNATURE
-    hashed = hashing.Config().set_ignored_paths(paths=[Path(layout.SIGNATURE)], ignore_git_paths=False)
+    hashed = hashing.Config()  # type: ignore[no-untyped-call]
+    hashed.set_ignored_paths(paths=[Path(layout.SIGNATURE)], ignore_git_paths=False)
     config.set_hashing_config(hashed).sign(folder, signature)
     # Its own layout of lines is not promised to stay; ours is the same as everywhere.
     signature.write_text(json.dumps(json.loads(signature.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
-
-
-def public_key(key: Path) -> str:
-    """The key's public half, in PEM: what a stranger checks the signature with. Call after `sign`."""
-    from cryptography.hazmat.primitives import serialization
-
-    private = serialization.load_pem_private_key(key.read_bytes(), None)
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return private.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
