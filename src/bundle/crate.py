@@ -44,7 +44,6 @@ def write(
     entities = {name: crate.add_file(dest_path=name, properties=_file(folder / name, name)) for name in names}
     _describe(entities)
     source = entities[layout.SOURCE]
-    source["@type"] = ["File", "SoftwareSourceCode"]
     source["name"] = "The program: what git has of the commit"
     source["version"] = environment.commit
     source["programmingLanguage"] = crate.add(_thing(crate, "https://www.python.org/", "ComputerLanguage", "Python"))
@@ -89,7 +88,6 @@ def write(
     root["license"] = "No licence is given with this crate; ask whoever published it."
     root["conformsTo"] = crate.add(_thing(crate, PROFILE, "CreativeWork", "Process Run Crate", version="0.5"))
     root["mentions"] = actions
-    crate.metadata["datePublished"] = ended
     files.write_json(folder / layout.CRATE, crate.metadata.generate())
 
 
@@ -106,7 +104,12 @@ def _iso(time_ms: int) -> str:
 
 
 def _file(path: Path, name: str) -> dict[str, Any]:
-    known = {"name": name, "encodingFormat": TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "text/plain"}
+    known: dict[str, Any] = {
+        "name": name,
+        "encodingFormat": TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "text/plain",
+    }
+    if name == layout.SOURCE:
+        known["@type"] = ["File", "SoftwareSourceCode"]
     return {**known, "contentSize": str(path.stat().st_size)} if path.is_file() else known
 
 
