@@ -4,7 +4,6 @@ import contextlib
 import io
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,16 +54,11 @@ def published(finished: Path) -> Path:
 @pytest.fixture
 def study(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished study that a test may change."""
-    copied = tmp_path / "study"
-    without = shutil.ignore_patterns("bundle", "bundle.zip", ".dvc", "mlruns")
+    left = {finished: {"bundle", "bundle.zip", "mlruns"}, finished / ".dvc": {"cache", "tmp"}}
     shutil.copytree(
-        finished, copied, symlinks=True, ignore=lambda folder, names: _left(finished, folder, names, without)
+        finished, tmp_path / "study", symlinks=True, ignore=lambda folder, _: left.get(Path(folder), set[str]())
     )
-    return copied
-
-
-def _left(finished: Path, folder: str, names: list[str], without: Callable[[str, list[str]], set[str]]) -> set[str]:
-    return without(folder, names) if Path(folder) == finished else set()
+    return tmp_path / "study"
 
 
 @pytest.fixture(scope="session")
