@@ -53,12 +53,23 @@ class Search:
     def found(self, content: bytes, path: str = "") -> Iterator[tuple[str, Name]]:
         """Where (`path`, or `path: member` in an archive) and which names stand in a file or in its name."""
         for place, part in _parts(path, content, DEEPEST):
-            seen = {name for text in _unescaped(place) for name in self._in_plain(text)}
+            seen = set(self.named(place))
             for start in range(0, max(len(part), 1), CHUNK_BYTES):
                 for text in _readings(part[start : start + CHUNK_BYTES + OVERLAP_BYTES], self._runs):
                     seen |= set(self._in_plain(text))
             for name in sorted(seen, key=lambda name: (name.kind, name.words)):
                 yield place, name
+
+    def named(self, path: str) -> Iterator[Name]:
+        """The names in a path itself."""
+        for text in _unescaped(path):
+            yield from self._in_plain(text)
+
+    def shown(self, path: str) -> str:
+        """The path up to where a name begins, for a message."""
+        parts = re.split(r"(?<=/)|(?<=: )", path)
+        clean = next(count for count in range(len(parts), -1, -1) if not any(self.named("".join(parts[:count]))))
+        return path if clean == len(parts) else f"{''.join(parts[:clean])}…"
 
     def _in_plain(self, text: str) -> Iterator[Name]:
         small = text.lower()

@@ -164,10 +164,10 @@ def test_planted_names_are_found_however_they_are_written(study: Path) -> None:
     planted = {
         "reports/compare-2-10-30/notes.html": f"<p>{html.escape(song)}&#32;</p>".replace("Song ", "Song&#32;").encode(),
         "reports/compare-2-10-30/link.txt": f"songs/{quote(song + '.flac')}".encode(),
-        "metrics/plots/upper.csv": artist.upper().encode(),
-        "metrics/plots/le.bin": bytes(3) + artist.encode("utf-16-le") + bytes(5),
-        "metrics/plots/be.bin": bytes(2) + artist.encode("utf-16-be"),
-        "metrics/plots/other.json": "".join(f"\\u{ord(letter):04x}" for letter in artist).encode(),
+        "generations/step-10/upper.csv": artist.upper().encode(),
+        "generations/step-10/le.bin": bytes(3) + artist.encode("utf-16-le") + bytes(5),
+        "generations/step-10/be.bin": bytes(2) + artist.encode("utf-16-be"),
+        "generations/step-10/other.json": "".join(f"\\u{ord(letter):04x}" for letter in artist).encode(),
         "generations/step-2/rock.zip": zipped({"inner.tar.gz": tarred({"readme": song.encode()})}),
         f"generations/step-2/{PLANT}Album 2.txt": b"its name",
     }
@@ -176,9 +176,9 @@ def test_planted_names_are_found_however_they_are_written(study: Path) -> None:
         (study / name).write_bytes(content)
     tensors = {"a": np.zeros(3, np.float32)}
     safetensors.numpy.save_file(tensors, checkpoint / "extra.safetensors", metadata={"from": f'"{song}"'})
-    np.savez(study / "metrics" / "plots" / "extra.npz", names=np.array([song]))
+    np.savez(study / "generations" / "step-10" / "extra.npz", names=np.array([song]))
     rows = (study / "data" / "manifest.csv").read_text().splitlines()
-    (study / "metrics" / "plots" / "hash.txt").write_text(rows[5].split(",")[-1])
+    (study / "generations" / "step-10" / "hash.txt").write_text(rows[5].split(",")[-1])
     change_yaml(study / "params" / "tiny.yaml", library__songs_per_genre=3)
     with (study / "params" / "tiny.yaml").open("a") as file:
         file.write(f"# {study}\n")
@@ -192,8 +192,8 @@ def test_planted_names_are_found_however_they_are_written(study: Path) -> None:
     assert found == {
         *planted,
         "checkpoints/step-2/extra.safetensors",
-        "metrics/plots/extra.npz",
-        "metrics/plots/hash.txt",
+        "generations/step-10/extra.npz",
+        "generations/step-10/hash.txt",
         "params/tiny.yaml",
         layout.DIGESTS,  # it lists the file whose name is planted
         layout.CRATE,
@@ -314,7 +314,8 @@ def test_what_is_not_a_bundle_is_not_replaced(study: Path) -> None:
     assert "bundle is not a folder" in refusal(study)
     (study / "other.zip").write_bytes(zipped({"letter.txt": b"dear"}))
     assert "other.zip is not a bundle" in refusal(study, "--output", "other")
-    assert "is a folder with other things in it" in refusal(study, "--output", ".")
+    assert ". is the folder of the study" in refusal(study, "--output", ".")
+    assert ".. is the folder of the study" in refusal(study, "--output", "..")
 
 
 def test_killed_it_leaves_no_bundle_and_the_next_one_clears_up(study: Path) -> None:
