@@ -1,8 +1,8 @@
 """The search for private names in everything that would be published.
 
-In: bytes of a file, `Name`s. Out: which of them it holds, as UTF-8, UTF-16 or Latin-1, escaped for addresses, HTML,
-JSON or Python, in any case, with anything between the words; inside archives, too. Not seen: what is compressed in
-another way than zip, gzip, bzip2 or xz, encrypted, written in base64, drawn or sung.
+In: bytes of a file, `Name`s. Out: which of them it holds, as UTF-8, UTF-16, UTF-32 or Latin-1, escaped for addresses,
+HTML, JSON or Python, in any case, with anything between the words; inside archives, too. Not seen: what is compressed
+in another way than zip, gzip, bzip2 or xz, encrypted, written in base64, drawn or sung.
 """
 
 import bz2
@@ -99,14 +99,17 @@ def _runs(signs: Iterable[str]) -> list[tuple[re.Pattern[bytes] | None, str]]:
     """
     high = sorted({0, *(min(ord(sign) >> 8, 0xFF) for sign in signs)})
     runs: list[tuple[re.Pattern[bytes] | None, str]] = [
-        (re.compile(rb"(?:[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){2,}"), "utf-8")
+        (re.compile(rb"(?:[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){2,}"), "utf-8"),
     ]
     if high[-1] < CROWDED:
         pair = b"[" + b"".join(re.escape(bytes([byte])) for byte in high) + b"]"
         runs.append((re.compile(rb"(?:[\x00-\xff]" + pair + rb"){5,}", re.DOTALL), "utf-16-le"))
         runs.append((re.compile(rb"(?:" + pair + rb"[\x00-\xff]){5,}", re.DOTALL), "utf-16-be"))
+        runs.append((re.compile(rb"(?:[\x00-\xff]" + pair + rb"\x00\x00){5,}", re.DOTALL), "utf-32-le"))
     else:
         runs += [(None, "utf-16-le"), (None, "utf-16-be")]
+        runs.append((re.compile(rb"(?:[^\x00]\x00\x00\x00){5,}"), "utf-32-le"))
+        runs.append((re.compile(rb"(?:[\x00-\xff][\x2e-\xff]\x00\x00){2,}"), "utf-32-le"))
     if any("\x80" <= sign <= "\xff" for sign in signs):
         runs.append((re.compile(rb"[\x20-\x7e\xc0-\xff]{5,}"), "latin-1"))
     return runs

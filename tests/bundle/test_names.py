@@ -88,6 +88,7 @@ SPELLINGS: dict[str, Callable[[str], bytes]] = {
     "Python": lambda text: repr(text.encode()).encode(),
     "UTF-16": lambda text: text.encode("utf-16"),
     "UTF-16 in bytes": lambda text: b"\xff\x00\x07" + text.encode("utf-16-be") + b"\x80\x00\x01",
+    "UTF-32 in bytes": lambda text: b"\xff\x07" + text.encode("utf-32-le") + b"\x80\x01",
     "UTF-8 in bytes": lambda text: b"\x93\xff\x00" + text.encode() + b"\xfe\xfa",
     "Latin-1": lambda text: b"\x00" + text.encode("latin-1", "replace") + b"\x00",
     "two signs for an accent": lambda text: unicodedata.normalize("NFD", text).encode(),
