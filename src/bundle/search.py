@@ -15,7 +15,7 @@ import tarfile
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import unquote
 
 from src.base.errors import Problem
@@ -91,15 +91,16 @@ def _as_written(name: Name, text: str) -> bool:
     return re.search(pattern, text) is not None
 
 
-def _runs(signs: Iterable[str]) -> list[tuple[re.Pattern[bytes] | None, str]]:
+def _runs(signs: Collection[str]) -> list[tuple[re.Pattern[bytes] | None, str]]:
     """Patterns for what may be text among other bytes, each with its encoding; None: all of them may be.
 
     signs: letters of the names. In UTF-16 nearly any two bytes are a letter, so it is text where the letters are of
     the scripts that the names have.
     """
     high = sorted({0, *(min(ord(sign) >> 8, 0xFF) for sign in signs)})
+    plain = all(sign.isascii() for sign in signs)
     runs: list[tuple[re.Pattern[bytes] | None, str]] = [
-        (re.compile(rb"(?:[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){2,}"), "utf-8"),
+        (re.compile(rb"[\x20-\x7e]{5,}" if plain else rb"(?:[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){2,}"), "utf-8")
     ]
     if high[-1] < CROWDED:
         pair = b"[" + b"".join(re.escape(bytes([byte])) for byte in high) + b"]"
