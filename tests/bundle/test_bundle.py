@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from src.bundle import layout
+from src.bundle import layout, page
 from src.clips.clipset import ClipSet
 from src.generate import generations
 from src.record import journal
@@ -127,6 +127,9 @@ def test_a_signature_covers_every_file(published: Path, study: Path, keys: Path)
     assert differs == {layout.PAGE, layout.CRATE, layout.DIGESTS, layout.SIGNATURE, layout.ENVIRONMENT}
     assert "Signed" in (folder / layout.PAGE).read_text()
     assert verified(folder, keys / "public.pem")
+    shutil.copy(keys / "public.pem", study)  # and by the command that the page names
+    programs = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(page.CHECK_SIGNATURE.split(), cwd=folder, env=programs, check=True, capture_output=True)
     assert b"PRIVATE KEY" not in b"".join(listed(folder).values()).replace(listed(folder)[layout.SOURCE], b"")
 
     other = keys / "other.pem"
