@@ -7,6 +7,7 @@ MLflow, its database or its server can do wrong arrives as `TrackingError`, so t
 import json
 import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -318,7 +319,8 @@ def study_run(
         },
     }
     name = f"{params.study.profile} {fingerprint[:8]}"
-    return store.run(fingerprint, name, shown, provenance.describe(root), began_ms, journal_id)
+    tags = {"host": socket.gethostname(), **provenance.describe(root)}
+    return store.run(fingerprint, name, shown, tags, began_ms, journal_id)
 
 
 def log_evaluation(
