@@ -186,6 +186,7 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
     except Problem as problem:
         results.why[f"likelihood of step {step}"] = str(problem)
         return
+    results.checkpoints |= {step: loaded.sha256} if loaded.sha256 else {}
     network = WaveNet(loaded.model).eval()
     network.load_state_dict(loaded.weights)
     there = device.place(params.device)

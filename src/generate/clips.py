@@ -126,6 +126,7 @@ def generate(
         top_p=settings.top_p,
         weights=settings.weights,
         seed=params.study.seed,
+        checkpoint_sha256=loaded.sha256,
         clips=tuple(clips),
     )
     generations.write(folder, about)

@@ -22,7 +22,7 @@ CLIPS = Path("data/clips")
 DECIDES_A_STEP = "src.train.step"
 """The module from which everything is reached that decides a number of a training."""
 
-NOT_IDENTITY = {"steps", "checkpoint_every", "keep_last", "validate_every"}
+NOT_IDENTITY = {"steps", "checkpoint_every", "keep_last", "keep_for_audit", "validate_every"}
 """Keys of `train` that change how long a run goes on or what is kept of it, not its numbers."""
 
 
