@@ -5,7 +5,7 @@ each clip, and generation.json.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +64,58 @@ def _kind(params: Params) -> device.Kind:
     return "cpu" if params.device == "mps" else params.device
 
 
+class Session:
+    """A checkpoint about to make clips, side by side; the CPU or the GPU is the study's."""
+
+    def __init__(
+        self, loaded: Checkpoint, params: Params, streams: Sequence[Stream], held_out: ClipSet | None = None
+    ) -> None:
+        """As for `generate`."""
+        settings = params.profile.generate
+        self._seed, self._step, self._streams = params.study.seed, loaded.step, streams
+        self._sampling = Sampling(
+            settings.temperature, settings.top_k, settings.top_p, settings.start, settings.weights
+        )
+        self._channels = loaded.model.quantization_channels
+        self.primers = [_primer(held_out, stream, params, self._channels) for stream in streams]
+        """Codes that stand before each clip."""
+        self._model = WaveNet(loaded.model)
+        self._model.load_state_dict(loaded.weights)
+        self._model.to(device.place(_kind(params)))
+        self._ids = [loaded.genres.index(stream.genre) for stream in streams]
+        self._threads = min(params.profile.train.threads, -(-len(streams) // STREAMS_PER_THREAD))
+
+    def codes(self, frames: int, on_progress: Callable[[int], None] | None = None) -> Iterator[NDArray[np.int64]]:
+        """The first `frames` new codes of each clip, chunk after chunk: (streams, up to 1600)."""
+        return sampler.generate(
+            self._model,
+            self._ids,
+            frames,
+            self._numbers,
+            self._sampling,
+            primers=self.primers,
+            threads=self._threads,
+            on_progress=on_progress,
+        )
+
+    def samples(self, codes: NDArray[np.integer]) -> NDArray[np.int16]:
+        """Codes as the WAV file has them."""
+        return encode.to_int16(mulaw.decode(codes, self._channels))
+
+    def compile(self) -> None:
+        """Make one sample of each clip and forget it: kernels are compiled once on each machine, not in the timing."""
+        began = time.perf_counter()
+        unprimed, numbers = replace(self._sampling, start="zeros"), np.zeros((len(self._ids), 1))
+        for _ in sampler.generate(self._model, self._ids, 1, numbers, unprimed, threads=self._threads):
+            pass
+        seconds = time.perf_counter() - began
+        if seconds > 2:
+            console.say(f"Compiled the generation's kernels in {console.duration(seconds)} (kept for the next time).")
+
+    def _numbers(self, stream: int, start: int, count: int) -> sampler.Doubles:
+        return sampler.uniforms(self._seed, self._step, self._ids[stream], self._streams[stream].clip, start, count)
+
+
 def generate(
     folder: Path, loaded: Checkpoint, params: Params, streams: Sequence[Stream], held_out: ClipSet | None = None
 ) -> float:
@@ -74,35 +126,22 @@ def generate(
     genre that is long enough.
     """
     settings, rate_hz, frames = params.profile.generate, params.profile.clips.rate_hz, generated_frames(params)
-    sampling = Sampling(settings.temperature, settings.top_k, settings.top_p, settings.start, settings.weights)
-    channels = loaded.model.quantization_channels
-    primers = [_primer(held_out, stream, params, channels) for stream in streams]
-    model = WaveNet(loaded.model)
-    model.load_state_dict(loaded.weights)
-    model.to(device.place(_kind(params)))
-    ids = [loaded.genres.index(stream.genre) for stream in streams]
-    threads = min(params.profile.train.threads, -(-len(streams) // STREAMS_PER_THREAD))
-
-    def numbers(stream: int, start: int, count: int) -> sampler.Doubles:
-        return sampler.uniforms(params.study.seed, loaded.step, ids[stream], streams[stream].clip, start, count)
-
+    session = Session(loaded, params, streams, held_out)
     with encode.written_to(folder), ExitStack() as stack:
         wavs = [stack.enter_context(encode.open_wav(folder / stream.file, rate_hz)) for stream in streams]
-        for wav, primer in zip(wavs, primers, strict=True):
+        for wav, primer in zip(wavs, session.primers, strict=True):
             if len(primer):
-                wav.write(encode.to_int16(mulaw.decode(primer, channels)))
-        _compile(model, ids, sampling, threads)
+                wav.write(session.samples(primer))
+        session.compile()
         label = f"generating step {loaded.step}"
         meter = stack.enter_context(console.progress(label, len(streams) * frames, "samples"))
         began = time.perf_counter()
-        for codes in sampler.generate(
-            model, ids, frames, numbers, sampling, primers=primers, threads=threads, on_progress=meter.advance
-        ):
+        for codes in session.codes(frames, meter.advance):
             for wav, row in zip(wavs, codes, strict=True):
-                wav.write(encode.to_int16(mulaw.decode(row, channels)))
+                wav.write(session.samples(row))
         seconds = time.perf_counter() - began
     clips = []
-    for stream, primer in zip(streams, primers, strict=True):
+    for stream, primer in zip(streams, session.primers, strict=True):
         path = folder / stream.file
         with encode.written_to(folder):
             encode.mp3_from_wav(path, path.with_suffix(".mp3"))
@@ -155,14 +194,3 @@ def _primer(held_out: ClipSet | None, stream: Stream, params: Params, channels: 
     order = np.random.Generator(np.random.Philox(key=[params.study.seed, _PRIMER])).permutation(len(songs))
     _, index = sorted(songs)[order[(stream.clip - 1) % len(songs)]]
     return mulaw.encode(held_out.read(index, 0, frames), channels)
-
-
-def _compile(model: WaveNet, ids: list[int], sampling: Sampling, threads: int) -> None:
-    """Make one sample of each stream and forget it: kernels are compiled once on each machine, not in the timing."""
-    began = time.perf_counter()
-    unprimed = replace(sampling, start="zeros")
-    for _ in sampler.generate(model, ids, 1, np.zeros((len(ids), 1)), unprimed, threads=threads):
-        pass
-    seconds = time.perf_counter() - began
-    if seconds > 2:
-        console.say(f"Compiled the generation's kernels in {console.duration(seconds)} (kept for the next time).")
