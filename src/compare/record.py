@@ -5,7 +5,7 @@ In: a `Comparison`. Out: values for JSON and rows for CSV. Names of songs, hosts
 
 from typing import Any
 
-from src.compare import curves
+from src.compare import answers, curves
 from src.compare.comparison import Comparison, Run
 from src.compare.listening import Listening
 from src.evaluate.schema import BITS
@@ -18,6 +18,10 @@ def full(comparison: Comparison, sentences: list[str], made: str, listening: Lis
         "made": made,
         "steps": list(comparison.steps),
         "genres": list(comparison.genres),
+        "answers": [
+            {"question": answer.question, "sentences": [said.text for said in answer.said]}
+            for answer in answers.answers(comparison)
+        ],
         "sentences": sentences,
         "not_there": list(comparison.notes),
         "runs": [_run(run, comparison) for run in comparison.runs],
