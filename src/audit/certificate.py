@@ -39,28 +39,29 @@ def certify(study: Study, request: Request) -> Iterator[Check]:
         except HostileError as hostile:
             yield refuted(ENTRIES, f"{hostile} Nothing else was read.")
             return
-    made = Origin(study)
-    order: Sequence[tuple[str, Callable[[], Iterator[Check]]]] = (
-        (seal.DIGESTS, lambda: seal.digests(study)),
-        (seal.SIGNATURE, lambda: seal.signature(study, request.key)),
-        (origin.SOURCE, lambda: origin.source(made)),
-        (origin.FINGERPRINT, lambda: origin.fingerprint(made)),
-        (origin.CLIPS, lambda: origin.clips(study)),
-        (story.CHAIN, lambda: story.chain(study)),
-        (story.STORY, lambda: story.story(study)),
-        (story.FIGURES, lambda: story.figures(study)),
-        (ties.WHOLE, lambda: ties.checks(study)),
-        ("dvc.lock", lambda: pipeline.checks(made)),
-        (tracked.STEPS, lambda: tracked.checks(study, request.mlflow)),
-        (page.PAGE, lambda: page.checks(study)),
-        ("generations", lambda: sound.checks(study, request.audio_s, here(study))),
-        (
-            training.TRAINED,
-            lambda: training.checks(study, here(study), request.segments, request.steps, request.seed),
-        ),
-    )
-    for name, make in order:
-        yield from _made(study, name, make)
+    for name, make in evidence(study, request).items():
+        yield from made(study, name, make)
+
+
+def evidence(study: Study, request: Request) -> dict[str, Callable[[], Iterator[Check]]]:
+    """Kind of evidence → the checks of it."""
+    origins = Origin(study)
+    return {
+        seal.DIGESTS: lambda: seal.digests(study),
+        seal.SIGNATURE: lambda: seal.signature(study, request.key),
+        origin.SOURCE: lambda: origin.source(origins),
+        origin.FINGERPRINT: lambda: origin.fingerprint(origins),
+        origin.CLIPS: lambda: origin.clips(study),
+        story.CHAIN: lambda: story.chain(study),
+        story.STORY: lambda: story.story(study),
+        story.FIGURES: lambda: story.figures(study),
+        ties.WHOLE: lambda: ties.checks(study),
+        "dvc.lock": lambda: pipeline.checks(origins),
+        tracked.STEPS: lambda: tracked.checks(study, request.mlflow),
+        page.PAGE: lambda: page.checks(study),
+        "generations": lambda: sound.checks(study, request.audio_s, here(study)),
+        training.TRAINED: lambda: training.checks(study, here(study), request.segments, request.steps, request.seed),
+    }
 
 
 def here(study: Study) -> Params:
@@ -75,7 +76,7 @@ def here(study: Study) -> Params:
     return study.params.model_copy(update={"study": study.params.study.model_copy(update={"device": kind})})
 
 
-def _made(study: Study, name: str, make: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+def made(study: Study, name: str, make: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     """The checks that one kind of evidence gives; evidence that cannot be read is refuted, and is named."""
     try:
         for check in make():

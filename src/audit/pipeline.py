@@ -76,8 +76,8 @@ def _sources(origin: Origin, stages: Mapping[str, Mapping[str, Any]]) -> Check:
                 seen.add(path)
                 if _md5_of(origin.files, path) != item["md5"]:
                     wrong.append(f"{path} is not what the stage {stage} ran with.")
-    if not seen:
-        return unknown(INPUTS, "dvc.lock names no source.")
+    if not origin.files:
+        return unknown(INPUTS, "the code is not beside the results.")
     return decided(
         INPUTS, list(dict.fromkeys(wrong)), f"{len(seen):,} rooms and modules of the code are what the stages ran with."
     )

@@ -66,11 +66,12 @@ def signature(study: Study, key: Path | None) -> Iterator[Check]:
         yield unknown(SIGNATURE, "model-signing is not installed (pip install model-signing).")
         return
     try:
-        config = verifying.Config().use_elliptic_key_verifier(public_key=key)
+        config = verifying.Config().use_elliptic_key_verifier(public_key=key)  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, OSError) as error:
         yield unknown(SIGNATURE, f"{key} is not a public key in PEM ({error}).")
         return
-    hashed = hashing.Config().set_ignored_paths(paths=[Path(layout.SIGNATURE)], ignore_git_paths=False)
+    hashed = hashing.Config()  # type: ignore[no-untyped-call]
+    hashed.set_ignored_paths(paths=[Path(layout.SIGNATURE)], ignore_git_paths=False)
     try:
         config.set_hashing_config(hashed).verify(study.root, path)
     except Exception as error:  # noqa: BLE001 - whatever the library refuses a signature with

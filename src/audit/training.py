@@ -63,6 +63,9 @@ def chosen(among: Sequence[Segment], count: int, seed: int) -> list[Segment]:
 def checks(study: Study, params: Params, count: int, steps: int, seed: int) -> Iterator[Check]:
     """Train `count` pieces of at most `steps` steps again. params: the study's, on the device that is used."""
     clips = study.clips
+    if count == 0:
+        yield unknown(TRAINED, "no piece was to be (--segments 0).")
+        return
     if clips is None:
         yield unknown(
             TRAINED, "the clips are not here; without them nobody can train again (--clips names their folder)."
