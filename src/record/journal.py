@@ -264,7 +264,7 @@ def records(path: Path, offset: int = 0, until: int | None = None) -> Iterator[t
                     "damaged rest aside and goes on from the last checkpoint before it."
                 ) from None
             offset += len(line)
-            step = record.get("step", step)
+            step = record["step"] if record["kind"] == "step" else step
             yield offset, record
 
 

@@ -29,6 +29,7 @@ from src.base import files
 from src.base.errors import Problem
 from src.bundle import layout, signing
 from src.generate import generations
+from src.record import checkpoint
 from src.record.checkpoint import Checkpoint
 from src.wavenet.network import initialise
 from tests.audit import forger
@@ -55,7 +56,7 @@ def refuted(root: Path, kind: str, name: str, *words: str, clips: Path | None = 
 
 
 def named_by_digests(root: Path, *names: str) -> None:
-    """While the forger has not sealed the bundle anew, its digests name what was changed; afterwards they are silent."""
+    """Until the forger has sealed the bundle anew, its digests name what was changed; then they are silent."""
     refuted(root, "digests of the files", "digests of the files", *names)
     seal(root)
     assert checks(root, "digests of the files")["digests of the files"].verdict == "verified"
@@ -73,7 +74,7 @@ def test_one_loss_in_a_journal_chained_anew(bundle: Path) -> None:
     forger.rewrite(bundle, forger.with_loss(7, 4.0))
     named_by_digests(bundle, "journal.jsonl")
     assert checks(bundle, "the journal's chain")["the journal's chain"].verdict == "verified"
-    refuted(bundle, "checkpoints", "checkpoints against losses", "Step 8 was reached by other losses")
+    refuted(bundle, "checkpoints", "checkpoints against losses", "Step 10 was reached by other losses")
 
 
 def test_one_loss_in_a_journal_as_it_is(bundle: Path) -> None:
@@ -197,10 +198,10 @@ def test_one_figure_of_the_comparison_and_one_sound_of_the_page(bundle: Path) ->
 def test_one_measure(bundle: Path) -> None:
     path = bundle / "metrics" / "evaluate.json"
     content = json.loads(path.read_text())
-    content["steps"]["30"]["rock"]["level"]["value"] = -3.0
+    content["steps"]["30"]["rock"]["tempo_strength"]["value"] = -3.0
     files.write_json(path, content)
     named_by_digests(bundle, "metrics/evaluate.json")
-    refuted(bundle, "generations", "measures of the generations' sound", "level of rock at step 30 is -3.0")
+    refuted(bundle, "generations", "measures of the generations' sound", "tempo_strength of rock at step 30 is -3.0")
 
 
 def test_one_file_of_the_source_archive(bundle: Path) -> None:
@@ -236,14 +237,14 @@ def test_two_swapped_checkpoints(bundle: Path) -> None:
     (here / "step-2").rename(here / "aside")
     (here / "step-10").rename(here / "step-2")
     (here / "aside").rename(here / "step-10")
-    named_by_digests(bundle, "checkpoints/step-2/weights.safetensors", "checkpoints/step-10/weights.safetensors")
+    named_by_digests(bundle, "checkpoints/step-10/weights.safetensors", "checkpoints/step-2/checkpoint.json")
     refuted(bundle, "checkpoints", "checkpoints", "it holds step 10", "it holds step 2")
 
 
 def test_an_earlier_checkpoint_passed_off_as_a_later_one(bundle: Path, finished: StudyFolder) -> None:
     """As step 14,000 for 15,000; and again by a forger who knows everything but cannot train."""
     (earlier,) = forger.folders(bundle, 25)
-    stale = forger.checkpoint.load(earlier)
+    stale = checkpoint.load(earlier)
     forger.replace_checkpoint(bundle, 30, lambda _: replace(stale, step=30))
     named_by_digests(bundle, "checkpoints/step-30/optimizer.safetensors")
     refuted(bundle, "checkpoints", "checkpoints", "The optimizer of step 30 has made 25 updates")
@@ -278,7 +279,7 @@ def test_a_run_that_was_not_trained(bundle: Path, finished: StudyFolder) -> None
     forger.cover_up(bundle)
     seal(bundle)
     consistent = ("digests of the files", "the journal's chain", "the attempts' story", "checkpoints")
-    assert {check.verdict for check in checks(bundle, *consistent).values()} == {"verified"}
+    assert [check for check in checks(bundle, *consistent).values() if check.verdict != "verified"] == []
     assert "nobody can train again" in checks(bundle, "training done again")["training done again"].reason
     clips = finished.root / "data" / "clips"
     refuted(bundle, *["training done again"] * 2, "Step 1, trained again", "Step 11, trained again", clips=clips)
@@ -416,7 +417,7 @@ def test_weights_that_are_pickled_are_refused(bundle: Path) -> None:
     (folder / "weights.safetensors").write_bytes(content)
     about = json.loads((folder / "checkpoint.json").read_text())
     about["weights_sha256"] = hashlib.sha256(content).hexdigest()
-    about["about_sha256"] = forger.checkpoint.About.model_validate_json(json.dumps(about)).digest()
+    about["about_sha256"] = checkpoint.About.model_validate_json(json.dumps(about)).digest()
     (folder / "checkpoint.json").write_text(json.dumps(about))
     refuted(bundle, "checkpoints", "checkpoints", "weights.safetensors is damaged")
     assert not (bundle / "run").exists()
