@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from src.bundle import layout as bundle
 from src.evaluate import measure, schema
 from src.generate import generations
 from src.record import checkpoint, layout
@@ -36,6 +37,9 @@ FILES: dict[str, tuple[type[Any], ...]] = {
         schema.Change,
     ),
     "about.json of an imported run": (layout.ImportedRun,),
+    "digests.json of a bundle": (bundle.Digests, bundle.FileDigest),
+    "private.json of a bundle": (bundle.Private,),
+    "environment.json of a bundle": (bundle.Environment, bundle.Machine, bundle.Trained),
 }
 
 

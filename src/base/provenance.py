@@ -14,12 +14,12 @@ PACKAGES = ("torch", "numpy", "numba", "mlflow", "dvc", "soundfile", "soxr")
 
 
 def describe(root: Path = Path()) -> dict[str, str]:
-    """Git commit (and whether files differ from it), hash of dvc.lock, host, processor, versions.
+    """Git commit (and whether files differ from it), hash of dvc.lock, processor, versions; not the name of the host:
+    journals get this and are published.
 
     What is not known is left out; nothing here fails.
     """
     known = identity() | {
-        "host": socket.gethostname(),
         "platform": platform.platform(),
         "processor": processor(),
         "processors": str(os.cpu_count() or 0),

@@ -140,5 +140,5 @@ def _action(
     properties = {"@type": "CreateAction", "name": name, "description": f"{text}: python -m src.{name}", **times}
     action = crate.add(ContextEntity(crate, f"#{name}", properties=properties))
     action["instrument"], action["object"], action["result"] = program, used, made
-    action["actionStatus"] = {"@id": "http://schema.org/CompletedActionStatus"}
+    action["actionStatus"] = "http://schema.org/CompletedActionStatus"
     return action

@@ -3,8 +3,8 @@
 In: data/manifest.csv, data/clips/clips.csv, this machine. Out: `Name`s for `search`.
 
 What a name is (docs/publish.md says it for people): the parts of each path in the manifest, without track numbers, as
-a whole and split at dashes. A word that the program itself uses (`rock`, `music`) is everyday: alone it is no name, and
-several of them are one only as they are written, capitals included. Short words alone are no names either.
+a whole and split at dashes. A word that the program or its tests use (`rock`, `music`) is everyday: alone it is no
+name, and several of them are one only as they are written, capitals included. Nor are short words alone.
 """
 
 import getpass
@@ -60,14 +60,12 @@ def words_of(text: str) -> tuple[str, ...]:
 
 @cache
 def everyday() -> frozenset[str]:
-    """The words that the program's own files and the names of its packages are made of."""
-    room = Path(src.__file__).parent
-    texts = [
-        path.read_text(encoding="utf-8") for path in room.rglob("*") if path.suffix in (".py", ".j2", ".css", ".js")
-    ]
-    lock = room.parent / "requirements.lock"
-    texts += [lock.read_text(encoding="utf-8")] if lock.is_file() else []
-    return frozenset(word for text in texts for word in words_of(text))
+    """The words that the program, its tests and the names of its packages are made of."""
+    root = Path(src.__file__).parents[1]
+    own = [path for room in ("src", "tests", "benchmarks") for path in (root / room).rglob("*")]
+    texts = [path for path in own if path.suffix in (".py", ".j2", ".css", ".js")] + [root / "requirements.lock"]
+    words = {word for path in texts if path.is_file() for word in words_of(path.read_text(encoding="utf-8"))}
+    return frozenset(word for word in words if word < "\u2e80")  # beyond it a word is a letter
 
 
 def of_library(manifest: Path, clips: Path, genres: Iterable[str]) -> list[Name]:

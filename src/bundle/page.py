@@ -165,12 +165,14 @@ def _made(study: Study, environment: Environment) -> Iterable[tuple[str, str]]:
     attempts = len(study.view.attempts)
     yield "run", study.fingerprint
     yield "trained", f"{began} to {ended} (UTC), in {attempts} attempt{'s' if attempts > 1 else ''}"
-    yield "steps", f"{study.view.newest_step:,}, of them {study.view.replayed:,} done again after an interruption"
+    again = study.view.replayed
+    yield "steps", f"{study.view.newest_step:,}" + (f", and {again:,} done again after interruptions" if again else "")
     for group in environment.trained_on:
         machine = group.machine
         which = f"attempts {_ranges(group.attempts)}" if len(environment.trained_on) > 1 else "trained on"
         threads = f", {machine.threads} threads" if machine.threads else ""
-        changed = f", {machine.changed_files} files changed since" if machine.changed_files else ""
+        files = f"{machine.changed_files} file{'s' if machine.changed_files != 1 else ''}"
+        changed = f" with {files} changed" if machine.changed_files else ""
         commit = f", commit {machine.commit[:12]}{changed}" if machine.commit else ""
         torch = f", torch {machine.versions['torch']}" if "torch" in machine.versions else ""
         yield (

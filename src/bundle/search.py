@@ -33,7 +33,7 @@ DEEPEST = 6
 MOST_UNPACKED_BYTES = 2_000_000_000
 """Of one archive: more is not ours."""
 
-_ESCAPED = re.compile(r"%[0-9a-fA-F]{2}|&#?\w{1,32};|\\[ux][0-9a-fA-F]{2}")
+_ESCAPED = re.compile(r"%[0-9a-fA-F]{2}|&#?\w{1,32};|\\[ux][0-9a-fA-F]{2}|\\[nrtbfv]")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -123,8 +123,9 @@ def _unescaped(text: str) -> Iterator[str]:
     for _ in range(2):
         if not _ESCAPED.search(text):
             return
-        plain = re.sub(r"(?:\\u[0-9a-fA-F]{4})+", _of_json, text)
-        plain = re.sub(r"(?:\\x[0-9a-fA-F]{2})+", _of_python, plain)
+        plain = re.sub(r"(?:\\+u[0-9a-fA-F]{4})+", _of_json, text)
+        plain = re.sub(r"(?:\\+x[0-9a-fA-F]{2})+", _of_python, plain)
+        plain = re.sub(r"\\+[nrtbfv]", " ", plain)
         plain = html.unescape(unquote(plain))
         if plain == text:
             return
@@ -133,11 +134,11 @@ def _unescaped(text: str) -> Iterator[str]:
 
 
 def _of_json(escapes: re.Match[str]) -> str:
-    return bytes.fromhex(escapes[0].replace("\\u", "")).decode("utf-16-be", "replace")
+    return bytes.fromhex(re.sub(r"\\+u", "", escapes[0])).decode("utf-16-be", "replace")
 
 
 def _of_python(escapes: re.Match[str]) -> str:
-    content = bytes.fromhex(escapes[0].replace("\\x", ""))
+    content = bytes.fromhex(re.sub(r"\\+x", "", escapes[0]))
     try:
         return content.decode()
     except UnicodeDecodeError:

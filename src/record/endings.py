@@ -3,7 +3,6 @@
 In: exit statuses, journals, what is known of this machine. Out: `Ending`, and lines in the journal.
 """
 
-import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +30,6 @@ another machine went on with the run, so this one's end was never seen. not reco
 
 GIVE_UP = 78
 """Exit status of a trainer that must not be started again (sysexits.h: EX_CONFIG)."""
-
-MOST_DETAIL = 120
-"""Characters of a detail that others read; the journal has all of it."""
 
 FAULTS = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS"}
 """Signals that a process brings on itself."""
@@ -132,15 +128,3 @@ def close_unseen(path: Path) -> Ending | None:
     ending = unseen(last)
     close(path, last.attempt, ending)
     return ending
-
-
-def public(text: str) -> str:
-    """A detail as others may read it, who must not learn names of files or digests of single clips.
-
-    It ends where a path or a quotation begins: names have blanks in them, so nobody can tell where one is over. One
-    line, and no longer than a table bears.
-    """
-    first = text.partition("\n")[0]
-    told = re.split(r"""\S*[/\\]|(?<!\w)["'`]""", first, maxsplit=1)[0]
-    told = re.sub(r"\b[0-9a-f]{12,}\b", "…", told if told == text else f"{told}…").replace("|", "¦")
-    return told if len(told) <= MOST_DETAIL else f"{told[:MOST_DETAIL].rstrip()}…"

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from src.record.endings import public
-from src.record.journal import View
+from src.record.journal import View, public
 
 MOST_CHARACTERS = 4_800
 """Of the story: MLflow cuts a description at 5,000, and the newest attempts come last."""

@@ -58,6 +58,9 @@ LINK = re.compile(rb', "chain": "([0-9a-f]{16})"}\n\Z')
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
+MOST_DETAIL = 120
+"""Characters of what a line says of an error."""
+
 LOSS_WINDOW = 200
 """Steps whose median is called the loss at a step: single steps vary too much."""
 
@@ -83,7 +86,7 @@ class Attempt:
     """Step of the checkpoint it went on from; 0 for a fresh start."""
     automatic: bool
     details: dict[str, Any]
-    """The whole `attempt` line: host, versions and what else is known."""
+    """The whole `attempt` line: machine, versions and what else is known."""
     end: dict[str, Any] | None = None
     """The whole `end` line; None while the attempt lives, or if it died and nobody has recorded it yet."""
 
@@ -339,7 +342,8 @@ def _said(error: Exception) -> str:
 
 class Journal:
     """A journal open for appending. Lines reach the kernel at once, so they survive the death of the process;
-    `sync` forces them to the disk, so that they survive the death of the machine. Several threads may append."""
+    `sync` forces them to the disk, so that they survive the death of the machine. Several threads may append. Journals are
+    published: of an error they have what `public` leaves."""
 
     def __init__(self, path: Path | None, attempt: int) -> None:
         """path: None for a process that trains along but leaves the writing to another one."""
@@ -361,6 +365,8 @@ class Journal:
     def _append(self, kind: str, values: dict[str, Any]) -> None:
         if self._descriptor is None:
             return
+        if "detail" in values:
+            values["detail"] = public(str(values["detail"]))
         version = {"format": FORMAT} if self._head == "" else {}
         record = {"kind": kind, "attempt": self._attempt, **version, **values}
         content = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
@@ -387,6 +393,18 @@ class Journal:
         if self._descriptor is not None:
             self.sync()
             os.close(self._descriptor)
+
+
+def public(text: str) -> str:
+    """The detail of an error as others may read it, who must not learn names of files or digests of single clips.
+
+    It ends where a path or a quotation begins: names have blanks in them, so nobody can tell where one is over. One
+    line, and no longer than a table bears.
+    """
+    first = text.partition("\n")[0]
+    told = re.split(r"""\S*[/\\]|(?<!\w)["'`]""", first, maxsplit=1)[0]
+    told = re.sub(r"\b[0-9a-f]{12,}\b", "…", told if told == text else f"{told}…").replace("|", "¦")
+    return told if len(told) <= MOST_DETAIL else f"{told[:MOST_DETAIL].rstrip()}…"
 
 
 def repair(path: Path) -> str | None:

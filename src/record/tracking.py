@@ -7,6 +7,7 @@ MLflow, its database or its server can do wrong arrives as `TrackingError`, so t
 import json
 import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -326,7 +327,8 @@ def study_run(
             raise TrackingError(f"MLflow has no run {fingerprint}: `python -m src.legacy DIR` sends it.")
         return imported
     name = f"{params.study.profile} {fingerprint[:8]}"
-    return store.run(fingerprint, name, shown(params), provenance.describe(root), began_ms, journal_id)
+    tags = {"host": socket.gethostname(), **provenance.describe(root)}
+    return store.run(fingerprint, name, shown(params), tags, began_ms, journal_id)
 
 
 def shown(params: Any) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def test_a_torn_line_does_not_keep_the_end_from_being_written(tmp_path: Path) ->
     ],
 )
 def test_names_and_digests_do_not_leave_this_machine(text: str, told: str) -> None:
-    assert endings.public(text) == told
+    assert journal.public(text) == told
 
 
 def test_the_figures_of_attempts(tmp_path: Path) -> None:
@@ -175,10 +175,10 @@ def test_the_story_is_told_in_numbers_that_are_those_of_the_journal(tmp_path: Pa
 
 
 def test_a_detail_is_cut_only_where_it_is_too_long_or_holds_a_digest() -> None:
-    assert endings.public("x" * endings.MOST_DETAIL) == "x" * endings.MOST_DETAIL
-    assert endings.public("x" * (endings.MOST_DETAIL + 1)) == "x" * endings.MOST_DETAIL + "…"
-    assert endings.public("commit 0123456789a") == "commit 0123456789a"
-    assert endings.public("digest 0123456789ab") == "digest …"
+    assert journal.public("x" * journal.MOST_DETAIL) == "x" * journal.MOST_DETAIL
+    assert journal.public("x" * (journal.MOST_DETAIL + 1)) == "x" * journal.MOST_DETAIL + "…"
+    assert journal.public("commit 0123456789a") == "commit 0123456789a"
+    assert journal.public("digest 0123456789ab") == "digest …"
 
 
 @pytest.mark.parametrize(
