@@ -342,8 +342,8 @@ def _said(error: Exception) -> str:
 
 class Journal:
     """A journal open for appending. Lines reach the kernel at once, so they survive the death of the process;
-    `sync` forces them to the disk, so that they survive the death of the machine. Several threads may append. Journals are
-    published: of an error they have what `public` leaves."""
+    `sync` forces them to the disk, so that they survive the death of the machine. Several threads may append.
+    Journals are published: of an error they have what `public` leaves."""
 
     def __init__(self, path: Path | None, attempt: int) -> None:
         """path: None for a process that trains along but leaves the writing to another one."""
