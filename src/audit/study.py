@@ -106,7 +106,13 @@ class Study:
         """The clips it was trained on, or None if they are not here. Raises `Problem` if they are damaged."""
         folders = [self.clips_folder] if self.clips_folder else [self.root / CLIPS, CLIPS]
         folder = next((folder for folder in folders if (folder / "clips.csv").is_file()), None)
-        return ClipSet.open(folder) if folder else None
+        return ClipSet.open(folder.resolve()) if folder else None
+
+    @cached_property
+    def clips_home(self) -> Path | None:
+        """The folder whose data/clips/ they are; None if they are not here, or lie under another name."""
+        folder = self.clips.clips[0].path.parents[1] if self.clips else None
+        return folder.parents[1] if folder and folder.parts[-2:] == CLIPS.parts else None
 
     @cached_property
     def clips_digest(self) -> str:
