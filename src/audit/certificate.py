@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from src.audit import origin, page, pipeline, seal, sound, story, ties, tracked, training
+from src.audit import likelihood, origin, page, pipeline, seal, sound, story, ties, tracked, training
 from src.audit.check import Check, refuted, unknown
 from src.audit.origin import Origin
 from src.audit.study import Study
@@ -60,6 +60,7 @@ def evidence(study: Study, request: Request) -> dict[str, Callable[[], Iterator[
         tracked.STEPS: lambda: tracked.checks(study, request.mlflow),
         page.PAGE: lambda: page.checks(study),
         "generations": lambda: sound.checks(study, request.audio_s, here(study)),
+        likelihood.HELD_OUT: lambda: likelihood.checks(study, here(study)),
         training.TRAINED: lambda: training.checks(study, here(study), request.segments, request.steps, request.seed),
     }
 

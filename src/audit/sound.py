@@ -26,11 +26,11 @@ from src.generate.generations import Generation
 from src.record import checkpoint
 from src.wavenet import mulaw
 
-FILES, SAMPLES, MEASURES, HELD_OUT = (
+FILES, SAMPLES, MEASURES, WITH_SONGS = (
     "generations' files",
     "generations made again",
     "measures of the generations' sound",
-    "measures that need songs",
+    "other measures",
 )
 
 
@@ -164,19 +164,19 @@ def _measures(study: Study, sound_of: dict[int, Generation]) -> Iterator[Check]:
         for name, made in result.measures(references.sounds(units), "clips").items():
             count += 1
             there = evaluation.of(step, genre, name)
-            if there is None or not _same(there, made):
+            if there is None or not same(there, made):
                 value = None if there is None else there.value
                 wrong.append(f"{name} of {genre} at step {step:,} is {value}; its clips give {made.value}.")
     yield decided(MEASURES, wrong, f"{count:,} measures with their intervals are what the clips give.")
     yield unknown(
-        HELD_OUT,
-        "they are of songs, which are private; who has the clips makes them all again with `python -m src.evaluate`."
+        WITH_SONGS,
+        "they compare with songs, which are private."
         if study.clips is None
-        else "an audit does not take so long: `python -m src.evaluate` makes them all again from the clips at hand.",
+        else "they take longer than an audit; `python -m src.evaluate` makes them again from the clips at hand.",
     )
 
 
-def _same(there: Measure, made: Measure) -> bool:
+def same(there: Measure, made: Measure) -> bool:
     """Whether two measures are one to the digits of the file, of which another processor may change the last."""
     one, other = asdict(there), asdict(made)
     numbers = ("value", "lo", "hi")

@@ -33,7 +33,7 @@ def test_an_honest_checkout_is_verified(finished: StudyFolder) -> None:
     assert sorted(verdicts(checks, "cannot be checked here")) == [
         "digests of the files",
         "dvc.lock against sources",
-        "measures that need songs",
+        "other measures",
         "signature",
         "source archive",
     ]
@@ -47,7 +47,8 @@ def test_an_honest_bundle_is_verified_without_the_clips_as_far_as_it_can_be(publ
     assert verdicts(checks, "refuted") == {}
     assert sorted(verdicts(checks, "cannot be checked here")) == [
         "MLflow against the journal",
-        "measures that need songs",
+        "bits per sample of held-out songs",
+        "other measures",
         "signature",
         "the clips",
         "training done again",
