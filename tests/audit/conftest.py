@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from src import config
-from src.audit import pipeline
+from src.audit import origin, pipeline
 from src.base import files
 from src.bundle import environment, layout, signing
 from src.clips.clipset import ClipSet
@@ -85,6 +85,10 @@ def write_lock(root: Path) -> None:
     study = yaml.safe_load((root / "params.yaml").read_text())
     scale = yaml.safe_load((root / "params" / "tiny.yaml").read_text())
     stages: dict[str, Any] = {}
+    archive = root / "source.tar.gz"  # what is committed: a test may run while the code is being changed
+    archive.write_bytes(environment.archive(ROOT, "HEAD"))
+    sources = origin._archive(archive)
+    archive.unlink()
     for name in ("train", "generate", "evaluate"):
         for step in study["steps"] if name == "generate" else [None]:
             said = declared[name]
@@ -96,16 +100,8 @@ def write_lock(root: Path) -> None:
             def known(items: list[Any]) -> list[dict[str, str]]:
                 found = []
                 for path in map(filled, items):
-                    place = (ROOT if path.startswith("src/") else root) / path
-                    if path.startswith("src/"):
-                        sources = {
-                            file.relative_to(ROOT).as_posix(): file.read_bytes()
-                            for file in [place, *place.rglob("*")]
-                            if file.is_file() and "__pycache__" not in file.parts
-                        }
-                        found.append({"path": path, "hash": "md5", "md5": str(pipeline._md5_of(sources, path))})
-                    else:
-                        found.append({"path": path, "hash": "md5", "md5": str(pipeline._md5(place))})
+                    md5 = pipeline._md5_of(sources, path) if path.startswith("src/") else pipeline._md5(root / path)
+                    found.append({"path": path, "hash": "md5", "md5": str(md5)})
                 return found
 
             values: dict[str, dict[str, Any]] = {"params.yaml": {}}

@@ -1,11 +1,18 @@
 """The certificate of an honest study: what is verified, and what cannot be and says why."""
 
+import contextlib
 import json
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
-from src.audit import certificate, training
+from src.audit import certificate, pipeline, training
+from src.audit.__main__ import app
 from src.audit.certificate import Request
 from src.audit.check import Check
 from src.audit.study import Study
@@ -102,7 +109,28 @@ def test_the_command_prints_a_line_a_check_and_ends_with_its_status(finished: St
     assert {check["verdict"] for check in certificate_json["checks"]} == {"verified", "cannot be checked here"}
     assert isinstance(certificate_json["asked"]["seed"], int)
     (tmp_path / "empty").mkdir()
-    nothing = finished.run("src.audit", str(tmp_path / "empty"))
-    assert nothing.returncode == 2
-    assert "says which run it belongs to" in nothing.stdout
-    assert finished.run("src.audit", "--segments", "-1").returncode == 2
+    for arguments in (["empty"], ["missing.zip"], ["--segments", "-1"]):
+        with contextlib.chdir(tmp_path):
+            assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_a_hostile_archive_is_refuted_and_not_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
+        archive.writestr("../outside", "x")
+    done = CliRunner().invoke(app, [str(tmp_path / "bundle.zip"), "--json"])
+    assert done.exit_code == 1
+    (check,) = json.loads(done.stdout[done.stdout.index("{") :])["checks"]
+    assert (check["verdict"], "leads out of the bundle" in check["reason"]) == ("refuted", True)
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle.zip"]
+
+
+def test_folders_have_the_md5_that_dvc_gives_them(tmp_path: Path) -> None:
+    files = {"b.txt": b"two", "a/z.txt": b"one", "a-c.txt": b"three", "\u00e9.txt": b"four"}
+    for name, content in files.items():
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(content)
+    for command in (["init", "-q", "--no-scm"], ["add", "-q", "folder"]):
+        subprocess.run([sys.executable, "-m", "dvc", *command], cwd=tmp_path, check=True)
+    (out,) = yaml.safe_load((tmp_path / "folder.dvc").read_text())["outs"]
+    assert pipeline._md5(tmp_path / "folder") == out["md5"]
+    assert pipeline._md5_of({f"x/{name}": content for name, content in files.items()}, "x") == out["md5"]
