@@ -134,6 +134,9 @@ def other_machine(study: Study, params: Params) -> str:
             before = str(attempt.details.get(key, here.get(key)))
             if before != here.get(key):
                 return f"the study was made with {key} {before[:80]} and this is {str(here.get(key))[:80]}"
+        if attempt.details.get("machine") != here["machine"] and not any(map(str.isdigit, here["processor"])):
+            # As virtual machines have it: "Intel(R) Xeon(R) Processor" is many kinds.
+            return f"the study was made on another machine, and {here['processor'][:80]!r} does not say which processor"
         if attempt.details.get("processes", 1) != 1:
             return "several processes trained, and one of them adds in another order"
     return ""
