@@ -69,6 +69,11 @@ def _losses(study: Study, abouts: dict[int, About]) -> Check:
     ]
     if not tied and not wrong:
         return unknown(LOSSES, "these checkpoints are not tied: they are older than their digest over the losses.")
+    shared = {one.details.get("processes", 1) for one in study.view.attempts.values()}
+    if wrong and len(shared) > 1 and study.view.replayed:
+        return unknown(
+            LOSSES, "other numbers of processes did steps again, and the journal has the last digits of the first."
+        )
     loose = sorted(abouts.keys() - tied.keys())
     rest = f" Not tied, because older: {few(f'{step:,}' for step in loose)}." if loose else ""
     return decided(
