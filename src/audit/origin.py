@@ -35,8 +35,10 @@ class Origin:
         """Relative path → content: of a bundle its archive, of a checkout src/. Raises `Problem` if it is damaged."""
         if self.study.is_bundle:
             return _archive(self.study.root / layout.SOURCE)
-        source = self.study.root / "src"
-        return {path.relative_to(self.study.root).as_posix(): path.read_bytes() for path in source.rglob("*.py")}
+        root = self.study.root
+        made = ("__pycache__", ".pyc")  # as .dvcignore names them
+        paths = [path for path in (root / "src").rglob("*") if path.is_file() and not str(path).endswith(made[1])]
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if made[0] not in path.parts}
 
     @cached_property
     def differing(self) -> list[str]:
