@@ -12,7 +12,7 @@ import json
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -51,11 +51,20 @@ def main(
 ) -> None:
     """Check everything about a study that can be checked here."""
     request = Request(segments, steps, secrets.randbits(48) if seed is None else seed, audio_s, key, mlflow)
-    output = sys.stdout
-    if as_json:
-        console.out.file = sys.stderr  # nothing but the certificate goes to standard output
-    checks: list[Check] = []
     facts = {"place": place.name, "auditing_commit": provenance.git(ROOT, "rev-parse", "HEAD")}
+    # With --json nothing but the certificate goes to standard output.
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        checks = audit(place, profile, clips, request, facts)
+        console.say(certificate.summary(checks))
+    if as_json:
+        typer.echo(json.dumps(certificate.to_json(checks, request, facts), indent=1, ensure_ascii=False))
+    if any(check.verdict == "refuted" for check in checks):
+        raise SystemExit(REFUTED)
+
+
+def audit(place: Path, profile: str | None, clips: Path | None, request: Request, facts: dict[str, str]) -> list[Check]:
+    """Make every check and print it. facts: about the study, which are added. Leaves where there is nothing to audit."""
+    checks: list[Check] = []
     try:
         with opened(place) as root:
             study = Study(root, profile, clips.resolve() if clips else None)
@@ -74,11 +83,7 @@ def main(
     except Problem as problem:
         console.error(problem)
         raise SystemExit(NOT_AUDITABLE) from problem
-    console.say(certificate.summary(checks))
-    if as_json:
-        output.write(json.dumps(certificate.to_json(checks, request, facts), indent=1, ensure_ascii=False) + "\n")
-    if any(check.verdict == "refuted" for check in checks):
-        raise SystemExit(REFUTED)
+    return checks
 
 
 @contextmanager
