@@ -63,7 +63,7 @@ def main(
 
 
 def audit(place: Path, profile: str | None, clips: Path | None, request: Request, facts: dict[str, str]) -> list[Check]:
-    """Make every check and print it. facts: about the study, which are added. Leaves where there is nothing to audit."""
+    """Make every check and print it. facts: of the study, to be added to. Ends with 2 if there is nothing to audit."""
     checks: list[Check] = []
     try:
         with opened(place) as root:
