@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from src.bundle import layout
 from src.record import journal
 from tests import clone
 from tests.clone import STEPS, in_clone
@@ -161,3 +162,14 @@ def test_a_library_that_is_not_there_or_empty_gets_a_sentence(
     assert printed.startswith("error:")
     assert words in printed
     assert (study_clone / "data" / "library.json").read_bytes() == kept
+
+
+def test_a_study_of_composed_songs_is_published_as_such(study_clone: Path) -> None:
+    said = in_clone(study_clone, "python", "-m", "src.bundle")
+    assert "nothing private was found" in said
+    folder = study_clone / "bundle"
+    assert layout.read(folder / layout.PRIVATE, layout.Private).library == "demo"
+    assert "songs were composed by the program itself" in (folder / layout.PAGE).read_text()
+    assert (folder / "reports" / "compare-2-10-30" / "audio" / "song-4-rock.mp3").is_file()
+    for name in ("bundle", "bundle.zip"):
+        assert in_clone(study_clone, "git", "check-ignore", name).strip() == name

@@ -58,6 +58,7 @@ def after_a_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         ("dvc", "repro"),
         ("python", "-m", "src.compare", "--steps", "2", "30"),
         ("python", "-m", "src.status"),
+        ("python", "-m", "src.bundle"),
         ("dvc", "metrics", "show"),
         ("dvc", "status"),
     ):
@@ -131,11 +132,22 @@ def test_no_planted_word_and_no_song_hash_is_anywhere_but_in_data(after_a_study:
     assert (study / "dvc.lock").is_file()
     assert (study / "mlruns" / "mlflow.db").is_file()
     assert (study / "reports").is_dir()
+    assert (study / "bundle" / "index.html").is_file()
 
 
 def test_what_is_private_is_not_pushed_and_not_in_git(after_a_study: tuple[Path, str]) -> None:
     study, _ = after_a_study
     tracked = in_clone(study, "git", "ls-files").splitlines()
-    private = ("data/", "checkpoints/", "generations/", "metrics/", "reports/", "work/", ".dvc/cache", ".venv")
+    private = (
+        "data/",
+        "checkpoints/",
+        "generations/",
+        "metrics/",
+        "reports/",
+        "work/",
+        "bundle",
+        ".dvc/cache",
+        ".venv",
+    )
     assert [name for name in tracked if name.startswith(private)] == []
     assert [name for name in tracked if name.startswith("mlruns")] == ["mlruns/README.md"]

@@ -44,8 +44,7 @@ def main(
 ) -> None:
     """Make the bundle of the study in this folder."""
     with files.exclusive(LOCK, what=layout.MADE_BY):
-        packed = output.with_name(f"{output.name}.zip")
-        _is_ours_or_free(output, packed)
+        packed = _is_ours_or_free(output)
         for left in files.leftovers(output):
             files.remove(left)
         study = parts.gather(all_checkpoints=all_checkpoints)
@@ -73,13 +72,16 @@ def main(
     _say(output, packed, signed=key is not None)
 
 
-def _is_ours_or_free(output: Path, packed: Path) -> None:
-    """Raise `Problem` if something that is not a bundle would be replaced."""
+def _is_ours_or_free(output: Path) -> Path:
+    """The .zip beside the folder. Raises `Problem` if something that is not a bundle would be replaced."""
     way_out = "Move it away, or name another folder with --output."
+    if Path().resolve().is_relative_to(output.resolve()):
+        raise Problem(f"{output} is the folder of the study, or has it inside. Name another folder with --output.")
+    packed = output.with_name(f"{output.name}.zip")
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise Problem(f"{output} is not a folder. {way_out}")
     if output.is_dir() and any(output.iterdir()):
-        if Path().resolve().is_relative_to(output.resolve()) or not (output / layout.DIGESTS).is_file():
+        if not (output / layout.DIGESTS).is_file():
             raise Problem(f"{output} is a folder with other things in it, and not a bundle. {way_out}")
         layout.read(output / layout.DIGESTS, layout.Digests)
     if packed.is_symlink() or packed.exists():
@@ -88,6 +90,7 @@ def _is_ours_or_free(output: Path, packed: Path) -> None:
         with zipfile.ZipFile(packed) as archive:
             if layout.DIGESTS not in archive.namelist():
                 raise Problem(f"{packed} is not a bundle. {way_out}")
+    return packed
 
 
 def _private_names(study: parts.Study, allowed: frozenset[tuple[str, ...]]) -> list[names.Name]:
@@ -134,7 +137,7 @@ def _search(folder: Path, private: Search) -> None:
         return
     lines = sorted({f"{place}\t{name.kind}\t{name.text}" for place, name in hits})
     files.write_text(FINDINGS, "\n".join(lines) + "\n")
-    shown = sorted({f"{place} has {name.kind}" for place, name in hits})
+    shown = sorted({f"{private.shown(place)} has {name.kind}" for place, name in hits})
     more = f" (and {len(shown) - 5} more)" if len(shown) > 5 else ""
     raise Problem(
         f"Not published: {'; '.join(shown[:5])}{more}. {FINDINGS}, which stays private, says which. Take it out there, "

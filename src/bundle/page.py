@@ -26,11 +26,12 @@ CHECK_FILES = (
     "print([name for name in listed if hashlib.sha256(pathlib.Path(name).read_bytes()).hexdigest() "
     '!= listed[name]["sha256"]] or "every file is as listed")\''
 )
-CHECK_SIGNATURE = "model_signing verify key . --signature signature.json --public_key public.pem"
+CHECK_SIGNATURE = "model_signing verify key . --signature signature.json --public_key ../public.pem"
 AUDIT = (
-    "mkdir ../audit && tar xzf source.tar.gz -C ../audit\n"
-    'make -C ../audit/source .venv/made\n(bundle="$PWD"; cd ../audit/source && .venv/bin/python -m src.audit "$bundle")'
+    "mkdir ../audit && tar xzf source.tar.gz -C ../audit && make -C ../audit/source .venv/made\n"
+    '(bundle="$PWD"; cd ../audit/source && .venv/bin/python -m src.audit "$bundle"{key})'
 )
+KEY = ' --key "$bundle"/../public.pem'
 
 
 def title(study: Study) -> str:
@@ -73,7 +74,7 @@ def write(
         made=list(_made(study, environment)),
         check_files=CHECK_FILES,
         check_signature=CHECK_SIGNATURE,
-        audit=AUDIT,
+        audit=AUDIT.format(key=KEY if signed else ""),
         layout=layout,
     )
     (folder / layout.PAGE).write_text(text, encoding="utf-8")

@@ -1,8 +1,8 @@
 """The search for private names in everything that would be published.
 
-In: bytes of a file, `Name`s. Out: which of them it holds, as UTF-8, UTF-16 or Latin-1, escaped for addresses, HTML,
-JSON or Python, in any case, with anything between the words; inside archives, too. Not seen: what is compressed in
-another way than zip, gzip, bzip2 or xz, encrypted, written in base64, drawn or sung.
+In: bytes of a file, `Name`s. Out: which of them it holds, as UTF-8, UTF-16, UTF-32 or Latin-1, escaped for addresses,
+HTML, JSON or Python, in any case, with anything between the words; inside archives, too. Not seen: what is compressed
+in another way than zip, gzip, bzip2 or xz, encrypted, written in base64, drawn or sung.
 """
 
 import bz2
@@ -15,7 +15,7 @@ import tarfile
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import unquote
 
 from src.base.errors import Problem
@@ -53,12 +53,23 @@ class Search:
     def found(self, content: bytes, path: str = "") -> Iterator[tuple[str, Name]]:
         """Where (`path`, or `path: member` in an archive) and which names stand in a file or in its name."""
         for place, part in _parts(path, content, DEEPEST):
-            seen = {name for text in _unescaped(place) for name in self._in_plain(text)}
+            seen = set(self.named(place))
             for start in range(0, max(len(part), 1), CHUNK_BYTES):
                 for text in _readings(part[start : start + CHUNK_BYTES + OVERLAP_BYTES], self._runs):
                     seen |= set(self._in_plain(text))
             for name in sorted(seen, key=lambda name: (name.kind, name.words)):
                 yield place, name
+
+    def named(self, path: str) -> Iterator[Name]:
+        """The names in a path itself."""
+        for text in _unescaped(path):
+            yield from self._in_plain(text)
+
+    def shown(self, path: str) -> str:
+        """The path up to where a name begins, for a message."""
+        parts = re.split(r"(?<=/)|(?<=: )", path)
+        clean = next(count for count in range(len(parts), -1, -1) if not any(self.named("".join(parts[:count]))))
+        return path if clean == len(parts) else f"{''.join(parts[:clean])}…"
 
     def _in_plain(self, text: str) -> Iterator[Name]:
         small = text.lower()
@@ -80,22 +91,26 @@ def _as_written(name: Name, text: str) -> bool:
     return re.search(pattern, text) is not None
 
 
-def _runs(signs: Iterable[str]) -> list[tuple[re.Pattern[bytes] | None, str]]:
+def _runs(signs: Collection[str]) -> list[tuple[re.Pattern[bytes] | None, str]]:
     """Patterns for what may be text among other bytes, each with its encoding; None: all of them may be.
 
     signs: letters of the names. In UTF-16 nearly any two bytes are a letter, so it is text where the letters are of
     the scripts that the names have.
     """
     high = sorted({0, *(min(ord(sign) >> 8, 0xFF) for sign in signs)})
+    plain = all(sign.isascii() for sign in signs)
     runs: list[tuple[re.Pattern[bytes] | None, str]] = [
-        (re.compile(rb"(?:[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){2,}"), "utf-8")
+        (re.compile(rb"[\x20-\x7e]{5,}" if plain else rb"(?:[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){2,}"), "utf-8")
     ]
     if high[-1] < CROWDED:
         pair = b"[" + b"".join(re.escape(bytes([byte])) for byte in high) + b"]"
         runs.append((re.compile(rb"(?:[\x00-\xff]" + pair + rb"){5,}", re.DOTALL), "utf-16-le"))
         runs.append((re.compile(rb"(?:" + pair + rb"[\x00-\xff]){5,}", re.DOTALL), "utf-16-be"))
+        runs.append((re.compile(rb"(?:[\x00-\xff]" + pair + rb"\x00\x00){5,}", re.DOTALL), "utf-32-le"))
     else:
         runs += [(None, "utf-16-le"), (None, "utf-16-be")]
+        runs.append((re.compile(rb"(?:[^\x00]\x00\x00\x00){5,}"), "utf-32-le"))
+        runs.append((re.compile(rb"(?:[\x00-\xff][\x2e-\xff]\x00\x00){2,}"), "utf-32-le"))
     if any("\x80" <= sign <= "\xff" for sign in signs):
         runs.append((re.compile(rb"[\x20-\x7e\xc0-\xff]{5,}"), "latin-1"))
     return runs

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from src.bundle import layout
+from src.bundle import layout, page
 from src.clips.clipset import ClipSet
 from src.generate import generations
 from src.record import journal
@@ -127,6 +127,9 @@ def test_a_signature_covers_every_file(published: Path, study: Path, keys: Path)
     assert differs == {layout.PAGE, layout.CRATE, layout.DIGESTS, layout.SIGNATURE, layout.ENVIRONMENT}
     assert "Signed" in (folder / layout.PAGE).read_text()
     assert verified(folder, keys / "public.pem")
+    shutil.copy(keys / "public.pem", study)  # and by the command that the page names
+    programs = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(page.CHECK_SIGNATURE.split(), cwd=folder, env=programs, check=True, capture_output=True)
     assert b"PRIVATE KEY" not in b"".join(listed(folder).values()).replace(listed(folder)[layout.SOURCE], b"")
 
     other = keys / "other.pem"
@@ -164,10 +167,10 @@ def test_planted_names_are_found_however_they_are_written(study: Path) -> None:
     planted = {
         "reports/compare-2-10-30/notes.html": f"<p>{html.escape(song)}&#32;</p>".replace("Song ", "Song&#32;").encode(),
         "reports/compare-2-10-30/link.txt": f"songs/{quote(song + '.flac')}".encode(),
-        "metrics/plots/upper.csv": artist.upper().encode(),
-        "metrics/plots/le.bin": bytes(3) + artist.encode("utf-16-le") + bytes(5),
-        "metrics/plots/be.bin": bytes(2) + artist.encode("utf-16-be"),
-        "metrics/plots/other.json": "".join(f"\\u{ord(letter):04x}" for letter in artist).encode(),
+        "generations/step-10/upper.csv": artist.upper().encode(),
+        "generations/step-10/le.bin": bytes(3) + artist.encode("utf-16-le") + bytes(5),
+        "generations/step-10/be.bin": bytes(2) + artist.encode("utf-16-be"),
+        "generations/step-10/other.json": "".join(f"\\u{ord(letter):04x}" for letter in artist).encode(),
         "generations/step-2/rock.zip": zipped({"inner.tar.gz": tarred({"readme": song.encode()})}),
         f"generations/step-2/{PLANT}Album 2.txt": b"its name",
     }
@@ -176,9 +179,9 @@ def test_planted_names_are_found_however_they_are_written(study: Path) -> None:
         (study / name).write_bytes(content)
     tensors = {"a": np.zeros(3, np.float32)}
     safetensors.numpy.save_file(tensors, checkpoint / "extra.safetensors", metadata={"from": f'"{song}"'})
-    np.savez(study / "metrics" / "plots" / "extra.npz", names=np.array([song]))
+    np.savez(study / "generations" / "step-10" / "extra.npz", names=np.array([song]))
     rows = (study / "data" / "manifest.csv").read_text().splitlines()
-    (study / "metrics" / "plots" / "hash.txt").write_text(rows[5].split(",")[-1])
+    (study / "generations" / "step-10" / "hash.txt").write_text(rows[5].split(",")[-1])
     change_yaml(study / "params" / "tiny.yaml", library__songs_per_genre=3)
     with (study / "params" / "tiny.yaml").open("a") as file:
         file.write(f"# {study}\n")
@@ -192,8 +195,8 @@ def test_planted_names_are_found_however_they_are_written(study: Path) -> None:
     assert found == {
         *planted,
         "checkpoints/step-2/extra.safetensors",
-        "metrics/plots/extra.npz",
-        "metrics/plots/hash.txt",
+        "generations/step-10/extra.npz",
+        "generations/step-10/hash.txt",
         "params/tiny.yaml",
         layout.DIGESTS,  # it lists the file whose name is planted
         layout.CRATE,
@@ -314,7 +317,8 @@ def test_what_is_not_a_bundle_is_not_replaced(study: Path) -> None:
     assert "bundle is not a folder" in refusal(study)
     (study / "other.zip").write_bytes(zipped({"letter.txt": b"dear"}))
     assert "other.zip is not a bundle" in refusal(study, "--output", "other")
-    assert "is a folder with other things in it" in refusal(study, "--output", ".")
+    assert ". is the folder of the study" in refusal(study, "--output", ".")
+    assert ".. is the folder of the study" in refusal(study, "--output", "..")
 
 
 def test_killed_it_leaves_no_bundle_and_the_next_one_clears_up(study: Path) -> None:

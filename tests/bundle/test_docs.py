@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from src.bundle import layout
+from src.bundle import layout, page
 from src.bundle.__main__ import app
 from tests.conftest import ROOT
 
@@ -22,6 +22,7 @@ def test_the_page_s_commands_do_what_it_says(study: Path) -> None:
     text = (ROOT / "docs" / "publish.md").read_text(encoding="utf-8")
     lines = commands(text)
     assert len(lines) == 8
+    assert lines[7] == f"cd bundle && {page.CHECK_FILES}"
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "160"}
     environment.pop("PYTHONPATH", None)
     printed = []

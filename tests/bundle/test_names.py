@@ -1,5 +1,6 @@
 """What counts as a name, and that it is found in every spelling; nothing here needs a study."""
 
+import codecs
 import html
 import json
 import unicodedata
@@ -18,6 +19,8 @@ from src.record import journal
 
 ODD = "Quarzel" + "bein"
 """No word of ours: in one piece it would be everyday, because this file has it."""
+EVERYDAY = "Step" + " By Step"
+"""Not in one piece: this file is published with the program, and somebody may have a song of this name."""
 GENRES = ("rock", "metal")
 
 
@@ -49,10 +52,10 @@ def texts(found: list[Name]) -> set[str]:
         ("demo/Rock 10.mp3", set()),
         ("Songs/Training.flac", set()),
         ("a/Hit.mp3", set()),
-        ("Step By Step.mp3", {"Step By Step", "Step By Step.mp3"}),
-        ("step by step.mp3", {"step by step.mp3"}),
-        ("東京事変.flac", {"東京事変", "東京事変.flac"}),
-        ("東京.flac", set()),
+        (f"{EVERYDAY}.mp3", {EVERYDAY, f"{EVERYDAY}.mp3"}),
+        (f"{EVERYDAY.lower()}.mp3", {f"{EVERYDAY.lower()}.mp3"}),
+        ("犬猫鳥魚.flac", {"犬猫鳥魚", "犬猫鳥魚.flac"}),
+        ("犬猫.flac", set()),
     ],
 )
 def test_what_is_a_name(tmp_path: Path, path: str, expected: set[str]) -> None:
@@ -64,11 +67,11 @@ def test_genre_texts_count_where_they_are_unusual(tmp_path: Path) -> None:
 
 
 def test_everyday_words_are_a_name_only_as_they_are_written(tmp_path: Path) -> None:
-    search = Search(of(tmp_path, "Step By Step.mp3"))
-    assert not list(search.found(b"it goes step by step"))
-    assert list(search.found(b"the song Step by step")) == []
-    assert list(search.found(b"the song Step  By\nStep"))
-    assert list(search.found(b"the file step_by_step.MP3"))
+    search = Search(of(tmp_path, f"{EVERYDAY}.mp3"))
+    assert not list(search.found(f"it goes {EVERYDAY.lower()}".encode()))
+    assert list(search.found(f"the song {EVERYDAY.capitalize()}".encode())) == []
+    assert list(search.found(f"the song {EVERYDAY}".replace(" ", "\n ").encode()))
+    assert list(search.found(f"the file {EVERYDAY.lower().replace(' ', '_')}.MP3".encode()))
 
 
 SPELLINGS: dict[str, Callable[[str], bytes]] = {
@@ -85,6 +88,7 @@ SPELLINGS: dict[str, Callable[[str], bytes]] = {
     "Python": lambda text: repr(text.encode()).encode(),
     "UTF-16": lambda text: text.encode("utf-16"),
     "UTF-16 in bytes": lambda text: b"\xff\x00\x07" + text.encode("utf-16-be") + b"\x80\x00\x01",
+    "UTF-32 in bytes": lambda text: b"\xff\x07" + text.encode("utf-32-le") + b"\x80\x01",
     "UTF-8 in bytes": lambda text: b"\x93\xff\x00" + text.encode() + b"\xfe\xfa",
     "Latin-1": lambda text: b"\x00" + text.encode("latin-1", "replace") + b"\x00",
     "two signs for an accent": lambda text: unicodedata.normalize("NFD", text).encode(),
@@ -93,7 +97,7 @@ SPELLINGS: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("text", [f"{ODD} Blues", f"Čtyři {ODD}y", f"Été & {ODD}", "東京事変の夜"])
+@pytest.mark.parametrize("text", [f"{ODD} Blues", f"Čtyři {ODD}y", f"Été & {ODD}", "犬猫鳥魚の夜"])
 def test_a_name_is_found_in_every_spelling(tmp_path: Path, text: str, spelling: str) -> None:
     if spelling == "Latin-1" and not text.isascii() and "é" not in text:
         pytest.skip("Latin-1 does not have these letters")
@@ -106,6 +110,14 @@ def test_beside_other_words_and_in_others_it_is_none(tmp_path: Path) -> None:
     search = Search(of(tmp_path, f"{ODD}.mp3"))
     assert not list(search.found(f"{ODD}ian and un{ODD}".encode(), "notes.txt"))
     assert [place for place, _ in search.found(b"", f"{ODD}.txt")] == [f"{ODD}.txt"]
+
+
+def test_a_message_does_not_repeat_the_name_of_a_file(tmp_path: Path) -> None:
+    search = Search(of(tmp_path, f"{ODD} Blues.mp3"))
+    assert search.shown("reports/page.html: a.txt") == "reports/page.html: a.txt"
+    assert search.shown(f"reports/{ODD} Blues/a.txt") == "reports/…"
+    assert search.shown(f"a.zip: x/{ODD.upper()}_blues.txt") == "a.zip: x/…"
+    assert search.shown(f"{ODD}%20Blues.txt") == "…"
 
 
 def test_hashes_of_a_song_and_of_its_clip(tmp_path: Path) -> None:
@@ -135,7 +147,10 @@ def test_machines_people_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_well_known_names_do_not_hit_the_program_itself() -> None:
     root = Path(names.__file__).parents[2]
-    library = (Path(__file__).parent / "well_known.txt").read_text(encoding="utf-8").splitlines()
+    # Not as they are, because this list is published with the program, too.
+    library = codecs.decode(
+        (Path(__file__).parent / "well_known.rot13").read_text(encoding="utf-8"), "rot13"
+    ).splitlines()
     assert len(library) > 60
     found = set()
     for path in library:

@@ -23,6 +23,7 @@ class Answer:
     """What the address of the crate's vocabulary answers; rocrate carries the vocabulary, so no network is needed."""
 
     status_code, ok = 200, True
+    headers: dict[str, str] = {"Content-Type": "application/ld+json"}  # noqa: RUF012
 
     def json(self) -> Any:
         return json.loads((Path(rocrate.__file__).parent / "data" / "ro-crate.jsonld").read_text(encoding="utf-8"))
