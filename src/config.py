@@ -17,6 +17,9 @@ from src.wavenet.shape import WaveNetConfig
 GENRE_NAME = r"^[\w][\w &+-]{0,63}$"
 """Genres become names of files and folders: letters, digits, `_`, and between them blanks, `&`, `+`, `-`."""
 
+AUDIT_REACH = 200
+"""Steps that an audit trains again from a checkpoint, unless it is told another number."""
+
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -101,6 +104,8 @@ class TrainParams(Section):
     checkpoint_every: int = Field(ge=1)
     keep_last: int = Field(ge=1)
     """Checkpoints kept besides the compared ones."""
+    keep_for_audit: int = Field(default=0, ge=0)
+    """Further checkpoints kept for good, spread over the run, from which `src.audit` can train again."""
     validate_every: int = Field(default=0, ge=0)
     """Score the held-out clips every so many steps; 0: never while training."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -190,6 +195,15 @@ class Params(BaseModel):
     def kept_steps(self) -> set[int]:
         """Steps whose checkpoints are never deleted: the compared ones and the last."""
         return {*self.compared_steps, self.profile.train.steps}
+
+    @property
+    def audit_steps(self) -> set[int]:
+        """Further steps whose checkpoints are not deleted: evenly spread, the last of them shortly before the end.
+
+        From there the last checkpoint can be reached again, which no later loss would give away.
+        """
+        steps, rungs = self.profile.train.steps, self.profile.train.keep_for_audit
+        return {steps * rung // rungs - min(AUDIT_REACH, steps // (2 * rungs)) for rung in range(1, rungs + 1)} - {0}
 
 
 def step_name(step: int) -> str:

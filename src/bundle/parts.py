@@ -76,7 +76,9 @@ def gather(*, all_checkpoints: bool) -> Study:
     view = journal.read(training / journal.NAME)
     if not view.attempts:
         raise Problem(f"train has not run here: {training / journal.NAME} is not there; run: dvc repro")
-    more = checkpoint.steps(training / "checkpoints") if all_checkpoints else []
+    more = [
+        step for step in checkpoint.steps(training / "checkpoints") if all_checkpoints or step in params.audit_steps
+    ]
     wanted = [
         *(Path(name) for name in layout.MIRRORED if Path(name).exists()),
         *(out for _, out in outs),

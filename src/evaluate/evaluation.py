@@ -25,6 +25,7 @@ from src.evaluate.result import Results
 from src.evaluate.spectra import Audio
 from src.generate import generations
 from src.record import checkpoint
+from src.record.checkpoint import Checkpoint
 from src.record.layout import RunFiles
 from src.wavenet import device, mulaw
 from src.wavenet.network import WaveNet
@@ -160,17 +161,37 @@ def read_clips(
                 if training:
                     counts[genre] = counts.get(genre, 0) + likelihood.count_pairs(codes, method.channels)
                 if not training or place[index] < seen[genre, False]:
-                    scored_samples = max(1, total // 2) if training else total
-                    window = min(rate_hz, scored_samples)
-                    windows = likelihood.spread_windows(len(codes), context, scored_samples, window)
-                    small = codes.astype(np.uint8 if method.channels <= 256 else np.int32)
-                    scored[training] += [heldout.Song(genre, small, tuple(windows))] if windows else []
+                    song_samples = max(1, total // 2) if training else total
+                    scored[training] += scored_song(genre, codes, context, song_samples, rate_hz, method.channels)
                 measured += [song] if song else []
                 meter.advance()
     results.songs, results.training = tuple(scored[False]), tuple(scored[True])
     results.baselines = heldout.score_baselines(counts, results.songs, context, workers)
     results.linear_training = heldout.score_linear(results.training, context, method.channels, workers)
     return tuple(measured)
+
+
+def scored_song(
+    genre: str, codes: likelihood.Codes, context: int, samples: int, rate_hz: int, channels: int
+) -> list[heldout.Song]:
+    """The song with the windows of it that are scored, `samples` in all; none if it is too short."""
+    windows = likelihood.spread_windows(len(codes), context, samples, min(rate_hz, samples))
+    small = codes.astype(np.uint8 if channels <= 256 else np.int32)
+    return [heldout.Song(genre, small, tuple(windows))] if windows else []
+
+
+def logits_of(loaded: Checkpoint, params: Params) -> likelihood.Network:
+    """A checkpoint's network on the study's device: codes and genre ids to logits."""
+    network = WaveNet(loaded.model).eval()
+    network.load_state_dict(loaded.weights)
+    there = device.place(params.device)
+    network.to(there)
+
+    def logits(codes: torch.Tensor, genre: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = network(codes.to(there), genre.to(there)).cpu()
+        return result
+
+    return logits
 
 
 def score(folder: Path, step: int, params: Params, results: Results) -> None:
@@ -186,15 +207,7 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
     except Problem as problem:
         results.why[f"likelihood of step {step}"] = str(problem)
         return
-    network = WaveNet(loaded.model).eval()
-    network.load_state_dict(loaded.weights)
-    there = device.place(params.device)
-    network.to(there)
-
-    def logits(codes: torch.Tensor, genre: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = network(codes.to(there), genre.to(there)).cpu()
-        return result
-
+    results.checkpoints |= {step: loaded.sha256} if loaded.sha256 else {}
     total = heldout.predictions(results.songs, results.training, len(params.genres))
     with console.progress(f"scoring step {step}", total, "samples") as meter:
         lock = Lock()
@@ -204,7 +217,7 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
                 meter.advance(samples)
 
         scores = heldout.score(
-            logits,
+            logits_of(loaded, params),
             loaded.model.receptive_field,
             results.songs,
             params.genres,

@@ -36,6 +36,8 @@ class Results:
     """(training songs,) of the linear predictor."""
     scores: dict[int, heldout.Scores] = field(default_factory=dict)
     receptive_fields: dict[int, int] = field(default_factory=dict)
+    checkpoints: dict[int, str] = field(default_factory=dict)
+    """Step → digest of the checkpoint that was scored."""
     values: dict[int, dict[str, Values]] = field(default_factory=dict)
     """Step → genre → measure → (clips,) values."""
     reasons: dict[int, dict[str, dict[str, str]]] = field(default_factory=dict)
@@ -89,6 +91,7 @@ def report(results: Results) -> Evaluation:
         copying=results.copying,
         detection=results.detection,
         agreement=agreements(results),
+        checkpoints=results.checkpoints,
         progress=tuple(all_changes(results, ways)),
         why=results.why,
     )

@@ -252,6 +252,8 @@ class Evaluation(BaseModel):
     copying: ByStep[ByGenre[Copying]] = {}
     detection: Detection | None = None
     agreement: tuple[Agreement, ...] = ()
+    checkpoints: ByStep[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = {}
+    """`about_sha256` of the checkpoints that were scored."""
     progress: tuple[Change, ...] = ()
     """Between neighbouring steps, from the first to the last, and from the second to the last."""
     why: dict[Text, Sentence] = {}

@@ -5,7 +5,7 @@ folder with a .wav and an .mp3 of each clip, and generation.json.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +69,58 @@ def batches(params: Params, steps: Sequence[int]) -> list[list[int]]:
     return [list(steps)] if _kind(params) == "cuda" else [[step] for step in steps]
 
 
+class Session:
+    """Checkpoints of one study about to make clips, side by side; the CPU or the GPU is the study's."""
+
+    def __init__(
+        self, loaded: Sequence[Checkpoint], params: Params, streams: Sequence[Stream], held_out: ClipSet | None = None
+    ) -> None:
+        """As for `generate`."""
+        settings = params.profile.generate
+        self._seed, self._steps, self._streams = params.study.seed, [each.step for each in loaded], streams
+        self._sampling = Sampling(
+            settings.temperature, settings.top_k, settings.top_p, settings.start, settings.weights
+        )
+        self._channels = loaded[0].model.quantization_channels
+        self.primers = [_primer(held_out, stream, params, self._channels) for stream in streams]
+        """Codes that stand before each clip of every checkpoint."""
+        self._models = [_network(each, params) for each in loaded]
+        self._ids = [loaded[0].genres.index(stream.genre) for stream in streams]
+        self._threads = min(params.profile.train.threads, -(-len(streams) // STREAMS_PER_THREAD))
+
+    def codes(self, frames: int, on_progress: Callable[[int], None] | None = None) -> Iterator[NDArray[np.int64]]:
+        """The first `frames` new codes of each clip, chunk after chunk: (checkpoints · streams, up to 1600)."""
+        return sampler.generate(
+            self._models,
+            self._ids,
+            frames,
+            self._numbers,
+            self._sampling,
+            primers=self.primers,
+            threads=self._threads,
+            on_progress=on_progress,
+        )
+
+    def samples(self, codes: NDArray[np.integer]) -> NDArray[np.int16]:
+        """Codes as the WAV file has them."""
+        return encode.to_int16(mulaw.decode(codes, self._channels))
+
+    def compile(self) -> None:
+        """Make one sample of each clip and forget it: kernels are compiled once on each machine, not in the timing."""
+        began = time.perf_counter()
+        unprimed, numbers = replace(self._sampling, start="zeros"), np.zeros((len(self._models) * len(self._ids), 1))
+        for _ in sampler.generate(self._models, self._ids, 1, numbers, unprimed, threads=self._threads):
+            pass
+        seconds = time.perf_counter() - began
+        if seconds > 2:
+            console.say(f"Compiled the generation's kernels in {console.duration(seconds)} (kept for the next time).")
+
+    def _numbers(self, row: int, start: int, count: int) -> sampler.Doubles:
+        network, stream = divmod(row, len(self._streams))
+        clip = self._streams[stream].clip
+        return sampler.uniforms(self._seed, self._steps[network], self._ids[stream], clip, start, count)
+
+
 def generate(
     folders: Sequence[Path],
     loaded: Sequence[Checkpoint],
@@ -82,40 +134,26 @@ def generate(
     but for the last digits of its probabilities. held_out: the study's clips, needed if `generate.primer_s` is above 0.
     Raises `Problem` if they have no song of a genre that is long enough.
     """
-    settings, rate_hz, frames = params.profile.generate, params.profile.clips.rate_hz, generated_frames(params)
-    sampling = Sampling(settings.temperature, settings.top_k, settings.top_p, settings.start, settings.weights)
-    channels = loaded[0].model.quantization_channels
-    primers = [_primer(held_out, stream, params, channels) for stream in streams]
-    models = [_network(checkpoint, params) for checkpoint in loaded]
-    ids = [loaded[0].genres.index(stream.genre) for stream in streams]
-    threads = min(params.profile.train.threads, -(-len(streams) // STREAMS_PER_THREAD))
-
-    def numbers(row: int, start: int, count: int) -> sampler.Doubles:
-        network, stream = divmod(row, len(streams))
-        return sampler.uniforms(
-            params.study.seed, loaded[network].step, ids[stream], streams[stream].clip, start, count
-        )  # fmt: skip
-
+    rate_hz, frames = params.profile.clips.rate_hz, generated_frames(params)
+    session = Session(loaded, params, streams, held_out)
     with ExitStack() as stack:
         wavs = []
         for folder in folders:
             stack.enter_context(encode.written_to(folder))
             wavs += [stack.enter_context(encode.open_wav(folder / stream.file, rate_hz)) for stream in streams]
-        for wav, primer in zip(wavs, list(primers) * len(folders), strict=True):
+        for wav, primer in zip(wavs, session.primers * len(folders), strict=True):
             if len(primer):
-                wav.write(encode.to_int16(mulaw.decode(primer, channels)))
-        _compile(models, ids, sampling, threads)
+                wav.write(session.samples(primer))
+        session.compile()
         label = f"generating {words.steps([checkpoint.step for checkpoint in loaded])}"
         meter = stack.enter_context(console.progress(label, len(wavs) * frames, "samples"))
         began = time.perf_counter()
-        for codes in sampler.generate(
-            models, ids, frames, numbers, sampling, primers=primers, threads=threads, on_progress=meter.advance
-        ):
+        for codes in session.codes(frames, meter.advance):
             for wav, row in zip(wavs, codes, strict=True):
-                wav.write(encode.to_int16(mulaw.decode(row, channels)))
+                wav.write(session.samples(row))
         seconds = time.perf_counter() - began
     for folder, checkpoint in zip(folders, loaded, strict=True):
-        _finish(folder, checkpoint, params, streams, [len(primer) for primer in primers])
+        _finish(folder, checkpoint, params, streams, [len(primer) for primer in session.primers])
     return seconds
 
 
@@ -155,6 +193,7 @@ def _finish(
         top_p=settings.top_p,
         weights=settings.weights,
         seed=params.study.seed,
+        checkpoint_sha256=loaded.sha256,
         clips=tuple(clips),
     )
     generations.write(folder, about)
@@ -182,14 +221,3 @@ def _primer(held_out: ClipSet | None, stream: Stream, params: Params, channels: 
     order = np.random.Generator(np.random.Philox(key=[params.study.seed, _PRIMER])).permutation(len(songs))
     _, index = sorted(songs)[order[(stream.clip - 1) % len(songs)]]
     return mulaw.encode(held_out.read(index, 0, frames), channels)
-
-
-def _compile(models: Sequence[WaveNet], ids: list[int], sampling: Sampling, threads: int) -> None:
-    """Make one sample of each stream and forget it: kernels are compiled once on each machine, not in the timing."""
-    began = time.perf_counter()
-    unprimed = replace(sampling, start="zeros")
-    for _ in sampler.generate(models, ids, 1, np.zeros((len(models) * len(ids), 1)), unprimed, threads=threads):
-        pass
-    seconds = time.perf_counter() - began
-    if seconds > 2:
-        console.say(f"Compiled the generation's kernels in {console.duration(seconds)} (kept for the next time).")

@@ -77,6 +77,8 @@ class Generation(_Model):
     top_p: float | None = Field(default=None, gt=0, le=1)
     weights: Literal["float32", "bfloat16"] = "float32"
     seed: int | None = Field(default=None, ge=0)
+    checkpoint_sha256: Digest | None = None
+    """`about_sha256` of the checkpoint it was made from."""
     inferred_fields: tuple[Annotated[str, Field(max_length=64)], ...] = Field(default=(), max_length=64, strict=False)
     """What an import concluded rather than read."""
     imported: bool = False

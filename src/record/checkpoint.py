@@ -8,6 +8,7 @@ damaged all the same says so and falls back. Nothing here is unpickled.
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,7 +23,7 @@ from src.wavenet.shape import WaveNetConfig, parameter_shapes
 if TYPE_CHECKING:  # torch takes seconds to load, and most readers only ask which steps there are
     import torch
 
-WEIGHTS, OPTIMIZER, ABOUT = "weights.safetensors", "optimizer.safetensors", "checkpoint.json"
+WEIGHTS, OPTIMIZER, ABOUT = NAMES = "weights.safetensors", "optimizer.safetensors", "checkpoint.json"
 
 MOST_ABOUT_BYTES = 1_000_000
 """A description longer than this is not one of ours, and is not parsed."""
@@ -43,12 +44,23 @@ class About(BaseModel):
     model: WaveNetConfig
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     optimizer_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    losses: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Digest over the loss of every step that led here (`journal.tied`); absent: nothing ties it to a journal."""
     about_sha256: str = ""
-    """Digest over all the fields above."""
+    """Digest over all the fields above: with it a generation and an evaluation name the checkpoint."""
 
     def digest(self) -> str:
         """What `about_sha256` must be."""
-        return hashlib.sha256(self.model_dump_json(exclude={"about_sha256"}).encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(exclude={"about_sha256"} | self._absent).encode()).hexdigest()
+
+    def content(self) -> bytes:
+        """The bytes of checkpoint.json."""
+        return (self.model_dump_json(indent=1, exclude=self._absent) + "\n").encode()
+
+    @property
+    def _absent(self) -> set[str]:
+        """Fields that older checkpoints do not have: their digest must stay what it is."""
+        return {"losses"} if self.losses is None else set()
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,10 @@ class Checkpoint:
     weights: dict[str, "torch.Tensor"]
     optimizer: dict[str, "torch.Tensor"]
     """Moments of the optimizer; empty if it has none or it was imported without."""
+    losses: str | None = None
+    """Digest over the losses that led here; None if it is not known."""
+    sha256: str | None = None
+    """`About.about_sha256`, which stands for all of it; None for one that was not read from a disk."""
 
 
 class DamagedCheckpointError(Problem):
@@ -73,9 +89,17 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
     Raises `Problem` if the disk is full; nothing is left behind then.
     """
+    with files.replacing(folder) as temporary:
+        temporary.mkdir()
+        for name, content in contents(checkpoint).items():
+            (temporary / name).write_bytes(content)
+
+
+def contents(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """Name → content of the files of a checkpoint."""
     import safetensors.torch
 
-    contents = {
+    written = {
         WEIGHTS: safetensors.torch.save(_plain(checkpoint.weights)),
         OPTIMIZER: safetensors.torch.save(_plain(checkpoint.optimizer)),
     }
@@ -84,15 +108,12 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         fingerprint=checkpoint.fingerprint,
         genres=checkpoint.genres,
         model=checkpoint.model,
-        weights_sha256=hashlib.sha256(contents[WEIGHTS]).hexdigest(),
-        optimizer_sha256=hashlib.sha256(contents[OPTIMIZER]).hexdigest(),
+        weights_sha256=hashlib.sha256(written[WEIGHTS]).hexdigest(),
+        optimizer_sha256=hashlib.sha256(written[OPTIMIZER]).hexdigest(),
+        losses=checkpoint.losses,
     )
     signed = unsigned.model_copy(update={"about_sha256": unsigned.digest()})
-    contents[ABOUT] = (signed.model_dump_json(indent=1) + "\n").encode()
-    with files.replacing(folder) as temporary:
-        temporary.mkdir()
-        for name, content in contents.items():
-            (temporary / name).write_bytes(content)
+    return written | {ABOUT: signed.content()}
 
 
 def about(folder: Path) -> About:
@@ -127,7 +148,9 @@ def load(folder: Path) -> Checkpoint:
 
     info = about(folder)
     weights, optimizer = (safetensors.torch.load(content) for content in _verified(folder, info))
-    return Checkpoint(info.step, info.fingerprint, info.genres, info.model, weights, optimizer)
+    return Checkpoint(
+        info.step, info.fingerprint, info.genres, info.model, weights, optimizer, info.losses, info.about_sha256
+    )
 
 
 def damage(folder: Path, fingerprint: str, model: WaveNetConfig | None = None) -> Problem | None:
@@ -142,6 +165,16 @@ def damage(folder: Path, fingerprint: str, model: WaveNetConfig | None = None) -
     except Problem as problem:
         return problem
     return None
+
+
+def digests(contents: Mapping[str, bytes]) -> dict[str, str]:
+    """Name → SHA-256 of a checkpoint's files, as the journal's `checkpoint` line has them."""
+    return {name: hashlib.sha256(contents[name]).hexdigest() for name in sorted(contents)}
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """The same of a folder; files that are missing are left out, and others than a checkpoint's are not looked at."""
+    return {name: files.sha256_of(folder / name) for name in sorted(NAMES) if (folder / name).is_file()}
 
 
 def steps(folder: Path) -> list[int]:

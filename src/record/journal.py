@@ -3,6 +3,8 @@
 One JSON object a line in `journal.jsonl` (docs/formats.md). A line counts when its newline is there. The first
 line of a step counts; later ones are replays after an interruption and must say the same loss. Each line ends with a
 link, a short hash over itself and the link before it: a line that was changed, left out, added or moved is found.
+Checkpoints carry a digest over the losses (`tied`), and the journal one over each checkpoint that is kept: each names
+the other.
 """
 
 import errno
@@ -11,6 +13,8 @@ import json
 import math
 import os
 import re
+import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +30,7 @@ FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "attempt": {"attempt": (int,), "time_ms": (int,), "start_step": (int,), "automatic": (bool,)},
     "step": {"attempt": (int,), "step": (int,), "loss": (float, int), "time_ms": (int,)},
     "validation": {"attempt": (int,), "step": (int,), "bits_per_sample": (dict,)},
+    "checkpoint": {"attempt": (int,), "step": (int,), "sha256": (dict,)},
     "mismatch": {"attempt": (int,), "step": (int,)},
     "end": {"attempt": (int,), "time_ms": (int,), "cause": (str,)},
 }
@@ -50,6 +55,8 @@ FORMAT = 2
 
 LINK = re.compile(rb', "chain": "([0-9a-f]{16})"}\n\Z')
 """How a linked line ends."""
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 MOST_DETAIL = 120
 """Characters of what a line says of an error."""
@@ -109,6 +116,10 @@ class View:
     """Attempt → steps it did again after an interruption."""
     validations: dict[int, dict[str, float]] = field(default_factory=dict)
     """Step → genre → bits per sample on held-out clips; the first line of each step."""
+    checkpoints: dict[int, dict[str, str]] = field(default_factory=dict)
+    """Step → file → SHA-256 of the checkpoints that are kept; the first line of each step."""
+    mismatches: list[int] = field(default_factory=list)
+    """Steps that were done again and gave something else."""
 
     @property
     def last_step(self) -> int:
@@ -176,7 +187,29 @@ def read(path: Path) -> View:
                     )
             case "validation":
                 view.validations.setdefault(int(record["step"]), record["bits_per_sample"])
+            case "checkpoint":
+                view.checkpoints.setdefault(int(record["step"]), record["sha256"])
+            case "mismatch":
+                view.mismatches.append(int(record["step"]))
     return view
+
+
+def tied(before: str, step: int, loss: float) -> str:
+    """The digest over all losses up to a step, as 64 hexadecimal digits; checkpoints carry it.
+
+    before: the digest of the step before, "" before step 1. It depends on steps and losses alone, not on times, so it
+    is the same in every journal of a study: SHA-256 over the digest before it (32 bytes), the step (8, little-endian)
+    and the loss (as float64, 8).
+    """
+    return hashlib.sha256(bytes.fromhex(before) + struct.pack("<qd", step, loss)).hexdigest()
+
+
+def ties(view: View) -> Iterator[tuple[int, str]]:
+    """Each step up to the first gap, with the digest over all losses up to it."""
+    digest = ""
+    for step in range(1, view.last_step + 1):
+        digest = tied(digest, step, view.steps[step].loss)
+        yield step, digest
 
 
 def identity(path: Path) -> str | None:
@@ -234,7 +267,7 @@ def records(path: Path, offset: int = 0, until: int | None = None) -> Iterator[t
                     "damaged rest aside and goes on from the last checkpoint before it."
                 ) from None
             offset += len(line)
-            step = record.get("step", step)
+            step = record["step"] if record["kind"] == "step" else step
             yield offset, record
 
 
@@ -289,6 +322,10 @@ def _check(record: Any) -> None:
             raise TypeError("bits_per_sample are not numbers")
     if not all(number is None or math.isfinite(number) for number in numbers):
         raise ValueError("a number is not finite")
+    if record["kind"] == "checkpoint" and not all(
+        type(digest) is str and DIGEST.fullmatch(digest) for digest in record["sha256"].values()
+    ):
+        raise ValueError("sha256 has no digests")
 
 
 def _refuse(constant: str) -> None:
@@ -305,13 +342,14 @@ def _said(error: Exception) -> str:
 
 class Journal:
     """A journal open for appending. Lines reach the kernel at once, so they survive the death of the process;
-    `sync` forces them to the disk, so that they survive the death of the machine. Journals are published: of an error
-    they have what `public` leaves."""
+    `sync` forces them to the disk, so that they survive the death of the machine. Several threads may append.
+    Journals are published: of an error they have what `public` leaves."""
 
     def __init__(self, path: Path | None, attempt: int) -> None:
         """path: None for a process that trains along but leaves the writing to another one."""
         self._attempt = attempt
         self._descriptor: int | None = None
+        self._one_at_a_time = threading.Lock()
         self._head: str | None = ""
         """The link of the last line; "" before there is one, None in a journal without links."""
         if path is not None:
@@ -321,6 +359,10 @@ class Journal:
 
     def append(self, kind: str, **values: Any) -> None:
         """Append one line. Raises `Problem` if the disk is full; a part of a line written then does not count."""
+        with self._one_at_a_time:
+            self._append(kind, values)
+
+    def _append(self, kind: str, values: dict[str, Any]) -> None:
         if self._descriptor is None:
             return
         if "detail" in values:

@@ -100,14 +100,17 @@ def address(root: Path = Path()) -> str:
 
 
 class Store:
-    """A connection to MLflow at `address(root)`."""
+    """A connection to MLflow at `address(root)`, or at another address."""
 
-    def __init__(self, root: Path = Path()) -> None:
-        self.uri = address(root)
+    def __init__(self, root: Path = Path(), uri: str | None = None, *, writes: bool = True) -> None:
+        """writes: whether what is missing is made; else it is a `TrackingError`."""
+        self.uri = uri or address(root)
         _quiet()
         local = self.uri.startswith("sqlite:///")
         with _guarded("making its database"):
-            if local:
+            if local and not writes and not Path(self.uri.removeprefix("sqlite:///")).is_file():
+                raise TrackingError(f"There is no database at {self.uri}.")
+            if local and writes:
                 tracking_database.prepare(Path(self.uri.removeprefix("sqlite:///")), (root / ARTIFACTS).resolve())
                 # Plain `mlflow ui` looks for ./mlflow.db and knows no setting in a file.
                 link = root / DATABASE.name
@@ -122,6 +125,8 @@ class Store:
                     f"MLflow's experiment {EXPERIMENT} was deleted. Take it back with: mlflow experiments restore "
                     f"--experiment-id {experiment.experiment_id} (with MLFLOW_TRACKING_URI={self.uri})"
                 )
+            if experiment is None and not writes:
+                raise TrackingError(f"MLflow has no experiment {EXPERIMENT} at {self.uri}.")
             # An experiment of our own: the Default one's artifacts lie where the server was started.
             artifacts = (root / ARTIFACTS).resolve().as_uri() if local else None
             self._experiment: str = (
@@ -191,17 +196,29 @@ class Store:
         from mlflow.entities import Metric
 
         with _guarded("writing metrics"):
-            self._send(run_id, [Metric(_metric_name(key), value, at, step) for key, value, at, step in points])
+            self._send(run_id, [Metric(metric_name(key), value, at, step) for key, value, at, step in points])
 
     def _send(self, run_id: str, metrics: Sequence[Any]) -> None:
         """Log MLflow's metrics, no more in a call than it takes."""
         for start in range(0, len(metrics), BATCH):
             self._client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 
+    def recorded(self, run_id: str) -> tuple[dict[str, str], set[str]]:
+        """Parameters of a run as MLflow has them, and the names of its metrics."""
+        with _guarded("reading a run"):
+            data = self._client.get_run(run_id).data
+            return dict(data.params), set(data.metrics)
+
+    def history(self, run_id: str, key: str) -> list[Point]:
+        """All values of a metric, in MLflow's order."""
+        with _guarded("reading metrics"):
+            points = self._client.get_metric_history(run_id, metric_name(key))
+            return [(key, float(point.value), int(point.timestamp), int(point.step)) for point in points]
+
     def last_step(self, run_id: str, key: str) -> int:
         """The highest step of a metric that MLflow has; -1 if it has none."""
         with _guarded("reading metrics"):
-            name = _metric_name(key)
+            name = metric_name(key)
             if name not in self._client.get_run(run_id).data.metrics:
                 return -1
             return max(int(point.step) for point in self._client.get_metric_history(run_id, name))
@@ -272,7 +289,7 @@ class Store:
             fresh = [
                 # MLflow refuses another value of the same time: what was measured anew is of now.
                 Metric(name, value, now_ms() if name in known else at, step, model_id=model_id)
-                for name, value, at, step in ((_metric_name(key), *rest) for key, *rest in points)
+                for name, value, at, step in ((metric_name(key), *rest) for key, *rest in points)
                 if known.get(name) != value
             ]
             self._send(run_id, fresh)
@@ -309,18 +326,20 @@ def study_run(
         if imported is None:
             raise TrackingError(f"MLflow has no run {fingerprint}: `python -m src.legacy DIR` sends it.")
         return imported
-    shown = {
+    name = f"{params.study.profile} {fingerprint[:8]}"
+    tags = {"host": socket.gethostname(), **provenance.describe(root)}
+    return store.run(fingerprint, name, shown(params), tags, began_ms, journal_id)
+
+
+def shown(params: Any) -> dict[str, Any]:
+    """The parameters that a study's run has in MLflow."""
+    sections = ("model", "train", "clips", "generate")
+    return {
         "profile": params.study.profile,
         "seed": params.study.seed,
         "genres": ",".join(params.genres),
-        **{
-            section: getattr(params.profile, section).model_dump()
-            for section in ("model", "train", "clips", "generate")
-        },
+        **{section: getattr(params.profile, section).model_dump() for section in sections},
     }
-    name = f"{params.study.profile} {fingerprint[:8]}"
-    tags = {"host": socket.gethostname(), **provenance.describe(root)}
-    return store.run(fingerprint, name, shown, tags, began_ms, journal_id)
 
 
 def log_evaluation(
@@ -334,7 +353,7 @@ def log_evaluation(
     store.checkpoint_points(run_id, model, [(name, value, time_ms, step) for name, value in sorted(values.items())])
 
 
-def _metric_name(name: str) -> str:
+def metric_name(name: str) -> str:
     """A name that MLflow takes: genres may have other signs in theirs (R&B)."""
     return re.sub(r"[^\w\-. :/]", "_", name.replace("&", "and").replace("+", "plus"))
 

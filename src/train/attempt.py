@@ -60,7 +60,7 @@ def train(run: Run, attempt: int, automatic: bool, workers: Workers) -> None:
     done = start
     with Stop() as stop:
         try:
-            keeper = Keeper(run, book, start) if workers.leads else None
+            keeper = Keeper(run, book, start, recorded, processes=workers.size) if workers.leads else None
             with _memory_may_run_out():
                 training = Training(
                     params,
@@ -91,6 +91,7 @@ def train(run: Run, attempt: int, automatic: bool, workers: Workers) -> None:
                         stop.agreed = workers.agree(stop.asked)
                         if keeper is not None and score is not None:
                             book.append("step", step=step, loss=loss, seconds=seconds, time_ms=tracking.now_ms())
+                            keeper.saw(step, loss)
                             _compare_with_replay(book, recorded, step, loss, workers.size)
                             score.at(step)
                             if keeper.wants(step):

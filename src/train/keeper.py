@@ -1,7 +1,8 @@
 """A run's checkpoints: which one a training goes on from, which are written and kept, and their writing beside it.
 
 In: a run's folder, weights and optimizer state at a step. Out: the state to go on from; checkpoint folders. Tensors are
-copied at once, hashed and written by one thread while the next steps are computed.
+copied at once, hashed and written by one thread while the next steps are computed. Each kept one gets a line in the
+journal with the digests of its files, and carries a digest over the losses that led to it.
 """
 
 import shutil
@@ -13,9 +14,9 @@ import torch
 from src.base import console, files
 from src.base.files import DiskFullError
 from src.config import step_name
-from src.record import checkpoint
+from src.record import checkpoint, journal, tracking
 from src.record.checkpoint import Checkpoint
-from src.record.journal import Journal
+from src.record.journal import Journal, View
 from src.train.run import Run
 from src.train.step import State, first_state
 from src.train.workers import Workers
@@ -73,10 +74,18 @@ def _newest(run: Run, last_recorded: int) -> Checkpoint | None:
 class Keeper:
     """Writes and deletes the checkpoints of one run."""
 
-    def __init__(self, run: Run, book: Journal, newest: int = 0) -> None:
-        """newest: step of the checkpoint that the training goes on from."""
+    def __init__(
+        self, run: Run, book: Journal, newest: int = 0, recorded: View = View(), *, processes: int = 1
+    ) -> None:
+        """newest: step of the checkpoint that the training goes on from. recorded: what the journal says so far.
+
+        processes: that share the batch. Another number adds in another order, so only the same one gives the same bits.
+        """
         self._run = run
         self._book = book
+        self._recorded = recorded
+        self._exact = all(one.details.get("processes", 1) == processes for one in recorded.attempts.values())
+        self._for_good = run.params.kept_steps | run.params.audit_steps
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
         self.newest = newest
@@ -85,10 +94,26 @@ class Keeper:
             run.checkpoints.mkdir(parents=True, exist_ok=True)
         for rest in files.leftovers(run.checkpoints / "step-*"):
             files.remove(rest)
+        self._losses = self._losses_up_to(newest)
+        for step in sorted(self._for_good - recorded.checkpoints.keys()):
+            # Whoever wrote it was killed before its line, or is older than such lines.
+            if step <= newest and run.checkpoint_damage(step) is None:
+                self._record(step, checkpoint.digests_of(run.checkpoints / step_name(step)))
+
+    def _losses_up_to(self, step: int) -> str:
+        """The digest that a checkpoint carries; where it has none, that of the journal's losses."""
+        if step == 0:
+            return ""
+        losses = checkpoint.about(self._run.checkpoints / step_name(step)).losses
+        return losses or dict(journal.ties(self._recorded))[step]  # nothing goes on from beyond the journal
+
+    def saw(self, step: int, loss: float) -> None:
+        """Take note of a step that was done: the next checkpoint is tied to its loss."""
+        self._losses = journal.tied(self._losses, step, loss)
 
     def wants(self, step: int) -> bool:
         """Whether this step's checkpoint is written."""
-        return step in self._run.params.kept_steps or step % self._run.params.profile.train.checkpoint_every == 0
+        return step in self._for_good or step % self._run.params.profile.train.checkpoint_every == 0
 
     def save(self, step: int, weights: Mapping[str, torch.Tensor], optimizer: Mapping[str, torch.Tensor]) -> None:
         """Copy the state and write it beside the training. Raises what the write before this one met."""
@@ -101,6 +126,7 @@ class Keeper:
             self._run.params.profile.model,
             {name: tensor.detach().clone() for name, tensor in weights.items()},
             {name: tensor.detach().clone() for name, tensor in optimizer.items()},
+            self._losses or None,
         )
         self._writing = self._thread.submit(self._write, current)
 
@@ -111,6 +137,23 @@ class Keeper:
             writing.result()
 
     def _write(self, current: Checkpoint) -> None:
+        if current.step in self._for_good:
+            digests = checkpoint.digests(checkpoint.contents(current))
+            self._save(current)
+            self._record(current.step, digests)
+        else:
+            self._save(current)
+
+    def _record(self, step: int, digests: dict[str, str]) -> None:
+        """Write a kept checkpoint's line. One that was made again must have the same bytes; a difference is said."""
+        now = tracking.now_ms()
+        self._book.append("checkpoint", step=step, sha256=digests, time_ms=now)
+        before = self._recorded.checkpoints.get(step, digests)
+        if self._exact and before != digests:
+            console.warn(f"step {step} ends in another checkpoint now than before the interruption")
+            self._book.append("mismatch", step=step, sha256=digests, before=before, time_ms=now)
+
+    def _save(self, current: Checkpoint) -> None:
         folder = self._run.checkpoints / step_name(current.step)
         if folder.exists():
             if self._run.checkpoint_damage(current.step) is None:
@@ -138,7 +181,7 @@ class Keeper:
         """
         present = [step for step in checkpoint.steps(self._run.checkpoints) if step <= newest]
         cut = max(0, len(present) - keep_last)
-        old = [step for step in present[:cut] if step not in self._run.params.kept_steps]
+        old = [step for step in present[:cut] if step not in self._for_good]
         if not old or all(self._run.checkpoint_damage(step) for step in reversed(present[cut:])):
             return 0
         for step in old:

@@ -16,13 +16,14 @@ from src.base.errors import Problem
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
 from src.record import checkpoint, journal, layout
+from src.wavenet.device import Kind
 
 CLIPS = Path("data/clips")
 
 DECIDES_A_STEP = "src.train.step"
 """The module from which everything is reached that decides a number of a training."""
 
-NOT_IDENTITY = {"steps", "checkpoint_every", "keep_last", "validate_every"}
+NOT_IDENTITY = {"steps", "checkpoint_every", "keep_last", "keep_for_audit", "validate_every"}
 """Keys of `train` that change how long a run goes on or what is kept of it, not its numbers."""
 
 
@@ -68,12 +69,12 @@ class Run:
         )
 
 
-def fingerprint(params: Params, clips_digest: str) -> str:
+def fingerprint(params: Params, clips_digest: str, device: Kind | None = None) -> str:
     """16 hexadecimal digits that name a run.
 
-    clips_digest: one digest over the whole clip set. Parameters count with the values that they have here, defaults
-    included, and the device with its kind; raising `train.steps` does not change the fingerprint, nor does an edit of a
-    comment or a docstring.
+    clips_digest: one digest over the whole clip set. device: what it trains on, if that is not what is here.
+    Parameters count with the values that they have here, defaults included, and the device with its kind; raising
+    `train.steps` does not change the fingerprint, nor does an edit of a comment or a docstring.
     """
     train = {key: value for key, value in params.profile.train.model_dump().items() if key not in NOT_IDENTITY}
     identity = {
@@ -83,7 +84,7 @@ def fingerprint(params: Params, clips_digest: str) -> str:
         "train": train,
         "clips": clips_digest,
         "code": code.digest(DECIDES_A_STEP),
-        "device": params.device,
+        "device": device or params.device,
     }
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

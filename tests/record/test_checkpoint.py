@@ -1,6 +1,7 @@
 """Checkpoints: exact, whole or refused, and never code."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -253,3 +254,16 @@ def test_the_newest_one_may_be_of_the_last_step_that_is_allowed(tmp_path: Path) 
         newest, passed = checkpoint.newest(tmp_path, at_most=at_most, fingerprint=RUN)
         assert newest is not None
         assert (newest.step, passed) == (step, [])
+
+
+def test_a_checkpoint_without_ties_is_described_as_before_and_one_with_them_holds_them(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / step_name(20), sample(20))
+    assert "losses" not in json.loads((tmp_path / step_name(20) / checkpoint.ABOUT).read_text())
+    tied = dataclasses.replace(sample(21), losses="ab" * 32)
+    checkpoint.save(tmp_path / step_name(21), tied)
+    loaded = checkpoint.load(tmp_path / step_name(21))
+    assert loaded.losses == "ab" * 32
+    assert loaded.sha256 == checkpoint.about(tmp_path / step_name(21)).about_sha256
+    sign(tmp_path / step_name(21), {"losses": "none"})
+    with pytest.raises(DamagedCheckpointError, match="losses"):
+        checkpoint.load(tmp_path / step_name(21))

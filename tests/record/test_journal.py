@@ -1,5 +1,6 @@
 """The journal: torn and damaged endings, replays, first lines."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -187,6 +188,7 @@ def test_what_is_appended_follows_from_what_is_there(tmp_path: Path) -> None:
         '{"kind": "end", "attempt": 1, "cause": "killed", "time_ms": 1, "detail": 7}',
         '{"kind": "attempt", "attempt": 1, "time_ms": 1, "start_step": 0, "automatic": true, "processes": "two"}',
         '{"kind": "validation", "attempt": 1, "step": 9, "bits_per_sample": {"rock": Infinity}}',
+        '{"kind": "checkpoint", "attempt": 1, "step": 9, "sha256": {"weights.safetensors": "beef"}}',
         '{"kind": ["step"]}',
         "[" * 200_000,
         "7",
@@ -246,3 +248,14 @@ def test_a_second_damage_is_set_aside_under_the_next_number(tmp_path: Path) -> N
         path.write_bytes(path.read_bytes() + b"[]\n")
         assert f"journal.jsonl.damaged-{number}" in (journal.repair(path) or "")
     assert journal.repair(path) is None
+
+
+def test_the_digest_over_losses_depends_on_every_step_and_every_bit_of_every_loss(tmp_path: Path) -> None:
+    write(tmp_path / "first", 1, 0, range(1, 5))
+    write(tmp_path / "later", 2, 0, range(1, 5))  # at other times
+    write(tmp_path / "other", 1, 0, range(1, 5), loss=1.0 + 2**-50)
+    first, later, other = (dict(journal.ties(journal.read(tmp_path / name))) for name in ("first", "later", "other"))
+    assert first == later
+    assert list(first) == [1, 2, 3, 4]
+    assert not set(first.values()) & set(other.values())
+    assert journal.tied("", 1, 0.5) == hashlib.sha256(bytes([1, *[0] * 7, 0, 0, 0, 0, 0, 0, 0xE0, 0x3F])).hexdigest()

@@ -12,7 +12,7 @@ from src.base.errors import Problem
 from src.base.files import DiskFullError
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
-from src.record import checkpoint
+from src.record import checkpoint, journal
 from src.record.checkpoint import Checkpoint
 from src.record.journal import Journal
 from src.train.keeper import Keeper, resume
@@ -158,3 +158,76 @@ def test_what_is_written_beside_the_training_is_what_was_there_when_it_was_saved
     keeper.finish()
     written = checkpoint.load(keeper._run.checkpoints / step_name(5)).weights
     assert all(torch.equal(tensor, before[name]) for name, tensor in written.items())
+
+
+def lines(keeper: Keeper) -> dict[int, dict[str, str]]:
+    path = keeper._run.folder.parent / "journal.jsonl"
+    return journal.read(path).checkpoints
+
+
+def test_every_kept_checkpoint_has_a_line_with_the_digests_of_its_files(keeper: Keeper, params: Params) -> None:
+    save(keeper, params, 2, 5, 10)
+    named = lines(keeper)
+    assert sorted(named) == [2, 10]
+    for step, digests in named.items():
+        assert digests == checkpoint.digests_of(keeper._run.checkpoints / step_name(step))
+        assert len(digests) == 3
+
+
+def test_the_audit_s_checkpoints_stay_and_have_lines(params: Params, tmp_path: Path) -> None:
+    train = params.profile.train.model_copy(update={"keep_for_audit": 3})
+    params = params.model_copy(update={"profile": params.profile.model_copy(update={"train": train})})
+    assert params.audit_steps == {5, 15, 25}  # of 30: evenly, the last of them within reach of the end
+    keeper = Keeper(Run(params, ClipSet([]), RUN, tmp_path / "kept"), Journal(tmp_path / "journal.jsonl", 1))
+    assert save(keeper, params, 5, 12, 15, 17, 20, 22) == [5, 15, 20, 22]
+    assert sorted(lines(keeper)) == [5, 15]
+
+
+def test_the_last_of_the_audit_s_checkpoints_is_within_reach_of_the_end(params: Params) -> None:
+    train = params.profile.train.model_copy(update={"keep_for_audit": 4, "steps": 15_000})
+    params = params.model_copy(update={"profile": params.profile.model_copy(update={"train": train})})
+    assert sorted(params.audit_steps) == [3550, 7300, 11_050, 14_800]
+
+
+def test_a_line_that_a_kill_left_out_is_written_by_the_next_attempt(
+    keeper: Keeper, params: Params, tmp_path: Path
+) -> None:
+    keeper.saw(1, 5.5)
+    save(keeper, params, 2, 10)
+    path = tmp_path / "journal.jsonl"
+    before = journal.read(path).checkpoints
+    path.unlink()
+    Keeper(keeper._run, Journal(path, 2), 10)
+    assert journal.read(path).checkpoints == before
+
+
+def test_a_checkpoint_done_again_that_is_another_one_is_said(
+    keeper: Keeper, params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(keeper, params, 2)
+    path = tmp_path / "journal.jsonl"
+    again = Keeper(keeper._run, Journal(path, 2), 0, journal.read(path))
+    save(again, params, 2)
+    assert journal.read(path).mismatches == []
+    again.saw(1, 5.5)  # its losses are others now
+    save(again, params, 2)
+    assert "step 2 ends in another checkpoint" in capsys.readouterr().err
+    assert journal.read(path).mismatches == [2]
+
+
+def test_losses_are_tied_the_same_way_through_an_interruption(keeper: Keeper, params: Params, tmp_path: Path) -> None:
+    losses = {step: 5.5 - 0.1 * step for step in range(1, 5)}
+    book = Journal(tmp_path / "journal.jsonl", 1)
+    for step, loss in losses.items():
+        book.append("step", step=step, loss=loss, time_ms=1)
+    recorded = journal.read(tmp_path / "journal.jsonl")
+    expected = dict(journal.ties(recorded))
+    for step in (1, 2):
+        keeper.saw(step, losses[step])
+    save(keeper, params, 2)
+    resumed = Keeper(keeper._run, Journal(tmp_path / "journal.jsonl", 2), 2, recorded)
+    for step in (3, 4):
+        resumed.saw(step, losses[step])
+    save(resumed, params, 4)
+    for step in (2, 4):
+        assert checkpoint.about(keeper._run.checkpoints / step_name(step)).losses == expected[step]

@@ -20,7 +20,9 @@ def test_what_decides_the_numbers_makes_a_new_run(change: dict[str, object]) -> 
     assert run.fingerprint(changed(**change), "clips") != run.fingerprint(PARAMS, "clips")
 
 
-@pytest.mark.parametrize("change", [{"steps": 20_000}, {"keep_last": 9}, {"checkpoint_every": 7}])
+@pytest.mark.parametrize(
+    "change", [{"steps": 20_000}, {"keep_last": 9}, {"checkpoint_every": 7}, {"keep_for_audit": 3}]
+)
 def test_going_on_longer_or_keeping_more_does_not(change: dict[str, object]) -> None:
     assert run.fingerprint(changed(**change), "clips") == run.fingerprint(PARAMS, "clips")
 
