@@ -7,7 +7,7 @@ sentence in the file and the rest is still measured. docs/measures.md explains e
     python -m src.evaluate
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +15,11 @@ from src import config
 from src.base import console, files, options
 from src.base.errors import Problem
 from src.config import Params
-from src.evaluate import result, schema, tables
-from src.evaluate.evaluation import evaluate
-from src.evaluate.schema import ALL, Evaluation
 from src.record import checkpoint, journal, layout, tracking
 from src.record.layout import RunFiles
+
+if TYPE_CHECKING:
+    from src.evaluate.schema import Evaluation
 
 app = console.command_app("Measure the compared checkpoints and what was generated from them.")
 
@@ -31,6 +31,9 @@ def main(
     run: Annotated[str | None, typer.Option(help="Measure a run imported under work/runs/.")] = None,
 ) -> None:
     """Measure a run's checkpoints and generations."""
+    from src.evaluate import result, schema, tables  # torch and scipy take seconds to load, and --help needs neither
+    from src.evaluate.evaluation import evaluate
+
     params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
     path = run_files.metrics / "evaluate.json"
@@ -49,8 +52,10 @@ def main(
         log(run_files, params, evaluation)
 
 
-def log(run_files: RunFiles, params: Params, evaluation: Evaluation) -> None:
+def log(run_files: RunFiles, params: Params, evaluation: "Evaluation") -> None:
     """Put every measure of every checkpoint into the MLflow run, linked to the checkpoint."""
+    from src.evaluate.schema import ALL
+
     try:
         store = tracking.Store()
         steps = journal.read(run_files.journal).steps if run_files.journal else {}
