@@ -28,7 +28,7 @@ app = console.command_app("Measure the compared checkpoints and what was generat
 def main(
     profile: options.Profile = None,
     device: options.Device = None,
-    run: Annotated[str | None, typer.Option(help="Measure a run imported under work/runs/.")] = None,
+    run: Annotated[str | None, typer.Option(help="Measure a run under work/runs/ (imported, seed-2020).")] = None,
 ) -> None:
     """Measure a run's checkpoints and generations."""
     from src.evaluate import result, schema, tables  # torch and scipy take seconds to load, and --help needs neither
@@ -37,7 +37,7 @@ def main(
     params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
     path = run_files.metrics / "evaluate.json"
-    files.write_json(path, result.report(evaluate(run_files, params, own=run is None)).to_json())
+    files.write_json(path, result.report(evaluate(run_files, params, own=run_files.own)).to_json())
     evaluation = schema.read(path)  # what is printed and logged has the digits of the file
     files.write_json(run_files.metrics / "summary.json", result.summary(evaluation))
     for table in (tables.bits(evaluation), tables.sound(evaluation)):
@@ -48,7 +48,7 @@ def main(
     for section, reason in evaluation.why.items():
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {path}")
-    if run is None:
+    if run_files.own:
         log(run_files, params, evaluation)
 
 

@@ -165,7 +165,9 @@ def read_clips(
         console.progress("reading the clips", len(clips), "clips") as meter,
         ThreadPoolExecutor(workers, initializer=own_thread) as pool,
     ):
-        for (genre, training), (pairs, song, described) in zip(kinds, pool.map(describe, range(len(kinds))), strict=True):
+        for (genre, training), (pairs, song, described) in zip(
+            kinds, pool.map(describe, range(len(kinds))), strict=True
+        ):
             if pairs is not None:
                 counts[genre] = counts.get(genre, 0) + pairs
             scored[training] += [song] if song else []

@@ -29,7 +29,7 @@ def main(
     step: Annotated[str, typer.Option(help="Step of the checkpoint: 20 or 000020.")],
     profile: options.Profile = None,
     device: options.Device = None,
-    run: Annotated[str | None, typer.Option(help="Generate with a run imported under work/runs/.")] = None,
+    run: Annotated[str | None, typer.Option(help="Generate with a run under work/runs/ (imported, seed-2020).")] = None,
 ) -> None:
     """Generate every genre's clips of one checkpoint."""
     from src.generate import clips  # torch takes seconds to load, and --help needs none of it

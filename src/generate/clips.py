@@ -6,6 +6,7 @@ each clip, and generation.json.
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -101,11 +102,12 @@ def generate(
             for wav, row in zip(wavs, codes, strict=True):
                 wav.write(encode.to_int16(mulaw.decode(row, channels)))
         seconds = time.perf_counter() - began
+    wav_paths = [folder / stream.file for stream in streams]
+    with encode.written_to(folder), ThreadPoolExecutor(params.profile.train.threads) as pool:
+        for _ in pool.map(lambda path: encode.mp3_from_wav(path, path.with_suffix(".mp3")), wav_paths):
+            pass
     clips = []
-    for stream, primer in zip(streams, primers, strict=True):
-        path = folder / stream.file
-        with encode.written_to(folder):
-            encode.mp3_from_wav(path, path.with_suffix(".mp3"))
+    for stream, primer, path in zip(streams, primers, wav_paths, strict=True):
         clips.append(
             generations.GeneratedClip(
                 file=stream.file,
