@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from src.evaluate import measure, schema
+from src.evaluate import measure, schema, seeds
 from src.generate import generations
 from src.record import checkpoint, layout
 
@@ -35,6 +35,7 @@ FILES: dict[str, tuple[type[Any], ...]] = {
         schema.Agreement,
         schema.Change,
     ),
+    "metrics/seeds.json": (seeds.Seeds, seeds.SeedRow),
     "about.json of an imported run": (layout.ImportedRun,),
 }
 
