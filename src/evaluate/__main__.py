@@ -71,7 +71,8 @@ def log(run_files: RunFiles, params: Params, evaluation: "Evaluation") -> None:
                 values["all.bits_less_linear"] = overall.difference.value
             fingerprint = checkpoint.about(run_files.checkpoint(step)).fingerprint
             trained_ms = steps[step].time_ms if step in steps else tracking.now_ms()
-            run_id = tracking.study_run(store, fingerprint, params)
+            trained = layout.trained_with(run_files.name, params) or params
+            run_id = tracking.study_run(store, fingerprint, trained)
             tracking.log_evaluation(store, run_id, fingerprint, step, values, trained_ms)
     except Problem as failure:
         console.warn(f"The measures are not in MLflow: {failure}")

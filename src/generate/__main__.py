@@ -70,7 +70,8 @@ def _log(run_files: RunFiles, loaded: Checkpoint, params: Params, seconds: float
     """Put the audio and its time into the MLflow run; a warning if MLflow does not take it."""
     try:
         store = tracking.Store()
-        run_id = tracking.study_run(store, loaded.fingerprint, params)
+        trained = layout.trained_with(run_files.name, params) or params
+        run_id = tracking.study_run(store, loaded.fingerprint, trained)
         store.files(run_id, run_files.generation(loaded.step), f"generations/{step_name(loaded.step)}")
         at = tracking.now_ms()
         store.points(

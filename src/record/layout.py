@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from src.base.errors import Problem
-from src.config import step_folder, step_name
+from src.config import Params, step_folder, step_name
 from src.record import checkpoint, journal
 from src.wavenet.shape import WaveNetConfig
 
@@ -75,6 +75,12 @@ class RunFiles:
     def generation_times(self, step: int) -> Path | None:
         """File with the seconds each clip of a step took; with the run, so that another run's are never shown."""
         return self.training / "times" / f"generate-{step_name(step)}.json" if self.training else None
+
+
+def trained_with(name: str, params: Params) -> Params | None:
+    """The parameters with which the run of this name was trained here; None for an imported one."""
+    match = re.fullmatch(SEED, name)
+    return params.with_seed(int(match[1])) if match else params if name == "current" else None
 
 
 def training_folder(root: Path, fingerprint: str) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from src import config
 from src.base import files
 from src.base.errors import Problem
 from src.compare import sentences
@@ -89,4 +90,7 @@ def test_a_seed_s_run_is_the_study_s_own_beside_it(tmp_path: Path) -> None:
     assert place.own
     assert place.training is None
     assert not layout.imported("study-2019", tmp_path).own
+    params = config.load()
+    trained = {name: layout.trained_with(name, params) for name in ("current", "seed-2020", "study-2019")}
+    assert [each and each.study.seed for each in trained.values()] == [params.study.seed, 2020, None]
     assert layout.current(tmp_path).own
