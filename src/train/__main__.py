@@ -43,7 +43,10 @@ def main(
     profile: options.Profile = None,
     device: options.Device = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Train once more with another seed, on the same clips, beside the study.")
+        int | None,
+        typer.Option(
+            min=0, max=2**63 - 1, help="Train once more with another seed, on the same clips, beside the study."
+        ),
     ] = None,
     child_of: Annotated[int | None, typer.Option(hidden=True)] = None,
     fingerprint: Annotated[str, typer.Option(hidden=True)] = "",
@@ -77,7 +80,7 @@ def train_supervised(run: Run, *, beside: bool = False) -> None:
         else:
             console.outlive_the_terminal()
             child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
-            child += ["--device", run.params.device, "--seed", str(run.params.study.seed)]
+            child += ["--device", run.params.device, *(["--seed", str(run.params.study.seed)] if beside else [])]
             child += ["--child-of", str(os.getpid()), "--fingerprint", run.fingerprint]
             with shipping_beside(run):
                 supervise(
