@@ -2,6 +2,7 @@
 # make test    set everything up and pass the tests
 # make chaos   break a training in every way we know and see it survive
 #              (KILLS=100 SCALE=demo ONLY=kills, KILLS=1000 SCALE=long ONLY=kills, THOROUGH=1: long forms)
+# make seeds   train again with other seeds, and say how much of each difference is luck (SEEDS="2020 2021"; not part of repro)
 # make ui      open the MLflow pages of all runs
 # make notebooks   execute the notebooks again (STUDY_2019=/path: where the 2019 study's files are)
 
@@ -11,7 +12,7 @@ BIN := .venv/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := true
 
-.PHONY: repro test check chaos ui notebooks lock clean help
+.PHONY: repro test check chaos seeds ui notebooks lock clean help
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -37,6 +38,17 @@ KILLS ?= 10
 SCALE ?= tiny
 chaos: .venv/made
 	$(BIN)/python -m tests.chaos --kills $(KILLS) --scale $(SCALE) $(addprefix --only ,$(ONLY)) $(if $(THOROUGH),--thorough)
+
+SEEDS ?= 2020 2021
+seeds: .venv/made
+	@set -e; for seed in $(SEEDS); do \
+	  $(BIN)/python -m src.train --seed $$seed; \
+	  for step in work/runs/seed-$$seed/checkpoints/step-*; do \
+	    $(BIN)/python -m src.generate --run seed-$$seed --step $${step##*step-}; \
+	  done; \
+	  $(BIN)/python -m src.evaluate --run seed-$$seed; \
+	done
+	@$(BIN)/python -m src.evaluate.seeds
 
 check: .venv/made
 	$(BIN)/ruff check .

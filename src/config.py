@@ -186,6 +186,10 @@ class Params(BaseModel):
         """Steps whose checkpoints are kept, heard and compared."""
         return tuple(sorted(set(self.study.steps)))
 
+    def with_seed(self, seed: int) -> Self:
+        """The same with another seed."""
+        return self.model_copy(update={"study": self.study.model_copy(update={"seed": seed})})
+
     @property
     def device(self) -> Kind:
         """The kind of device that is used here. Raises `Problem` if the one asked for is not there."""

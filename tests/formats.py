@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from src.bundle import layout as bundle
-from src.evaluate import measure, schema
+from src.evaluate import measure, schema, seeds
 from src.generate import generations
 from src.record import checkpoint, layout
 
@@ -36,6 +36,7 @@ FILES: dict[str, tuple[type[Any], ...]] = {
         schema.Agreement,
         schema.Change,
     ),
+    "metrics/seeds.json": (seeds.Seeds, seeds.SeedRow),
     "about.json of an imported run": (layout.ImportedRun,),
     "digests.json of a bundle": (bundle.Digests, bundle.FileDigest),
     "private.json of a bundle": (bundle.Private,),

@@ -67,7 +67,8 @@ def _songs(study: Study, params: Params) -> list[Song]:
     for index, clip in enumerate(study.clips.clips):
         if clip.split == "validation":
             codes = mulaw.encode(study.clips.read(index, 0, clip.frames), model.quantization_channels)
-            found += evaluation.scored_song(
+            song = evaluation.scored_song(
                 clip.genre, codes, model.receptive_field, samples, rate_hz, model.quantization_channels
             )
+            found += [song] if song else []
     return found

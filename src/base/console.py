@@ -196,7 +196,7 @@ def outlive_the_terminal() -> None:
 
 def command_app(help_text: str) -> typer.Typer:
     """A typer app for one stage, set up the same way everywhere."""
-    return typer.Typer(help=help_text, add_completion=False, pretty_exceptions_enable=False)
+    return typer.Typer(help=help_text, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 Command = Callable[..., None]

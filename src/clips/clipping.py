@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import soundfile
 
@@ -23,12 +24,17 @@ from src.base.errors import Problem, reason_of
 from src.base.pool import Failed
 from src.base.share import Share
 from src.base.words import counted
-from src.clips import cut
 from src.clips.clipset import samples_digest
 from src.config import ClipsParams
 from src.manifest import rows
 from src.manifest.cache import Cache
 from src.manifest.rows import Row
+
+if TYPE_CHECKING:
+    from src.clips.cut import Cut
+
+DECIDES_A_CLIP = "src.clips.cut"
+"""Only the workers load it: it needs scipy, which takes a second."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ _Task = tuple[str, str, str, str]
 
 def key_of(row: Row, params: ClipsParams) -> str:
     """Names a clip by what decides its samples: the encoded audio, how it is cut, and the code that does it."""
-    by = code.digest(cut.__name__), versions()
+    by = code.digest(DECIDES_A_CLIP), versions()
     how = json.dumps([*by, params.duration_s, params.rate_hz, params.trim_dbfs, params.loudness_lufs])
     return hashlib.sha256(f"{row.audio_sha256} {how}".encode()).hexdigest()
 
@@ -117,9 +123,11 @@ def make(
 
 def cut_task(setting: _Setting, task: _Task) -> Made | Failed:
     """In a worker: cut one clip into the cache. Returns the reason if there is none."""
+    from src.clips import cut
+
     name, form, file_sha256, key = task
 
-    def attempt(mix: Downmix) -> cut.Cut:
+    def attempt(mix: Downmix) -> "Cut":
         with open_sound(Path(setting.library) / name, form, file_sha256) as sound:
             return cut.cut(sound, setting.params, mix)
 

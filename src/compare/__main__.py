@@ -173,8 +173,9 @@ def log(compared: Comparison, params: config.Params, folder: Path) -> None:
         return
     try:
         store = tracking.Store()
-        if run.name == "current":
-            run_id = tracking.study_run(store, run.fingerprint, params)
+        trained = layout.trained_with(run.name, params)
+        if trained is not None:
+            run_id = tracking.study_run(store, run.fingerprint, trained)
         else:
             run_id = store.run(run.fingerprint, run.name, {}, {"imported": "true"})
         store.files(run_id, folder, f"reports/{folder.name}")

@@ -81,6 +81,8 @@ def _changed(run: Run, steps: Sequence[int]) -> Iterator[Sentence]:
         yield from sentences.progression(run.evaluation, steps[0], steps[-1])
         yield from sentences.gained(run.evaluation, steps[-1])
         yield from sentences.plateau(run.evaluation)
+        if run.seeds is not None:
+            yield from sentences.luck(run.seeds, steps[0])
 
 
 def _left(run: Run, steps: Sequence[int]) -> Iterator[Sentence]:

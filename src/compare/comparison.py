@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from src.compare import curves
 from src.compare.sounds import Sound
 from src.evaluate.schema import Evaluation
+from src.evaluate.seeds import Seeds
 from src.record import journal
 from src.wavenet.shape import WaveNetConfig
 
@@ -64,6 +65,8 @@ class Run:
     median_losses: dict[int, float] = field(default_factory=dict)
     """Step → median loss as `src.train` recorded it, for a machine that has no journal."""
     notes: tuple[str, ...] = ()
+    seeds: Seeds | None = None
+    """What trainings with other seeds say, if there are any."""
 
     @property
     def label(self) -> str:

@@ -18,7 +18,7 @@ from src.compare import songs, sounds
 from src.compare.comparison import Clip, Comparison, Counts, Generated, Run
 from src.compare.sounds import Sound
 from src.config import step_name
-from src.evaluate import schema
+from src.evaluate import schema, seeds
 from src.generate import generations
 from src.generate.generations import GeneratedClip, Generation
 from src.record import checkpoint, journal, layout
@@ -102,6 +102,9 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
             generated[step] = replace(generated[step], seconds=seconds)
     counts, digest = _counts(paths, notes)
     fingerprint, network = _identity(paths, view, notes)
+    others = None
+    with _noted(notes, "The table of other seeds cannot be read"):
+        others = seeds.read(paths.metrics, fingerprint)
     return Run(
         name=paths.name,
         fingerprint=fingerprint,
@@ -115,6 +118,7 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
         network=network,
         median_losses=_median_losses(paths, notes),
         notes=tuple(dict.fromkeys(notes)),
+        seeds=others,
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from src.base.words import listed
-from src.compare.words import bits, capital, over, percent, plural, spread
+from src.compare.words import bits, capital, number, over, percent, plural, spread
 from src.evaluate import catalogue, tables
 from src.evaluate.schema import ALL, BITS, Closed, Difference, Evaluation, Verdict
+from src.evaluate.seeds import Seeds
 
 LINEAR = "an adaptive linear predictor, which has learned nothing"
 MARKOV = "a first-order Markov model, which knows only the sample before"
@@ -22,6 +23,8 @@ NEARER: dict[str, dict[Verdict, str]] = {
     "lower": {"better": "better (lower)", "worse": "worse (higher)"},
     "higher": {"better": "better (higher)", "worse": "worse (lower)"},
 }
+MOST_LUCK = 3
+"""A change of more than so many standard deviations over training seeds is not the luck of one."""
 OPEN: dict[Verdict, str] = {"unclear": "no clear change", "too few": "too few to tell"}
 
 
@@ -108,6 +111,23 @@ def _whole(evaluation: Evaluation) -> str:
 
 def _claims(genre: str, verdicts: Mapping[str, Verdict], first: int, last: int) -> Iterable[Claim]:
     return (Claim(name, genre, _step(first), _step(last), verdict) for name, verdict in verdicts.items())
+
+
+def luck(seeds: Seeds, first: int) -> Iterator[Sentence]:
+    """How large the change since the first step is beside what trainings of other seeds differ by."""
+    found, count = seeds.row(BITS), len(seeds.fingerprints)
+    times = found.in_spreads(first) if found else None
+    if found is None or times is None or seeds.step <= first:
+        return
+    sound = [row for row in seeds.rows if row.measure != BITS and first in row.changes]
+    beyond = sum((row.in_spreads(first) or 0) > MOST_LUCK for row in sound)
+    text = (
+        f"Over {count} training seeds the bits of step {seeds.step:,} vary by {number(found.spread, 2)} (standard "
+        f"deviation); the change since step {first:,} is {times:,.0f} times that"
+    )
+    measures = plural(len(sound), "measure")
+    also = f", and {beyond} of {measures} of its sound changed by more than {MOST_LUCK} times theirs" if sound else ""
+    yield Sentence(f"{text}{also}.")
 
 
 def gained(evaluation: Evaluation, step: int) -> Iterator[Sentence]:

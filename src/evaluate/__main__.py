@@ -7,7 +7,7 @@ sentence in the file and the rest is still measured. docs/measures.md explains e
     python -m src.evaluate
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +15,11 @@ from src import config
 from src.base import console, files, options
 from src.base.errors import Problem
 from src.config import Params
-from src.evaluate import result, schema, tables
-from src.evaluate.evaluation import evaluate
-from src.evaluate.schema import ALL, Evaluation
 from src.record import checkpoint, journal, layout, tracking
 from src.record.layout import RunFiles
+
+if TYPE_CHECKING:
+    from src.evaluate.schema import Evaluation
 
 app = console.command_app("Measure the compared checkpoints and what was generated from them.")
 
@@ -28,13 +28,16 @@ app = console.command_app("Measure the compared checkpoints and what was generat
 def main(
     profile: options.Profile = None,
     device: options.Device = None,
-    run: Annotated[str | None, typer.Option(help="Measure a run imported under work/runs/.")] = None,
+    run: Annotated[str | None, typer.Option(help="Measure a run under work/runs/ (imported, seed-2020).")] = None,
 ) -> None:
     """Measure a run's checkpoints and generations."""
+    from src.evaluate import result, schema, tables  # torch and scipy take seconds to load, and --help needs neither
+    from src.evaluate.evaluation import evaluate
+
     params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
     path = run_files.metrics / "evaluate.json"
-    files.write_json(path, result.report(evaluate(run_files, params, own=run is None)).to_json())
+    files.write_json(path, result.report(evaluate(run_files, params, own=run_files.own)).to_json())
     evaluation = schema.read(path)  # what is printed and logged has the digits of the file
     files.write_json(run_files.metrics / "summary.json", result.summary(evaluation))
     for table in (tables.bits(evaluation), tables.sound(evaluation)):
@@ -45,12 +48,14 @@ def main(
     for section, reason in evaluation.why.items():
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {path}")
-    if run is None:
+    if run_files.own:
         log(run_files, params, evaluation)
 
 
-def log(run_files: RunFiles, params: Params, evaluation: Evaluation) -> None:
+def log(run_files: RunFiles, params: Params, evaluation: "Evaluation") -> None:
     """Put every measure of every checkpoint into the MLflow run, linked to the checkpoint."""
+    from src.evaluate.schema import ALL
+
     try:
         store = tracking.Store()
         steps = journal.read(run_files.journal).steps if run_files.journal else {}
@@ -66,7 +71,8 @@ def log(run_files: RunFiles, params: Params, evaluation: Evaluation) -> None:
                 values["all.bits_less_linear"] = overall.difference.value
             fingerprint = checkpoint.about(run_files.checkpoint(step)).fingerprint
             trained_ms = steps[step].time_ms if step in steps else tracking.now_ms()
-            run_id = tracking.study_run(store, fingerprint, params)
+            trained = layout.trained_with(run_files.name, params) or params
+            run_id = tracking.study_run(store, fingerprint, trained)
             tracking.log_evaluation(store, run_id, fingerprint, step, values, trained_ms)
     except Problem as failure:
         console.warn(f"The measures are not in MLflow: {failure}")

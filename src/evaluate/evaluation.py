@@ -4,7 +4,7 @@ In: the files of a run, data/clips/ and the parameters. Out: `Results`.
 """
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
@@ -14,7 +14,7 @@ import torch
 
 from src.base import console
 from src.base.errors import Problem
-from src.clips.clipset import Clip, ClipSet
+from src.clips.clipset import ClipSet
 from src.config import Params
 from src.evaluate import copying, heldout, likelihood, musicnn, references
 from src.evaluate.copying import Match
@@ -28,7 +28,7 @@ from src.record import checkpoint
 from src.record.checkpoint import Checkpoint
 from src.record.layout import RunFiles
 from src.wavenet import device, mulaw
-from src.wavenet.network import WaveNet
+from src.wavenet.network import WaveNet, own_thread
 
 CLIPS = Path("data/clips")
 PLANTED = 2
@@ -66,18 +66,20 @@ def evaluate(files: RunFiles, params: Params, *, own: bool) -> Results:
         )
     for step in steps if results.songs else ():
         score(files.checkpoint(step), step, params, results)
-    workers = params.profile.train.threads
-    measure_sound(made, method, library, workers, results)
+    with ThreadPoolExecutor(params.profile.train.threads, initializer=own_thread) as pool:
+        # Begun before the many short jobs, these do not keep one thread busy while the others have nothing left.
+        noise = pool.submit(method.noise, length, count if count >= LEAST_UNITS else FEWEST_PIECES)
+        detection = pool.submit(library.detection) if library else None
+        measure_sound(made, method, library, pool, results)
     if not (results.values or results.scores):
         raise Problem(f"There is nothing to measure: {' '.join(dict.fromkeys(results.why.values()))}")
-    noise = method.noise(length, count if count >= LEAST_UNITS else FEWEST_PIECES)
-    if library is None:
-        values = references.sounds([[piece] for piece in noise])
+    if library is None or detection is None:
+        values = references.sounds([[piece] for piece in noise.result()])
         results.references["white_noise"] = dict.fromkeys(results.genres, values)
     else:
-        results.references = library.references(noise)
+        results.references = library.references(noise.result())
         results.spreads = {genre: references.spreads(library.of(genre, training=False)) for genre in library.genres}
-        results.detection = library.detection()
+        results.detection = detection.result()
     return results
 
 
@@ -139,32 +141,37 @@ def read_clips(
     counts: dict[str, likelihood.Codes] = {}
     scored: dict[bool, list[heldout.Song]] = {True: [], False: []}
     measured: list[MeasuredSong] = []
+    reading = Lock()
 
-    def describe(index: int, clip: Clip, audio: Audio) -> tuple[likelihood.Codes, MeasuredSong | None]:
-        torch.set_num_threads(1)
-        training = kinds[index][1]
+    def describe(index: int) -> tuple[likelihood.Codes | None, heldout.Song | None, MeasuredSong | None]:
+        clip, (genre, training) = clips.clips[index], kinds[index]
+        with reading:  # a clip set is one thread's at a time
+            audio = clips.read(index, 0, clip.frames)
+        codes = method.encode(audio)
+        pairs = likelihood.count_pairs(codes, method.channels) if training else None
+        song = None
+        if not training or place[index] < seen[genre, False]:
+            samples = max(1, total // 2) if training else total
+            song = scored_song(genre, codes, context, samples, rate_hz, method.channels)
         if not length:
-            return method.encode(audio), None
+            return pairs, song, None
         plant = training and place[index] < PLANTED
-        song = method.song(audio, clip.genre, training=training, length=length, pieces=wanted[index], plant=plant)
-        return method.encode(audio), song
+        pieces = method.song(audio, genre, training=training, length=length, pieces=wanted[index], plant=plant)
+        return pairs, song, pieces
 
     workers = params.profile.train.threads
-    with console.progress("reading the clips", len(clips), "clips") as meter, ThreadPoolExecutor(workers) as pool:
-        for first in range(0, len(clips), workers):
-            chosen = range(first, min(first + workers, len(clips)))
-            audios = [clips.read(index, 0, clips.clips[index].frames) for index in chosen]
-            for index, (codes, song) in zip(
-                chosen, pool.map(describe, chosen, (clips.clips[k] for k in chosen), audios), strict=True
-            ):
-                genre, training = kinds[index]
-                if training:
-                    counts[genre] = counts.get(genre, 0) + likelihood.count_pairs(codes, method.channels)
-                if not training or place[index] < seen[genre, False]:
-                    song_samples = max(1, total // 2) if training else total
-                    scored[training] += scored_song(genre, codes, context, song_samples, rate_hz, method.channels)
-                measured += [song] if song else []
-                meter.advance()
+    with (
+        console.progress("reading the clips", len(clips), "clips") as meter,
+        ThreadPoolExecutor(workers, initializer=own_thread) as pool,
+    ):
+        for (genre, training), (pairs, song, described) in zip(
+            kinds, pool.map(describe, range(len(kinds))), strict=True
+        ):
+            if pairs is not None:
+                counts[genre] = counts.get(genre, 0) + pairs
+            scored[training] += [song] if song else []
+            measured += [described] if described else []
+            meter.advance()
     results.songs, results.training = tuple(scored[False]), tuple(scored[True])
     results.baselines = heldout.score_baselines(counts, results.songs, context, workers)
     results.linear_training = heldout.score_linear(results.training, context, method.channels, workers)
@@ -173,11 +180,11 @@ def read_clips(
 
 def scored_song(
     genre: str, codes: likelihood.Codes, context: int, samples: int, rate_hz: int, channels: int
-) -> list[heldout.Song]:
-    """The song with the windows of it that are scored, `samples` in all; none if it is too short."""
+) -> heldout.Song | None:
+    """The song with the windows of it that are scored, `samples` in all; None if it is too short."""
     windows = likelihood.spread_windows(len(codes), context, samples, min(rate_hz, samples))
     small = codes.astype(np.uint8 if channels <= 256 else np.int32)
-    return [heldout.Song(genre, small, tuple(windows))] if windows else []
+    return heldout.Song(genre, small, tuple(windows)) if windows else None
 
 
 def logits_of(loaded: Checkpoint, params: Params) -> likelihood.Network:
@@ -226,25 +233,26 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
             silence=mulaw.silence(loaded.model.quantization_channels),
             done=advance,
             workers=params.profile.train.threads,
+            total_bits=heldout.fused_bits(network) if there.type == "cpu" else None,
         )
     results.scores[step], results.receptive_fields[step] = scores, loaded.model.receptive_field
 
 
-def measure_sound(made: Generations, method: Method, library: Library | None, workers: int, results: Results) -> None:
+def measure_sound(made: Generations, method: Method, library: Library | None, pool: Executor, results: Results) -> None:
     """Measure every generation, and search it for stretches of training songs."""
     jobs = [(step, genre, audio) for step, rows in made.items() for genre, clips in rows.items() for audio in clips]
 
     def measure(job: tuple[int, str, Audio]) -> tuple[Piece, tuple[Match, str | None] | None]:
-        torch.set_num_threads(1)
         piece = method.piece(job[2])
         return piece, library.match(piece) if library else None
 
     pieces: dict[tuple[int, str], list[tuple[Piece, tuple[Match, str | None] | None]]] = {}
-    with console.progress("measuring generations", len(jobs), "sounds") as meter, ThreadPoolExecutor(workers) as pool:
+    matches_of = {genre: pool.submit(library.held_out_matches, genre) for genre in library.genres} if library else {}
+    with console.progress("measuring generations", len(jobs), "sounds") as meter:
         for (step, genre, _), measured in zip(jobs, pool.map(measure, jobs), strict=True):
             pieces.setdefault((step, genre), []).append(measured)
             meter.advance()
-    held_out = {genre: library.held_out_matches(genre) for genre in library.genres} if library else {}
+    held_out = {genre: found.result() for genre, found in matches_of.items()}
     for (step, genre), rows in pieces.items():
         units = [[piece] for piece, _ in rows]
         values = references.sounds(units)

@@ -9,6 +9,7 @@ The networks stand here in torch; the wheel's files are read, and nothing of its
 from it: the log-mel values are kept in float32, where it rounds them to float16 (which overflows for loud bands).
 """
 
+import functools
 import importlib.util
 import tempfile
 from collections.abc import Mapping
@@ -58,6 +59,8 @@ SHAPES: Shapes = {
 }
 NORMALISED = (1, 204, 204, 51, 51, 51, 64, 64, 64, 1506, 200)
 """Channels of each batch normalisation, in order."""
+FRONT = ("conv2d", "conv2d_1", "conv2d_2", "conv2d_3", "conv2d_4")
+"""Filters of musicnn's first layers."""
 VGG_SHAPES: Shapes = {
     "1CNN/kernel": (3, 3, 1, 128),
     **{f"{number}CNN/kernel": (3, 3, 128, 128) for number in (2, 3, 4, 5)},
@@ -126,6 +129,20 @@ class Tagger:
                 rows.append(self.points(batch).numpy().astype(np.float64))
         return np.concatenate(rows)
 
+    def _signs(self, norm: int) -> torch.Tensor:
+        """(channels,) 1 where a normalisation rises with its input, -1 where it turns the order round.
+
+        The highest normalised value of several is then the normalisation of their highest, or of their lowest: with
+        filters times these signs always of the highest. So the normalisation is of one value and not of many.
+        """
+        return torch.where(self._w[f"{_norm(norm)}/gamma"] >= 0, 1.0, -1.0)
+
+    def _filters(self, name: str, norm: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Kernel and bias of a layer times the signs of its normalisation."""
+        signs = self._signs(norm)
+        kernel = (self._w[f"{name}/kernel"] * signs).permute(3, 2, 0, 1).contiguous()
+        return kernel, self._w[f"{name}/bias"] * signs
+
     def _normalise(self, x: torch.Tensor, norm: int) -> torch.Tensor:
         """Batch normalisation by the trained mean and variance; channels are dimension 1."""
         part = {name: self._w[f"{_norm(norm)}/{name}"] for name in ("beta", "gamma", "moving_mean", "moving_variance")}
@@ -140,15 +157,24 @@ class Vgg(Tagger):
     needed = variables(VGG_SHAPES, VGG_NORMALISED)
     dims = 256
 
+    def __init__(self, weights: Weights) -> None:
+        super().__init__(weights)
+        self._layers = [self._filters(f"{number}CNN", number) for number in range(1, 6)]
+
     def points(self, patches: torch.Tensor) -> torch.Tensor:
         """The last pooling, (batch, 256): in the order time, bands, channels, as TensorFlow flattens it."""
         x = self._normalise(patches[:, None], 0)
-        for number, (size, stride) in enumerate(VGG_POOLS, start=1):
-            kernel = self._w[f"{number}CNN/kernel"].permute(3, 2, 0, 1)
-            stride_of_filters = (1, 2) if number == 1 else 1
-            maps = functional.conv2d(x, kernel, self._w[f"{number}CNN/bias"], stride_of_filters, padding=1)
-            x = functional.max_pool2d(self._normalise(torch.relu(maps), number), size, stride)
+        for number, (filters, pools) in enumerate(zip(self._layers, VGG_POOLS, strict=True), start=1):
+            maps = functional.conv2d(x, *filters, stride=(1, 2) if number == 1 else 1, padding=1)
+            for dimension, size, stride in zip((2, 3), *pools, strict=True):
+                maps = pooled(maps, dimension, size, stride)
+            x = self._normalise(torch.relu(maps * self._signs(number)[:, None, None]), number)
         return x.permute(0, 2, 3, 1).flatten(1)
+
+
+def pooled(x: torch.Tensor, dimension: int, size: int, stride: int) -> torch.Tensor:
+    """The highest of every `size` values along a dimension; torch's own pooling also notes where they were."""
+    return functools.reduce(torch.maximum, x.unfold(dimension, size, stride).unbind(-1))
 
 
 class Musicnn(Tagger):
@@ -161,16 +187,20 @@ class Musicnn(Tagger):
         """The last layer before the tags, (batch, 200)."""
         return self(patches).penultimate
 
+    def __init__(self, weights: Weights) -> None:
+        super().__init__(weights)
+        self._fronts = [self._filters(name, norm) for norm, name in enumerate(FRONT, start=1)]
+
     def __call__(self, patches: torch.Tensor) -> Layers:
         """patches: (batch, time, 96) log-mel values."""
         x = self._normalise(patches[:, None], 0)
         padded = functional.pad(x, (0, 0, 3, 3))
-        timbral = torch.cat([self._front(padded, "conv2d", 1), self._front(padded, "conv2d_1", 2)], dim=2)
+        timbral = torch.cat([self._front(padded, 1), self._front(padded, 2)], dim=2)
         tempo = []
-        for norm, (name, length) in enumerate((("conv2d_2", 128), ("conv2d_3", 64), ("conv2d_4", 32)), start=3):
+        for norm, length in enumerate((128, 64, 32), start=3):
             # TensorFlow's "same" for an even filter: one more zero behind than before.
             before = (length - 1) // 2
-            tempo.append(self._front(functional.pad(x, (0, 0, before, length - 1 - before)), name, norm))
+            tempo.append(self._front(functional.pad(x, (0, 0, before, length - 1 - before)), norm))
         front = torch.cat([timbral, *tempo], dim=2)
         cnn1 = self._middle(front, "conv2d_5", 6)
         cnn2 = self._middle(cnn1, "conv2d_6", 7) + cnn1
@@ -183,15 +213,9 @@ class Musicnn(Tagger):
         logits = penultimate @ self._w["dense_1/kernel"] + self._w["dense_1/bias"]
         return Layers(timbral, torch.cat(tempo, dim=2), cnn1, cnn2, cnn3, penultimate, logits)
 
-    def _front(self, x: torch.Tensor, name: str, norm: int) -> torch.Tensor:
-        """Convolution over (time, bands), ReLU, normalisation, highest over all bands: (batch, time, channels).
-
-        The normalisation of a channel is monotonous, so that of the highest band (of the lowest, where it turns
-        the order round) is the highest normalisation.
-        """
-        maps = functional.conv2d(x, self._w[f"{name}/kernel"].permute(3, 2, 0, 1), self._w[f"{name}/bias"])
-        rising = self._w[f"{_norm(norm)}/gamma"][:, None] >= 0
-        highest = torch.where(rising, maps.amax(dim=3), maps.amin(dim=3))
+    def _front(self, x: torch.Tensor, norm: int) -> torch.Tensor:
+        """Convolution over (time, bands), ReLU, normalisation, highest over all bands: (batch, time, channels)."""
+        highest = functional.conv2d(x, *self._fronts[norm - 1]).amax(dim=3) * self._signs(norm)[:, None]
         return self._normalise(torch.relu(highest), norm).transpose(1, 2)
 
     def _middle(self, x: torch.Tensor, name: str, norm: int) -> torch.Tensor:

@@ -35,7 +35,7 @@ def main(
     ] = None,
     profile: options.Profile = None,
     device: options.Device = None,
-    run: Annotated[str | None, typer.Option(help="Generate with a run imported under work/runs/.")] = None,
+    run: Annotated[str | None, typer.Option(help="Generate with a run under work/runs/ (imported, seed-2020).")] = None,
 ) -> None:
     """Generate every genre's clips of the compared checkpoints, or of one."""
     from src.generate import clips  # torch takes seconds to load, and --help needs none of it
@@ -91,7 +91,8 @@ def _log(run_files: RunFiles, loaded: Checkpoint, params: Params, seconds: float
     """Put the audio and its time into the MLflow run; a warning if MLflow does not take it."""
     try:
         store = tracking.Store()
-        run_id = tracking.study_run(store, loaded.fingerprint, params)
+        trained = layout.trained_with(run_files.name, params) or params
+        run_id = tracking.study_run(store, loaded.fingerprint, trained)
         store.files(run_id, run_files.generation(loaded.step), f"generations/{step_name(loaded.step)}")
         at = tracking.now_ms()
         store.points(

@@ -6,6 +6,7 @@ folder with a .wav and an .mp3 of each clip, and generation.json.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -168,11 +169,12 @@ def _finish(
 ) -> None:
     """Put an MP3 beside each clip, and write generation.json."""
     settings, frames = params.profile.generate, generated_frames(params)
+    wavs = [folder / stream.file for stream in streams]
+    with encode.written_to(folder), ThreadPoolExecutor(params.profile.train.threads) as pool:
+        for _ in pool.map(lambda wav: encode.mp3_from_wav(wav, wav.with_suffix(".mp3")), wavs):
+            pass
     clips = []
-    for stream, before in zip(streams, primer_frames, strict=True):
-        path = folder / stream.file
-        with encode.written_to(folder):
-            encode.mp3_from_wav(path, path.with_suffix(".mp3"))
+    for stream, before, path in zip(streams, primer_frames, wavs, strict=True):
         clips.append(
             generations.GeneratedClip(
                 file=stream.file,

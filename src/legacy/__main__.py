@@ -38,7 +38,7 @@ def main(
     name: Annotated[str, typer.Option(help="Name of the run: work/runs/<name>/.")] = "study-2019",
 ) -> None:
     """Read a folder, write the run, say what was in it, and send the run to MLflow."""
-    if not re.fullmatch(layout.NAME, name) or name == "current":
+    if not re.fullmatch(layout.NAME, name) or name == "current" or re.fullmatch(layout.SEED, name):
         raise Problem(f"--name {name!r}: use small letters, digits and dashes, such as study-2019.")
     found = reading.read(source.look(folder))
     run_folder = layout.IMPORTED / name

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from src.base.errors import Problem
-from src.config import step_folder, step_name
+from src.config import Params, step_folder, step_name
 from src.record import checkpoint, journal
 from src.wavenet.shape import WaveNetConfig
 
@@ -17,6 +17,8 @@ IMPORTED = Path("work/runs")
 ABOUT = "about.json"
 NAME = r"[a-z0-9][a-z0-9-]{0,40}"
 """What an imported run may be called: it becomes a folder."""
+SEED = r"seed-(\d+)"
+"""A run of the study with another seed of its training, beside the imported ones."""
 
 
 class ImportedRun(BaseModel):
@@ -44,12 +46,17 @@ class RunFiles:
     """Paths of one run's files; they need not exist."""
 
     name: str
-    """"current" or the imported run's name."""
+    """"current", the imported run's name, or seed-2020."""
     checkpoints: Path
     generations: Path
     metrics: Path
     training: Path | None
     """Folder with the journal; None if no checkpoint says which run it was or the journal is not on this machine."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it was trained here, on data/clips/."""
+        return self.name == "current" or re.fullmatch(SEED, self.name) is not None
 
     @property
     def journal(self) -> Path | None:
@@ -70,6 +77,12 @@ class RunFiles:
         return self.training / "times" / f"generate-{step_name(step)}.json" if self.training else None
 
 
+def trained_with(name: str, params: Params) -> Params | None:
+    """The parameters with which the run of this name was trained here; None for an imported one."""
+    match = re.fullmatch(SEED, name)
+    return params.with_seed(int(match[1])) if match else params if name == "current" else None
+
+
 def training_folder(root: Path, fingerprint: str) -> Path:
     """Where the run of this fingerprint trains."""
     return root / TRAINING / fingerprint
@@ -77,7 +90,22 @@ def training_folder(root: Path, fingerprint: str) -> Path:
 
 def current(root: Path = Path()) -> RunFiles:
     """The study's own run: whichever run the folders in checkpoints/ came from."""
-    checkpoints = root / "checkpoints"
+    return _trained_here("current", root, root)
+
+
+def seed(number: int, root: Path = Path()) -> RunFiles:
+    """The study's run with another seed of its training; it need not exist."""
+    return _trained_here(f"seed-{number}", root / IMPORTED / f"seed-{number}", root)
+
+
+def seeded(root: Path = Path()) -> list[RunFiles]:
+    """All runs with another seed, by seed."""
+    matches = (re.fullmatch(SEED, path.name) for path in (root / IMPORTED).glob("*") if path.is_dir())
+    return [seed(number, root) for number in sorted(int(match[1]) for match in matches if match)]
+
+
+def _trained_here(name: str, folder: Path, root: Path) -> RunFiles:
+    checkpoints = folder / "checkpoints"
     training = None
     for step in checkpoint.steps(checkpoints):
         try:
@@ -86,22 +114,27 @@ def current(root: Path = Path()) -> RunFiles:
         except Problem:
             continue  # a damaged one is reported by whoever reads it; another names the run as well
     return RunFiles(
-        name="current",
+        name=name,
         checkpoints=checkpoints,
-        generations=root / "generations",
-        metrics=root / "metrics",
+        generations=folder / "generations",
+        metrics=folder / "metrics",
         training=training,
     )
 
 
 def imported(name: str, root: Path = Path()) -> RunFiles:
-    """A run imported by `python -m src.legacy`. Raises `Problem` naming those that exist."""
+    """A run under work/runs/: imported by `python -m src.legacy`, or trained with another seed.
+
+    Raises `Problem` naming those that exist.
+    """
     folder = root / IMPORTED / name
     if not re.fullmatch(NAME, name) or not folder.is_dir():
         known = ", ".join(sorted(path.name for path in (root / IMPORTED).glob("*") if path.is_dir())) or "none"
         raise Problem(
             f"There is no run named {name!r}; imported runs: {known}. Import one with: python -m src.legacy DIR"
         )
+    if match := re.fullmatch(SEED, name):
+        return seed(int(match[1]), root)
     return RunFiles(
         name=name,
         checkpoints=folder / "checkpoints",

@@ -4,6 +4,10 @@ In: data/clips/ and the `model` and `train` sections of the profile. Out: checkp
 metrics/train.json. The run itself lives in work/train/<fingerprint>/ and, as a view of it, in MLflow.
 
     python -m src.train
+    python -m src.train --seed 2020
+
+With --seed the same clips are trained on from other first weights and in another order. That run's checkpoints go to
+work/runs/seed-2020/, and checkpoints/ stays as it is (`make seeds`).
 """
 
 import os
@@ -38,24 +42,36 @@ SUMMARY = Path("metrics/train.json")
 def main(
     profile: options.Profile = None,
     device: options.Device = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=2**63 - 1, help="Train once more with another seed, on the same clips, beside the study."
+        ),
+    ] = None,
     child_of: Annotated[int | None, typer.Option(hidden=True)] = None,
     fingerprint: Annotated[str, typer.Option(hidden=True)] = "",
     attempt: Annotated[int, typer.Option(hidden=True)] = 1,
     automatic: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Train to the last step; the same command goes on after an interruption."""
+    params = config.load(profile=profile, device=device)
+    beside = seed is not None and seed != params.study.seed
+    params = params if seed is None else params.with_seed(seed)
     if child_of is not None:
-        train_as_child(config.load(profile=profile, device=device), child_of, fingerprint, attempt, automatic)
+        train_as_child(params, child_of, fingerprint, attempt, automatic)
         return
-    run = Run.open(config.load(profile=profile, device=device))
+    run = Run.open(params)
     if started_by_torchrun():
-        train_under_torchrun(run)
+        train_under_torchrun(run, beside=beside)
     else:
-        train_supervised(run)
+        train_supervised(run, beside=beside)
 
 
-def train_supervised(run: Run) -> None:
-    """The whole training: in one child process after another, until the last step is done."""
+def train_supervised(run: Run, *, beside: bool = False) -> None:
+    """The whole training: in one child process after another, until the last step is done.
+
+    beside: it is the study's training with another seed.
+    """
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:
         prepare(run)
         if run.finished:
@@ -64,7 +80,7 @@ def train_supervised(run: Run) -> None:
         else:
             console.outlive_the_terminal()
             child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
-            child += ["--device", run.params.device]
+            child += ["--device", run.params.device, *(["--seed", str(run.params.study.seed)] if beside else [])]
             child += ["--child-of", str(os.getpid()), "--fingerprint", run.fingerprint]
             with shipping_beside(run):
                 supervise(
@@ -72,7 +88,7 @@ def train_supervised(run: Run) -> None:
                     run.folder,
                     lock,
                 )
-        publish(run)
+        publish(run, beside=beside)
 
 
 def train_as_child(params: config.Params, parent: int, fingerprint: str, attempt: int, automatic: bool) -> None:
@@ -95,7 +111,7 @@ def train_as_child(params: config.Params, parent: int, fingerprint: str, attempt
         raise SystemExit(GIVE_UP) from problem
 
 
-def train_under_torchrun(run: Run) -> None:
+def train_under_torchrun(run: Run, *, beside: bool = False) -> None:
     """One of several processes: torchrun starts and restarts them all, so there is no supervisor of ours."""
     from src.train import workers
     from src.train.attempt import train
@@ -120,7 +136,7 @@ def train_under_torchrun(run: Run) -> None:
         with shipping_beside(run):
             train(run, number, restarted, group)
             group.part()
-        publish(run)
+        publish(run, beside=beside)
 
 
 def prepare(run: Run) -> None:
@@ -181,16 +197,21 @@ def close_other_runs(store: tracking.Store, run: Run) -> None:
             Shipper(store, run_id, folder).ship()
 
 
-def publish(run: Run) -> None:
+def publish(run: Run, *, beside: bool) -> None:
     """Fill checkpoints/ from the run's own folder and write metrics/train.json.
 
     checkpoints/ is DVC's: it may be deleted, restored or linked at any time, so the run keeps files of its own.
+    beside: only that the checkpoints go to a folder of their own.
     """
-    for left in files.leftovers(CHECKPOINTS):
+    folder = layout.seed(run.params.study.seed).checkpoints if beside else CHECKPOINTS
+    for left in files.leftovers(folder):
         files.remove(left)
-    with files.replacing(CHECKPOINTS) as temporary:
+    with files.replacing(folder) as temporary:
         for step in run.params.compared_steps:
             shutil.copytree(run.checkpoints / step_name(step), temporary / step_name(step))
+    if beside:
+        console.say(f"{folder}/ has the checkpoints of seed {run.params.study.seed}.")
+        return
     for step in set(checkpoint.steps(GENERATIONS)) - set(run.params.compared_steps):
         # DVC does not remove what a stage made that is no longer there; it would be hashed as this run's.
         console.say(f"Step {step} is no longer compared: its audio in {GENERATIONS}/ is removed.")

@@ -6,6 +6,7 @@ random, no gradient: the training does not notice. `src.evaluate` measures more 
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +17,10 @@ from src.record.tracking import now_ms
 from src.train.run import Run
 from src.wavenet import mulaw
 from src.wavenet.network import WaveNet, loss
+from src.wavenet.training import uses_the_cpu_s_kernels
+
+if TYPE_CHECKING:
+    from src.wavenet.cpu.fused import FusedLoss
 
 STRETCHES, STRETCH_SAMPLES = 3, 1_000
 """Stretches of each held-out clip, spread over it, and scored samples of each: a song's parts differ more than its
@@ -30,6 +35,8 @@ class Validation:
 
     def __init__(self, run: Run) -> None:
         self._genres = run.params.genres
+        self._threads = run.params.profile.train.threads
+        self._fused: FusedLoss | None = None
         model = run.params.profile.model
         context = model.receptive_field
         self._clips: list[tuple[int, torch.Tensor]] = []
@@ -48,15 +55,24 @@ class Validation:
         """Genre → mean bits per sample over its held-out clips; None if `stop` said so before all were scored."""
         bits: dict[str, list[float]] = {}
         conditioned = model.config.global_condition_channels is not None
-        with torch.inference_mode():
-            for genre, codes in self._clips:
-                if stop():
-                    return None
-                there = codes.to(next(model.parameters()).device)
-                known = torch.full((len(there),), genre, device=there.device) if conditioned else None
-                nats = loss(model, there, known)
-                bits.setdefault(self._genres[genre], []).append(float(nats) / math.log(2))
+        for genre, codes in self._clips:
+            if stop():
+                return None
+            known = torch.full((len(codes),), genre) if conditioned else None
+            bits.setdefault(self._genres[genre], []).append(self._nats(model, codes, known) / math.log(2))
         return {genre: sum(values) / len(values) for genre, values in sorted(bits.items())}
+
+    def _nats(self, model: WaveNet, codes: torch.Tensor, genre: torch.Tensor | None) -> float:
+        """The mean loss, as a step computes it where that is faster than the plain network."""
+        if uses_the_cpu_s_kernels(model):
+            from src.wavenet.cpu.fused import FusedLoss
+
+            self._fused = self._fused or FusedLoss(model.config, threads=self._threads)
+            parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+            return float(self._fused.loss(parameters, codes, genre))
+        place = next(model.parameters()).device
+        with torch.inference_mode():
+            return float(loss(model, codes.to(place), None if genre is None else genre.to(place)))
 
 
 class ScheduledValidation:

@@ -90,33 +90,32 @@ def write_lock(root: Path) -> None:
     sources = origin._archive(archive)
     archive.unlink()
     for name in ("train", "generate", "evaluate"):
-        for step in study["steps"] if name == "generate" else [None]:
-            said = declared[name]
+        said = declared[name]
 
-            def filled(item: Any, step: Any = step) -> str:
-                text = next(iter(item)) if isinstance(item, dict) else item
-                return str(text).replace("${item.step}", str(step)).replace("${profile}", "tiny")
+        def filled(item: Any) -> str:
+            text = next(iter(item)) if isinstance(item, dict) else item
+            return str(text).replace("${profile}", "tiny")
 
-            def known(items: list[Any]) -> list[dict[str, str]]:
-                found = []
-                for path in map(filled, items):
-                    md5 = pipeline._md5_of(sources, path) if path.startswith("src/") else pipeline._md5(root / path)
-                    found.append({"path": path, "hash": "md5", "md5": str(md5)})
-                return found
+        def known(items: list[Any]) -> list[dict[str, str]]:
+            found = []
+            for path in map(filled, items):
+                md5 = pipeline._md5_of(sources, path) if path.startswith("src/") else pipeline._md5(root / path)
+                found.append({"path": path, "hash": "md5", "md5": str(md5)})
+            return found
 
-            values: dict[str, dict[str, Any]] = {"params.yaml": {}}
-            for key in said["params"]:
-                if isinstance(key, str):
-                    values["params.yaml"][key] = study.get(key)
-                else:
-                    ((file, sections),) = key.items()
-                    values[filled(file)] = {section: scale[section] for section in sections}
-            stages[f"{name}@{step}" if step is not None else name] = {
-                "cmd": filled(said["cmd"]),
-                "deps": known(said["deps"]),
-                "params": values,
-                "outs": known([*said.get("outs", []), *said.get("metrics", [])]),
-            }
+        values: dict[str, dict[str, Any]] = {"params.yaml": {}}
+        for key in said["params"]:
+            if isinstance(key, str):
+                values["params.yaml"][key] = study.get(key)
+            else:
+                ((file, sections),) = key.items()
+                values[filled(file)] = {section: scale[section] for section in sections}
+        stages[name] = {
+            "cmd": filled(said["cmd"]),
+            "deps": known(said["deps"]),
+            "params": values,
+            "outs": known([*said.get("outs", []), *said.get("metrics", [])]),
+        }
     apart = json.loads(json.dumps({"schema": "2.0", "stages": stages}))  # no value refers to another one
     (root / "dvc.lock").write_text(yaml.safe_dump(apart, sort_keys=False))
 

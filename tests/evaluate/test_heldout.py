@@ -74,6 +74,19 @@ def knowing(step: float) -> likelihood.Network:
     return forward
 
 
+def test_the_faster_way_to_the_sums_gives_the_same_scores() -> None:
+    network = initialise(CONFIG, 0)
+    songs = [song("calm", 1), song("loud", 2)]
+    plain = heldout.score(network, FIELD, songs, GENRES, training=songs[:1])
+    fused = heldout.score(
+        network, FIELD, songs, GENRES, training=songs[:1], workers=2, total_bits=heldout.fused_bits(network)
+    )
+    for name in ("own", "training", "genres"):
+        assert getattr(fused, name) == pytest.approx(getattr(plain, name), rel=1e-6)
+        assert len(set(getattr(fused, name).ravel())) > 1 or name == "training"
+    assert np.array_equal(fused.calibration, plain.calibration)
+
+
 def test_a_network_that_knows_genre_is_right_and_gains_and_one_that_ignores_it_is_undecided() -> None:
     songs = [Song("calm", codes(seed=k) // 2 * 2, song("calm", k).windows) for k in (1, 2, 3)]
     songs += [Song("loud", codes(seed=k) // 2 * 2 + 1, song("loud", k).windows) for k in (4, 5, 6)]

@@ -160,3 +160,17 @@ def test_audio_of_a_step_that_is_no_longer_compared_goes(undisturbed: StudyFolde
     done = study.run("src.train")
     assert done.returncode == 0, done.stdout
     assert [path.name for path in (study.root / "generations").iterdir()] == ["step-10"]
+
+
+def test_another_seed_trains_beside_the_study(undisturbed: StudyFolder, tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path / "copy")
+    shutil.copytree(undisturbed.root, study.root)
+    (own,) = (study.root / "work" / "train").iterdir()
+    summary = (study.root / "metrics" / "train.json").read_bytes()
+    done = study.run("src.train", "--seed", "7")
+    assert done.returncode == 0, done.stdout
+    beside = study.root / "work" / "runs" / "seed-7" / "checkpoints"
+    assert sorted(path.name for path in beside.iterdir()) == sorted(["step-2", "step-10", "step-30"])
+    assert hashes(study.root / "checkpoints") == hashes(undisturbed.root / "checkpoints") != hashes(beside)
+    assert (study.root / "metrics" / "train.json").read_bytes() == summary
+    assert len({*(study.root / "work" / "train").iterdir()} - {own}) == 1

@@ -212,9 +212,11 @@ def advance(weights: Weights, past: Past, time: int, codes: Any, numbers: Any, p
                     Rows(hidden, 0, residual), residual, rows,
                 )  # fmt: skip
         for row in range(rows):
-            total[row] = weights.skip_bias
-            mixed[row] = weights.inner_bias
-            logits[row] = weights.outer_bias
+            for block in range(0, skips, 16):
+                copy(weights.skip_bias, block, total, row * skips + block)
+                copy(weights.inner_bias, block, mixed, row * skips + block)
+            for block in range(0, outputs, 16):
+                copy(weights.outer_bias, block, logits, row * outputs + block)
         all_gated, all_total, all_mixed = Rows(gated, 0, layers * depth), Rows(total, 0, skips), Rows(mixed, 0, skips)
         product(all_gated, layers * depth, weights.skip, 0, all_total, skips, rows)
         for at in range(0, rows * skips, 16):
@@ -225,8 +227,13 @@ def advance(weights: Weights, past: Past, time: int, codes: Any, numbers: Any, p
         product(all_mixed, skips, weights.outer, 0, Rows(logits, 0, outputs), outputs, rows)
         for row in range(rows):
             if seen.shape[0] > 0:
-                shifted = np.exp((logits[row, :quantization] - logits[row, :quantization].max()).astype(np.float64))
-                seen[n, row] = shifted / shifted.sum()
+                greatest, sum_of_all = logits[row, 0], 0.0
+                for code in range(quantization):
+                    greatest = max(greatest, logits[row, code])
+                for code in range(quantization):
+                    sum_of_all += np.exp(np.float64(logits[row, code] - greatest))
+                for code in range(quantization):
+                    seen[n, row, code] = np.exp(np.float64(logits[row, code] - greatest)) / sum_of_all
             if codes[row, n] < 0:
                 codes[row, n] = pick(logits, row, quantization, numbers[row, n], picking)
             for tap in range(taps - 1):
@@ -264,7 +271,9 @@ def prime(weights: Weights, bias: Any, rings: Any, codes: Any, row: int) -> None
         dilation = weights.dilations[layer]
         span = (width - 1) * dilation
         for time in range(max(frames - span, 0), frames):
-            rings[slot + time % span, row] = hidden[time]
+            to = ((slot + time % span) * rings.shape[1] + row) * residual
+            for block in range(0, residual, 16):
+                copy(hidden, time * residual + block, rings, to + block)
         slot += span
         if layer + 1 == bias.shape[0]:
             break
@@ -281,7 +290,8 @@ def prime(weights: Weights, bias: Any, rings: Any, codes: Any, row: int) -> None
                             copy(hidden, source * residual + block, past, to)
                         else:
                             past[r, tap * residual + block : tap * residual + block + 16] = 0
-                both[r] = bias[layer]
+                for block in range(0, depth2, 16):
+                    copy(bias, layer * depth2 + block, both, r * depth2 + block)
             product(
                 Rows(past, 0, width * residual), width * residual, weights.dilated,
                 layer * width * residual * depth2, Rows(both, 0, depth2), depth2, rows,

@@ -125,7 +125,7 @@ class PackedWeights:
             causal = mulaw.decode(np.arange(codes), codes)[None, :, None] * causal
 
         def packed(array: Floats, *shape: int) -> npt.NDArray[np.float32] | npt.NDArray[np.uint16]:
-            return _stored(panels(_widened(array, shape), shape[-1]), kind)
+            return _stored(panels(_widened(array, shape), shape[-1]).ravel(), kind)
 
         def bias(name: str, *shape: int) -> Floats:
             return _widened(state[name], shape) if name in state else np.zeros(shape, np.float32)
