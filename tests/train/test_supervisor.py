@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -214,8 +215,8 @@ def test_a_request_ends_a_pause_and_nothing_else_does(monkeypatch: pytest.Monkey
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(supervisor.time, "monotonic", lambda: now)
-    monkeypatch.setattr(supervisor.time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "sleep", sleep)
     watch = supervisor._Watch()
     watch.pause(5.05)
     assert now == pytest.approx(105.05)
