@@ -185,6 +185,8 @@ def test_what_a_killed_attempt_left_is_cleared(keeper: Keeper, params: Params, t
         ([2, 5], [2], 7, 0),
         ([2, 5], [5], 7, 2),
         ([2, 10, 15], [10], 16, 2),  # back before the damaged one that is to be kept
+        ([3], [], 7, 0),  # one just behind the one that is missing is behind it
+        ([2, 9], [], 11, 9),  # and one just before it is not
     ],
 )
 def test_a_training_goes_on_from_the_newest_whole_one(
