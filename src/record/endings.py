@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from src.base import provenance
+from src.base.errors import CRASHES
 from src.record import journal
 from src.record.journal import Journal
 
@@ -34,9 +35,6 @@ GIVE_UP = 78
 
 MOST_DETAIL = 120
 """Characters of a detail that others read; the journal has all of it."""
-
-FAULTS = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS"}
-"""Signals that a process brings on itself."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,9 @@ def of_exit(code: int, *, out_of_memory: bool) -> Ending:
     """
     if code >= 0:
         return Ending("gave up" if code == GIVE_UP else "crashed", f"exit status {code}")
-    name = signal.Signals(-code).name
-    if name == "SIGKILL" and out_of_memory:
+    if -code == signal.SIGKILL and out_of_memory:
         return Ending("out of memory", "the system ended it with SIGKILL")
-    return Ending("crashed" if name in FAULTS else "killed", name)
+    return Ending("crashed" if -code in CRASHES else "killed", signal.Signals(-code).name)
 
 
 def unseen(attempt: journal.Attempt) -> Ending:
