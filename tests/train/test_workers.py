@@ -102,6 +102,14 @@ def test_the_leader_s_values_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> 
     assert [tensor.tolist() for tensor in tensors] == [[12, 12], [12]]
 
 
+def test_all_wait_for_each_other_before_they_leave_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for name in ("barrier", "destroy_process_group"):
+        monkeypatch.setattr(dist, name, lambda name=name: done.append(name))
+    Workers(1, 2).part()
+    assert done == ["barrier", "destroy_process_group"]
+
+
 @pytest.mark.usefixtures("lost")
 def test_one_process_needs_no_other() -> None:
     tensors = [torch.tensor([1.0, 2.0])]
