@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from src.base.console import duration
-from src.base.words import listed
+from src.base.console import duration, listed
 from src.compare import curves
 from src.compare.comparison import Comparison, Run
 from src.compare.words import capital, number, plural

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,6 +130,11 @@ class View:
         """Step → loss (nats per sample) of the last `LOSS_WINDOW` steps up to `step`, as far as they are known."""
         near = range(max(1, step - LOSS_WINDOW + 1), step + 1)
         return {number: self.steps[number].loss for number in near if number in self.steps}
+
+    def median_loss(self, step: int) -> float | None:
+        """The loss at a step, in nats per sample: a single step's says more of its batch. None if none is known."""
+        losses = self.latest_losses(step)
+        return statistics.median(losses.values()) if losses else None
 
 
 def read(path: Path) -> View:

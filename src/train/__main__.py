@@ -8,7 +8,6 @@ metrics/train.json. The run itself lives in work/train/<fingerprint>/ and, as a 
 
 import os
 import shutil
-import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -196,7 +195,7 @@ def publish(run: Run) -> None:
         console.say(f"Step {step} is no longer compared: its audio in {GENERATIONS}/ is removed.")
         files.remove(step_folder(GENERATIONS, step))
     view = journal.read(run.journal)
-    losses = {str(step): statistics.median(view.latest_losses(step).values()) for step in run.params.compared_steps}
+    losses = {str(step): view.median_loss(step) for step in run.params.compared_steps}
     files.write_json(
         SUMMARY,
         {"fingerprint": run.fingerprint, "steps": run.params.profile.train.steps, "median_loss_nats": losses},
