@@ -1,10 +1,11 @@
 """How attempts end, and who writes it down."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
-from src.base import provenance
+from src.base import errors, provenance
 from src.record import endings, history, journal
 from src.record.endings import GIVE_UP, Ending
 from src.record.journal import Journal
@@ -141,6 +142,30 @@ def test_one_that_died_before_its_first_line_is_an_attempt_too(tmp_path: Path) -
     assert (first.began_ms, first.new_steps) == (10_000, 5)
     assert (second.began_ms, second.ended_ms, second.automatic, second.last_step) == (20_000, 21_000, True, None)
     assert second.cause == "out of memory"
+    assert journal.read(path).attempts[2].details["unborn"] is True
+
+
+def test_a_torn_line_does_not_keep_one_that_was_never_born_from_being_recorded(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 6), 10_000)
+    path.write_bytes(path.read_bytes() + b'{"kind": "attempt", "att')  # it died in the middle of its first line
+    endings.record_unborn(path, 2, 20_000, automatic=True)
+    assert list(journal.read(path).attempts) == [1, 2]
+
+
+def test_an_end_is_on_the_disk_when_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / journal.NAME
+    synced: list[int] = []
+    monkeypatch.setattr(Journal, "sync", lambda _book: synced.append(len(path.read_bytes().splitlines())))
+    endings.record_unborn(path, 1, 10_000, automatic=False)
+    endings.close(path, 1, Ending("killed", "SIGKILL"), 20_000)
+    assert synced == [1, 2]
+
+
+@pytest.mark.parametrize("signum", sorted(errors.CRASHES))
+def test_every_signal_of_a_program_s_own_fault_is_a_crash(signum: signal.Signals) -> None:
+    for out_of_memory in (False, True):
+        assert endings.of_exit(-signum, out_of_memory=out_of_memory) == Ending("crashed", signum.name)
 
 
 def test_a_run_without_attempts_has_a_story_too() -> None:
