@@ -238,3 +238,10 @@ def test_the_child_holds_the_lock_in_a_process_group_of_its_own(tmp_path: Path) 
 def test_a_child_whose_supervisor_is_gone_ends(parent: str, status: int) -> None:
     code = f"import os, sys; from src.train import supervisor; supervisor.end_with({parent}); sys.exit(5)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == status
+
+
+def test_torchrun_s_processes_know_each_other_by_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert not supervisor.started_by_torchrun()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert supervisor.started_by_torchrun()
