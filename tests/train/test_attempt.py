@@ -297,11 +297,18 @@ def test_the_journal_is_forced_to_the_disk_now_and_then_and_before_each_checkpoi
     run: Run, monkeypatch: pytest.MonkeyPatch, every_s: float, least: int, most: int
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr(Journal, "sync", lambda _book: synced.append(len(lines(run, "step"))))
+    ended: list[bool] = []
+
+    def sync(_book: Journal) -> None:
+        synced.append(len(lines(run, "step")))
+        ended.append(bool(lines(run, "end")))
+
+    monkeypatch.setattr(Journal, "sync", sync)
     monkeypatch.setattr(attempt, "SYNC_EVERY_S", every_s)
     train(run, 1, False, ALONE)
     assert {2, 5, 10, 12} <= set(synced)
     assert least <= len(synced) <= most
+    assert ended[-1]
 
 
 def test_the_line_behind_the_bar_counts_what_mlflow_does_not_have(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
