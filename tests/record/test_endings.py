@@ -244,3 +244,32 @@ def test_the_story_of_an_imported_log_says_what_is_missing(tmp_path: Path) -> No
         "Recorded up to step 305 (its last line is cut), each step from 300 on recorded once. 1 restart (0 by the "
         "supervisor, 0 by a person, 1 by whom is not recorded): 0 steps done again, at least 6.5 s lost"
     )
+
+
+def test_the_time_of_an_attempt_without_a_step_is_lost_to_the_first_step(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(0), 10_000)
+    endings.close(path, 1, Ending("killed", "SIGKILL"), 12_000)
+    assert "at step 0, no step recorded." in history.tell(journal.read(path))
+    begin(path, 2, 0, range(0), 20_000)
+    begin(path, 3, 0, range(1, 4), 30_000)
+    first, second, third = history.summaries(journal.read(path)).values()
+    assert (first.lost_s, second.lost_s) == (0.0, None)
+    assert third.lost_s == 20.5  # the first attempt began at 10.0, step 1 at 30.5
+    told = history.tell(journal.read(path))
+    assert "0 steps done again, 20.5 s lost of 23.0 s." in told
+    assert "| 1 | 1970-01-01 00:00:10 | a person | the beginning | none |  | killed: SIGKILL |  |" in told
+
+
+def test_a_first_step_before_its_attempt_by_a_clock_that_was_set_back_loses_no_time(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(0), 50_000)
+    begin(path, 2, 0, range(1, 2), 49_400)
+    assert history.summaries(journal.read(path))[2].lost_s == 0.5  # from 49.4 to the beginning of step 1 at 49.9
+    path.unlink()
+    begin(path, 1, 0, range(0), 50_000)
+    book = Journal(path, 2)
+    book.append("attempt", time_ms=60_000, start_step=0, automatic=True)
+    book.append("step", step=1, loss=1.0, seconds=0.5, time_ms=40_000)
+    book.close()
+    assert history.summaries(journal.read(path))[2].lost_s == 0.0
