@@ -106,7 +106,8 @@ def test_a_clock_that_was_set_back_loses_no_time(tmp_path: Path) -> None:
     path = tmp_path / journal.NAME
     begin(path, 1, 0, range(1, 31), 1_000_000)
     begin(path, 2, 20, range(21, 41), 10_000)
-    second = history.summaries(journal.read(path))[2]
+    first, second = history.summaries(journal.read(path)).values()
+    assert (first.cause, first.status, second.cause) == ("killed", "KILLED", "")  # another one went on, so it is dead
     assert (second.downtime_s, second.lost_s) == (0.0, 0.0)
 
 
@@ -244,6 +245,18 @@ def test_the_story_of_an_imported_log_says_what_is_missing(tmp_path: Path) -> No
         "Recorded up to step 305 (its last line is cut), each step from 300 on recorded once. 1 restart (0 by the "
         "supervisor, 0 by a person, 1 by whom is not recorded): 0 steps done again, at least 6.5 s lost"
     )
+
+
+def test_each_gap_is_counted_and_the_first_three_are_named(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 30), 10_000)
+    begin(path, 2, 30, range(31, 34), 50_000)
+    assert "at step 33, 1 step not recorded (30), every other one once." in history.tell(journal.read(path))
+    begin(path, 3, 35, range(36, 37), 60_000)
+    begin(path, 4, 37, range(38, 39), 70_000)
+    assert "4 steps not recorded (30, 34 to 35, 37), every" in history.tell(journal.read(path))
+    begin(path, 5, 42, range(43, 44), 80_000)
+    assert "8 steps not recorded (30, 34 to 35, 37, …), every" in history.tell(journal.read(path))
 
 
 def test_the_time_of_an_attempt_without_a_step_is_lost_to_the_first_step(tmp_path: Path) -> None:

@@ -132,6 +132,17 @@ def test_one_that_is_asked_to_stop_saves_the_step_and_the_next_repeats_nothing(
     assert [line["step"] for line in lines(run, "validation")] == [4, 8, 12]
 
 
+@pytest.mark.parametrize(("workers", "stopped_at"), [(ALONE, 3), (Workers(0, 2), 4)], ids=["alone", "two"])
+def test_a_step_under_way_is_given_up_unless_others_have_a_part_in_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, workers: Workers, stopped_at: int
+) -> None:
+    alike(monkeypatch)
+    before_step(monkeypatch, 4, lambda: ask(signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        train(run, 1, False, workers)
+    assert [(line["cause"], line["step"]) for line in lines(run, "end")] == [("interrupted", stopped_at)]
+
+
 def test_a_request_at_the_last_step_is_no_interruption(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked_behind(monkeypatch, STEPS)
     train(run, 1, False, ALONE)
