@@ -302,3 +302,16 @@ def test_a_folder_s_files_are_copied_in_their_order_and_one_file_alone(tmp_path:
         ("run", str(tmp_path / "b.wav"), "generations"),
         ("run", str(tmp_path / "b.wav"), "audio"),
     ]
+
+
+def test_an_evaluation_is_logged_to_the_step_s_checkpoint_at_the_time_it_was_trained() -> None:
+    known = SimpleNamespace(model_id="m-1", metrics=[])
+    client = Client(search_logged_models=[known], get_logged_model=known)
+    tracking.log_evaluation(store_with(client), "run", "f" * 16, 20, {"rock.bits": 4.5, "hip.bits": 3.5}, 1234)
+    (sent,) = client.sent("metrics")
+    assert [(m.key, m.value, m.timestamp, m.step, m.model_id) for m in sent] == [
+        ("hip.bits", 3.5, 1234, 20, "m-1"),
+        ("rock.bits", 4.5, 1234, 20, "m-1"),
+    ]
+    (looked,) = [given for name, given, _ in client.calls if name == "search_logged_models"]
+    assert looked[1] == "name = 'step-20' and source_run_id = 'run'"
