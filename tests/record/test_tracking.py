@@ -1,5 +1,6 @@
 """MLflow's runs: whose parameters they show, and what its stores and servers may do wrong."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -315,3 +316,14 @@ def test_an_evaluation_is_logged_to_the_step_s_checkpoint_at_the_time_it_was_tra
     ]
     (looked,) = [given for name, given, _ in client.calls if name == "search_logged_models"]
     assert looked[1] == "name = 'step-20' and source_run_id = 'run'"
+
+
+def test_the_training_set_is_recorded_by_its_digest_and_counts_alone() -> None:
+    client = Client()
+    store_with(client).dataset("run", "clips", "d" * 64, {"train_rock": 7})
+    ((name, given, named),) = client.calls
+    (recorded,) = named["datasets"]
+    assert (name, given) == ("log_inputs", ("run",))
+    assert (recorded.dataset.name, recorded.dataset.digest) == ("clips", "d" * 36)  # as much as MLflow takes
+    assert json.loads(recorded.dataset.profile) == {"train_rock": 7}
+    assert [(tag.key, tag.value) for tag in recorded.tags] == [("mlflow.data.context", "training")]

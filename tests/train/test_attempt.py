@@ -218,6 +218,17 @@ def test_an_attempt_says_how_far_it_went_back_and_repeats_the_same_losses(
     assert [line["step"] for line in lines(run, "validation")] == [4, 8, 12]  # not again
 
 
+def test_a_step_done_again_with_another_loss_is_noticed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        before_step(patched, 8, raising(ValueError("odd")))
+        with pytest.raises(ValueError, match="odd"):
+            train(run, 1, False, ALONE)
+    real = step.Training.step
+    monkeypatch.setattr(step.Training, "step", lambda self, number: real(self, number) + (number == 7) * 1e-6)
+    train(run, 2, True, ALONE)
+    assert [line["step"] for line in lines(run, "mismatch")] == [7]
+
+
 @pytest.mark.parametrize(
     ("loss", "processes_before", "processes", "recorded"),
     [
@@ -351,6 +362,18 @@ def test_the_leader_writes_for_all_and_leaves_no_score_out(run: Run, monkeypatch
     assert lines(run, "attempt")[0]["processes"] == 2
     assert [line["step"] for line in lines(run, "step")] == list(range(1, 9))
     assert [line["step"] for line in lines(run, "validation")] == [4, 8]
+
+
+@pytest.mark.parametrize(("workers", "averaged"), [(ALONE, 0), (Workers(1, 2), STEPS)], ids=["alone", "two"])
+def test_each_step_s_gradients_are_averaged_where_there_are_others(
+    run: Run, monkeypatch: pytest.MonkeyPatch, workers: Workers, averaged: int
+) -> None:
+    alike(monkeypatch)
+    calls: list[int] = []
+    monkeypatch.setattr(Workers, "average", lambda _workers, tensors: calls.append(len(tensors)))
+    train(run, 1, False, workers)
+    assert len(calls) == averaged
+    assert all(count > 10 for count in calls)  # the loss and every gradient
 
 
 def test_all_processes_stop_when_any_of_them_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
