@@ -5,7 +5,6 @@ In: the journals in work/train/. Out: one table; nothing is changed.
     python -m src.status
 """
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,7 +87,7 @@ def read(folder: Path) -> Status:
         alive=files.is_locked(folder / "lock"),
         steps=newest.details.get("steps") if newest else None,
         last_step=last_step,
-        loss_nats=statistics.median(losses.values()) if losses else None,
+        loss_nats=view.median_loss(last_step),
         step_s=(stamps[-1] - stamps[0]) / 1000 / (len(stamps) - 1) if len(stamps) > 1 else None,
         attempts=list(history.summaries(view).values()),
         checkpoint_step=kept[-1] if kept else None,

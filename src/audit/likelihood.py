@@ -36,7 +36,7 @@ def checks(study: Study, params: Params) -> Iterator[Check]:
     with console.progress("scoring again", len(songs) * len(study.compared), "songs") as meter:
         for step in study.compared:
             loaded = checkpoint.load(study.run.checkpoint(step))
-            network, context = evaluation.logits_of(loaded, params), loaded.model.receptive_field
+            network, context = evaluation.logits_of(evaluation.network_of(loaded, params)), loaded.model.receptive_field
             torch.set_num_threads(1)  # as `src.evaluate` does: work is shared out by song
 
             def score(song: Song, network: likelihood.Network = network, context: int = context) -> float:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -61,6 +61,21 @@ def show(table: Table) -> None:
         out.print(table)
     else:
         Console(width=160, highlight=False).print(table)
+
+
+def listed(items: Sequence[str]) -> str:
+    """a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """3 silent and 1 too short."""
+    return listed([f"{count:,} {what}" for what, count in sorted(counts.items())])
+
+
+def steps(numbers: Sequence[int]) -> str:
+    """Step 20, or steps 20, 5,020 and 15,000, without the capital."""
+    return f"step{'s' if len(numbers) > 1 else ''} {listed([f'{number:,}' for number in numbers])}"
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,9 @@ _REASONS = {
     errno.ENFILE: "too many open files",
 }
 
-CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP})
+CRASHES = frozenset(
+    {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS}
+)
 """Signals by which a program ends through its own fault; any other was sent to it."""
 
 

@@ -13,7 +13,7 @@ from jinja2 import Environment as Templates
 from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from src.base.words import listed
+from src.base.console import listed
 from src.bundle import crate, layout
 from src.bundle.layout import Environment, FileDigest
 from src.bundle.parts import Study

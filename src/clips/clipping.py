@@ -20,10 +20,10 @@ import soundfile
 from src.audio.decode import Undecodable, open_sound, versions
 from src.audio.downmix import Downmix, without_loss
 from src.base import code, console, files, pool
+from src.base.console import counted
 from src.base.errors import Problem, reason_of
 from src.base.pool import Failed
 from src.base.share import Share
-from src.base.words import counted
 from src.clips.clipset import samples_digest
 from src.config import ClipsParams
 from src.manifest import rows

@@ -20,10 +20,11 @@ from typing import Annotated
 import typer
 
 from src import config
-from src.base import console, files, options
+from src.base import console, csv_table, files, options
 from src.base.errors import Problem
 from src.compare import answers, gathering, listening, page, record, terminal, webmushra
 from src.compare.comparison import Comparison
+from src.evaluate.schema import BITS
 from src.record import layout, tracking
 from src.record.layout import RunFiles
 
@@ -133,8 +134,8 @@ def report_folder(runs: Sequence[RunFiles], steps: Sequence[int]) -> Path:
 def write_metrics(compared: Comparison, folder: Path) -> None:
     """metrics/compare.json and the rows of its plots: nothing in them differs from machine to machine."""
     files.write_json(folder / "compare.json", record.metrics(compared))
-    files.write_text(folder / "plots" / "loss.csv", "\n".join(record.loss_rows(compared)) + "\n")
-    files.write_text(folder / "plots" / "bits.csv", "\n".join(record.bits_rows(compared)) + "\n")
+    csv_table.write(folder / "plots" / "loss.csv", ("step", "loss"), record.loss_rows(compared))
+    csv_table.write(folder / "plots" / "bits.csv", ("step", "genre", BITS), record.bits_rows(compared))
 
 
 def show(compared: Comparison, heard: listening.Listening | None) -> None:

@@ -6,7 +6,7 @@ In: a `Comparison`. Out: three questions and the sentences that answer them, for
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from src.base.words import listed
+from src.base.console import listed
 from src.compare import sentences
 from src.compare.comparison import Comparison, Run
 from src.compare.sentences import Sentence

@@ -1,4 +1,4 @@
-"""The charts of the page: loss and seconds per step, as 2019 drew them, and how long a memory helps.
+"""The charts of the page: loss per step, as 2019 drew it, and how long a memory helps.
 
 In: a `Comparison`. Out: paths and ticks as positions in percent; the page's template draws them and its style sheet
 colours them, so that they follow its width, its font and the dark. Medians with the range of the middle 80 % take the
@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from src.base.console import duration
-from src.base.words import listed
+from src.base.console import duration, listed
 from src.compare import curves
 from src.compare.comparison import Comparison, Run
 from src.compare.words import capital, number, plural
@@ -68,7 +67,7 @@ class Figure(NamedTuple):
 
 def figures(comparison: Comparison) -> dict[str, Figure]:
     """Every figure there is something for."""
-    made = {"context": context(comparison), "loss": loss(comparison), "seconds": seconds(comparison)}
+    made = {"context": context(comparison), "loss": loss(comparison)}
     return {name: figure for name, figure in made.items() if figure is not None}
 
 
@@ -79,34 +78,18 @@ def loss(comparison: Comparison) -> Figure | None:
         return None
     run, first = bands[0]
     guess = math.log(256)
+    total_s = sum(step.seconds or 0 for step in run.view.steps.values())
     known = [f"{number(value)} up to step {step:,}" for step in comparison.steps if (value := run.median_loss(step))]
     caption = (
         f"Nats per sample (1 nat is 1.44 bits). Line: running median over {first.window:,} steps; band: the middle "
         f"80 % of the steps; dots: guessing. "
         + (f"Median of the last {LOSS_WINDOW} steps: {listed(known)}. " if known else "")
+        + (f"The steps took {duration(total_s)} together, without pauses and steps done again. " if total_s else "")
         + _restarts(run)
     )
     alt = f"The loss goes from {first.median[0]:.2f} to {first.median[-1]:.2f} nats per sample."
     highest = max(guess, *(float(band.high.max()) for _, band in bands))
-    return Figure("Loss per step", caption, (_by_step(bands, comparison, 0, 1.05 * highest, "loss, nats", alt, guess),))
-
-
-def seconds(comparison: Comparison) -> Figure | None:
-    """Seconds per training step with the marks of restarts."""
-    bands = [(run, band) for run in comparison.runs if (band := curves.seconds_curve(run.view)) is not None]
-    if not bands:
-        return None
-    run, first = bands[0]
-    low, high = min(float(band.low.min()) for _, band in bands), max(float(band.high.max()) for _, band in bands)
-    logarithmic = low > 0 and high / low > 4
-    total = sum(step.seconds or 0 for step in run.view.steps.values())
-    caption = (
-        f"{'On a logarithmic scale. ' if logarithmic else ''}The steps took {duration(total)} together, without pauses "
-        f"and steps that were done again. {_restarts(run)}"
-    )
-    alt = f"Seconds per training step: median {number(float(np.median(first.median)))} s."
-    chart = _by_step(bands, comparison, low * 0.9 if logarithmic else 0, high * 1.1, "seconds", alt, log=logarithmic)
-    return Figure("Seconds per step", caption, (chart,))
+    return Figure("Loss per step", caption, (_by_step(bands, comparison, 1.05 * highest, alt, guess),))
 
 
 def context(comparison: Comparison) -> Figure | None:
@@ -153,19 +136,11 @@ def _by_context(genre: str, rows: Mapping[int, Sequence[ContextRange]]) -> Chart
 
 
 def _by_step(
-    bands: Sequence[tuple[Run, curves.Band]],
-    comparison: Comparison,
-    low: float,
-    high: float,
-    y_label: str,
-    alt: str,
-    guess: float | None = None,
-    *,
-    log: bool = False,
+    bands: Sequence[tuple[Run, curves.Band]], comparison: Comparison, high: float, alt: str, guess: float
 ) -> Chart:
-    """A chart over the steps: a line and a band for each run, and the first run's restarts."""
+    """The loss over the steps: a line and a band for each run, and the first run's restarts."""
     last = max(float(band.steps[-1]) for _, band in bands)
-    across, up = _scale(0, last), _scale(low, high, log=log, turned=True)
+    across, up = _scale(0, last), _scale(0, high, turned=True)
     marks = curves.restarts(bands[0][0].view)
     return Chart(
         comparison.name(bands[0][0]),
@@ -179,11 +154,11 @@ def _by_step(
             for index, (run, band) in enumerate(bands)
         ),
         _ticks(_round_values(0, last, 6), across),
-        _ticks(_round_values(low, high, 5, log=log), up),
+        _ticks(_round_values(0, high, 5), up),
         "step",
-        y_label,
+        "loss, nats",
         alt,
-        guess=f"{up([guess])[0]:.2f}" if guess is not None else "",
+        guess=f"{up([guess])[0]:.2f}",
         by_hand=_ticks(sorted({mark.step for mark in marks if not mark.automatic}), across),
         automatic=tuple(tick.at for tick in _ticks(sorted({mark.step for mark in marks if mark.automatic}), across)),
     )
@@ -211,11 +186,8 @@ def _ticks(values: Sequence[float], scale: Scale) -> tuple[Tick, ...]:
     )
 
 
-def _round_values(low: float, high: float, most: int, *, log: bool = False) -> list[float]:
-    """At most `most` values 1, 2 or 5 times a power of ten apart, from low to high; log: all such values."""
-    if log:
-        values = [factor * 10.0**power for power in range(-6, 7) for factor in (1, 2, 5)]
-        return [value for value in values if low <= value <= high]
+def _round_values(low: float, high: float, most: int) -> list[float]:
+    """At most `most` values 1, 2 or 5 times a power of ten apart, from low to high."""
     rough = (high - low) / most
     size = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 1.0
     step = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= rough)

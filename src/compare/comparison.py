@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from src.compare import curves
 from src.compare.sounds import Sound
 from src.evaluate.schema import Evaluation
 from src.evaluate.seeds import Seeds
@@ -75,7 +74,7 @@ class Run:
 
     def median_loss(self, step: int) -> float | None:
         """Median loss of the last steps up to this one, in nats per sample."""
-        logged = curves.median_loss(self.view, step)
+        logged = self.view.median_loss(step)
         return self.median_losses.get(step) if logged is None else logged
 
     @property

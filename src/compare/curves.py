@@ -85,15 +85,6 @@ def seconds_curve(view: View) -> Band | None:
     return running(np.array([number for number, _ in timed], np.int64), np.array([s for _, s in timed]))
 
 
-def median_loss(view: View, step: int) -> float | None:
-    """Median loss of the last steps up to `step` (as `src.train` reports it); None if nothing was logged there.
-
-    A single step's loss says more about its batch than about the network.
-    """
-    losses = view.latest_losses(step)
-    return float(np.median(list(losses.values()))) if losses else None
-
-
 def restarts(view: View) -> list[Restart]:
     """Every attempt but the first, at the last step logged before it."""
     reached: dict[int, int] = {}

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from src.base import files
+from src.base.console import listed
 from src.base.errors import Problem
-from src.base.words import listed
 from src.compare import songs, sounds
 from src.compare.comparison import Clip, Comparison, Counts, Generated, Run
 from src.compare.sounds import Sound

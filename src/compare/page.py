@@ -81,8 +81,6 @@ def _write(folder: Path, comparison: Comparison, *, made: str, command: str, lis
         measured=sections.measured(comparison),
         bits_columns=strips.BITS_COLUMNS,
         listening=sections.heard(listening, comparison.steps),
-        seconds_bars=sections.seconds_bars(comparison),
-        song_bars=sections.song_bars(comparison),
         command=command,
         listening_command=f"{command} --listening FILE",
     )

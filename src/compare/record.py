@@ -87,30 +87,26 @@ def metrics(comparison: Comparison) -> dict[str, Any]:
     return by_step
 
 
-def loss_rows(comparison: Comparison) -> list[str]:
+def loss_rows(comparison: Comparison) -> list[tuple[str, str]]:
     """metrics/plots/loss.csv: step (middle of a window) and median loss in nats per sample."""
     curve = curves.loss_curve(comparison.run.view)
-    rows = ["step,loss"]
-    if curve is not None:
-        rows += [f"{step:.0f},{loss:.6g}" for step, loss in zip(curve.steps, curve.median, strict=True)]
-    return rows
+    if curve is None:
+        return []
+    return [(f"{step:.0f}", f"{loss:.6g}") for step, loss in zip(curve.steps, curve.median, strict=True)]
 
 
-def bits_rows(comparison: Comparison) -> list[str]:
+def bits_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
     """metrics/plots/bits.csv: step, genre, bits per sample; the Markov model's as rows of their own."""
-    rows = [f"step,genre,{BITS}"]
     evaluation = comparison.run.evaluation
     if evaluation is None:
-        return rows
-    for step in comparison.steps:
-        for genre in comparison.genres:
-            bits = evaluation.bits(step, genre)
-            if bits is not None:
-                rows.append(f"{step},{_quoted(genre)},{bits:.6g}")
-            if genre in evaluation.markov:
-                rows.append(f"{step},{_quoted(genre + ' (Markov)')},{evaluation.markov[genre]:.6g}")
-    return rows
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"\n') else text
+        return []
+    known = [
+        (step, name, value)
+        for step in comparison.steps
+        for genre in comparison.genres
+        for name, value in (
+            (genre, evaluation.bits(step, genre)),
+            (f"{genre} (Markov)", evaluation.markov.get(genre)),
+        )
+    ]
+    return [(str(step), name, f"{value:.6g}") for step, name, value in known if value is not None]

@@ -5,7 +5,7 @@ In: a `Comparison` and its clips' views. Out: dictionaries of texts and numbers;
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from markupsafe import Markup
 
@@ -14,7 +14,6 @@ from src.compare.clipviews import ClipView, Views
 from src.compare.comparison import Comparison, Run
 from src.compare.listening import Listening
 from src.compare.sentences import Sentence
-from src.compare.words import number, plural
 from src.evaluate.measure import Measure
 from src.evaluate.schema import ALL, Evaluation
 
@@ -119,45 +118,3 @@ def heard(listening: Listening | None, steps: Sequence[int]) -> dict[str, Any] |
         if stimulus in tones
     )
     return {"said": listening.sentences(), "lanes": [strips.Lane("all genres", marks, "")]}
-
-
-class Bar(NamedTuple):
-    """A row of a bar chart, lengths in percent."""
-
-    name: str
-    text: str
-    length: str
-    pale: str = "0"
-    """A second part behind the first."""
-
-
-def seconds_bars(comparison: Comparison) -> list[Bar]:
-    """What generating a step's clips took."""
-    timed = [
-        (f"step {step:,}{comparison.suffix(run)}", run.generated[step].seconds or 0.0, run.generated[step].clips)
-        for step in comparison.steps
-        for run in comparison.runs
-        if step in run.generated and run.generated[step].seconds is not None
-    ]
-    most = max((seconds for _, seconds, _ in timed), default=0.0) or 1.0
-    genres = len(comparison.genres)
-    return [
-        Bar(name, f"{number(seconds)} s for {plural(clips * genres, 'clip')}", f"{100 * seconds / most:.2f}")
-        for name, seconds, clips in timed
-    ]
-
-
-def song_bars(comparison: Comparison) -> list[Bar]:
-    """Songs of each genre: for training, and held out."""
-    counted = [
-        (f"{count.genre}{comparison.suffix(run)}", count.training or 0, count.validation or 0)
-        if count.training is not None
-        else (f"{count.genre}{comparison.suffix(run)}", count.songs or 0, 0)
-        for run in comparison.runs
-        for count in run.counts
-    ]
-    most = max((training + held_out for _, training, held_out in counted), default=0) or 1
-    return [
-        Bar(name, f"{training:,} + {held_out:,}", f"{100 * training / most:.2f}", f"{100 * held_out / most:.2f}")
-        for name, training, held_out in counted
-    ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from src.base.words import listed
+from src.base.console import listed
 from src.compare.words import bits, capital, number, over, percent, plural, spread
 from src.evaluate import catalogue, tables
 from src.evaluate.schema import ALL, BITS, Closed, Difference, Evaluation, Verdict

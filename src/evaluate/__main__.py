@@ -40,9 +40,9 @@ def main(
     files.write_json(path, result.report(evaluate(run_files, params, own=run_files.own)).to_json())
     evaluation = schema.read(path)  # what is printed and logged has the digits of the file
     files.write_json(run_files.metrics / "summary.json", result.summary(evaluation))
-    for table in (tables.bits(evaluation), tables.sound(evaluation)):
-        if table.row_count:
-            console.show(table)
+    table = tables.bits(evaluation)
+    if table.row_count:
+        console.show(table)
     if evaluation.detection is not None:
         console.say(tables.detection(evaluation.detection))
     for section, reason in evaluation.why.items():

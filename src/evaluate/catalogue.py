@@ -113,11 +113,3 @@ ENTRIES = (
 BY_NAME = {entry.name: entry for entry in ENTRIES}
 UNITS = {entry.name: "share" if entry.percent else entry.unit for entry in ENTRIES}
 """Unit of each measure as metrics/evaluate.json has it."""
-
-REFERENCES = {
-    "real": "held-out songs of the genre (the ceiling)",
-    "training": "training songs of the genre",
-    "other_genres": "songs of the other genres",
-    "white_noise": "white noise (the floor)",
-}
-"""What stands beside the generations."""

@@ -187,12 +187,16 @@ def scored_song(
     return heldout.Song(genre, small, tuple(windows)) if windows else None
 
 
-def logits_of(loaded: Checkpoint, params: Params) -> likelihood.Network:
-    """A checkpoint's network on the study's device: codes and genre ids to logits."""
+def network_of(loaded: Checkpoint, params: Params) -> WaveNet:
+    """A checkpoint's network on the study's device."""
     network = WaveNet(loaded.model).eval()
     network.load_state_dict(loaded.weights)
-    there = device.place(params.device)
-    network.to(there)
+    return network.to(device.place(params.device))
+
+
+def logits_of(network: WaveNet) -> likelihood.Network:
+    """The network as a function of codes and genre ids on the CPU."""
+    there = next(network.parameters()).device
 
     def logits(codes: torch.Tensor, genre: torch.Tensor) -> torch.Tensor:
         result: torch.Tensor = network(codes.to(there), genre.to(there)).cpu()
@@ -215,6 +219,7 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
         results.why[f"likelihood of step {step}"] = str(problem)
         return
     results.checkpoints |= {step: loaded.sha256} if loaded.sha256 else {}
+    network = network_of(loaded, params)
     total = heldout.predictions(results.songs, results.training, len(params.genres))
     with console.progress(f"scoring step {step}", total, "samples") as meter:
         lock = Lock()
@@ -224,7 +229,7 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
                 meter.advance(samples)
 
         scores = heldout.score(
-            logits_of(loaded, params),
+            logits_of(network),
             loaded.model.receptive_field,
             results.songs,
             params.genres,
@@ -233,7 +238,7 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
             silence=mulaw.silence(loaded.model.quantization_channels),
             done=advance,
             workers=params.profile.train.threads,
-            total_bits=heldout.fused_bits(network) if there.type == "cpu" else None,
+            total_bits=heldout.fused_bits(network) if params.device == "cpu" else None,
         )
     results.scores[step], results.receptive_fields[step] = scores, loaded.model.receptive_field
 

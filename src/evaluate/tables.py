@@ -2,12 +2,9 @@
 
 from rich.table import Table
 
-from src.evaluate import catalogue
 from src.evaluate.measure import Measure
-from src.evaluate.schema import ALL, Detection, Difference, Evaluation, Found, Measures
+from src.evaluate.schema import ALL, Detection, Difference, Evaluation, Found
 
-SHOWN = ("tempo_strength", "tonal_clarity", "onset_rate", "spectral_flatness", "kernel_logmel", "kernel_musicnn")
-"""Sound measures printed; the file has them all."""
 BASELINES = {
     "linear": "linear predictor",
     "markov_genre": "Markov, this genre",
@@ -66,26 +63,6 @@ def share(measure: Measure) -> str:
     if measure.value is None or measure.lo is None or measure.hi is None:
         return "–"
     return f"{measure.value:.0%} ({measure.lo:.0%} to {measure.hi:.0%})"
-
-
-def sound(evaluation: Evaluation) -> Table:
-    """A few sound measures of the first and the last step between held-out songs and white noise."""
-    table = Table(title="Sound of the generations")
-    for name in ("genre", "what", *(catalogue.BY_NAME[name].label for name in SHOWN)):
-        table.add_column(name, justify="left" if name in ("genre", "what") else "right")
-    steps = [step for step, rows in evaluation.steps.items() if any("rms" in row for row in rows.values())]
-    for genre in evaluation.genres if steps else []:
-        rows: list[tuple[str, Measures | None]] = [
-            ("held-out songs", evaluation.references.get("real", {}).get(genre)),
-            *((f"step {step}", evaluation.steps[step].get(genre)) for step in dict.fromkeys((steps[-1], steps[0]))),
-            ("white noise", evaluation.references.get("white_noise", {}).get(genre)),
-        ]
-        for what, row in rows:
-            if row is not None:
-                cells = (catalogue.BY_NAME[n].shown(row[n].value) if n in row else "–" for n in SHOWN)
-                table.add_row(genre, what, *cells)
-        table.add_section()
-    return table
 
 
 def detection(found: Detection) -> str:

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from src import config
-from src.base import console, files, options, words
+from src.base import console, files, options
 from src.base.errors import Problem
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
@@ -78,7 +78,7 @@ def _generate(loaded: Sequence[Checkpoint], run_files: RunFiles, params: Params,
             name = clips.device_name(params)
             files.write_json(times, {"step": each.step, "seconds": seconds, "device": name, "clips": clip_times})
     times_real_time = total / seconds / rate_hz
-    made, duration_s = words.steps([each.step for each in loaded]).capitalize(), params.profile.generate.duration_s
+    made, duration_s = console.steps([each.step for each in loaded]).capitalize(), params.profile.generate.duration_s
     console.say(
         f"{made}: {len(loaded) * len(streams)} clips of {duration_s:g} s in "
         f"{console.duration(seconds)}, {total / seconds:,.0f} samples/s, {times_real_time:.2f} times real time."

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.audio import encode
-from src.base import console, files, words
+from src.base import console, files
 from src.base.errors import Problem
 from src.clips.clipset import ClipSet
 from src.config import Params
@@ -146,7 +146,7 @@ def generate(
             if len(primer):
                 wav.write(session.samples(primer))
         session.compile()
-        label = f"generating {words.steps([checkpoint.step for checkpoint in loaded])}"
+        label = f"generating {console.steps([checkpoint.step for checkpoint in loaded])}"
         meter = stack.enter_context(console.progress(label, len(wavs) * frames, "samples"))
         began = time.perf_counter()
         for codes in session.codes(frames, meter.advance):

@@ -12,9 +12,9 @@ from typing import TypeVar
 import numpy as np
 
 from src.base import console, files, tensorflow_checkpoint
+from src.base.console import listed
 from src.base.errors import Problem
 from src.base.tensorflow_checkpoint import Index
-from src.base.words import listed
 from src.legacy import attempts, audio, configuration, generation_log, study_2019, training_log
 from src.legacy.attempts import Attempt, Clock
 from src.legacy.generation_log import Generation

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.base import files
+from src.base.console import listed
 from src.base.errors import Problem
-from src.base.words import listed
 from src.legacy import audio, training_log
 
 MOST_FILES = 100_000

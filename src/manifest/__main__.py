@@ -14,9 +14,9 @@ from rich.table import Table
 
 from src import config
 from src.base import console, files, options
+from src.base.console import counted
 from src.base.errors import Problem
 from src.base.share import Share
-from src.base.words import counted
 from src.library import record
 from src.manifest import cache, owner, rows, scan
 from src.manifest.decide import Rules

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from src.base import provenance
+from src.base.errors import CRASHES
 from src.record import journal
 from src.record.journal import Journal
 
@@ -30,9 +31,6 @@ another machine went on with the run, so this one's end was never seen. not reco
 
 GIVE_UP = 78
 """Exit status of a trainer that must not be started again (sysexits.h: EX_CONFIG)."""
-
-FAULTS = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS"}
-"""Signals that a process brings on itself."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,9 @@ def of_exit(code: int, *, out_of_memory: bool) -> Ending:
     """
     if code >= 0:
         return Ending("gave up" if code == GIVE_UP else "crashed", f"exit status {code}")
-    name = signal.Signals(-code).name
-    if name == "SIGKILL" and out_of_memory:
+    if -code == signal.SIGKILL and out_of_memory:
         return Ending("out of memory", "the system ended it with SIGKILL")
-    return Ending("crashed" if name in FAULTS else "killed", name)
+    return Ending("crashed" if -code in CRASHES else "killed", signal.Signals(-code).name)
 
 
 def unseen(attempt: journal.Attempt) -> Ending:

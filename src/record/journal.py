@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import statistics
 import struct
 import threading
 from collections.abc import Iterator
@@ -143,6 +144,11 @@ class View:
         """Step → loss (nats per sample) of the last `LOSS_WINDOW` steps up to `step`, as far as they are known."""
         near = range(max(1, step - LOSS_WINDOW + 1), step + 1)
         return {number: self.steps[number].loss for number in near if number in self.steps}
+
+    def median_loss(self, step: int) -> float | None:
+        """The loss at a step, in nats per sample: a single step's says more of its batch. None if none is known."""
+        losses = self.latest_losses(step)
+        return statistics.median(losses.values()) if losses else None
 
 
 def read(path: Path) -> View:

@@ -12,7 +12,6 @@ work/runs/seed-2020/, and checkpoints/ stays as it is (`make seeds`).
 
 import os
 import shutil
-import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -217,7 +216,7 @@ def publish(run: Run, *, beside: bool) -> None:
         console.say(f"Step {step} is no longer compared: its audio in {GENERATIONS}/ is removed.")
         files.remove(step_folder(GENERATIONS, step))
     view = journal.read(run.journal)
-    losses = {str(step): statistics.median(view.latest_losses(step).values()) for step in run.params.compared_steps}
+    losses = {str(step): view.median_loss(step) for step in run.params.compared_steps}
     files.write_json(
         SUMMARY,
         {"fingerprint": run.fingerprint, "steps": run.params.profile.train.steps, "median_loss_nats": losses},

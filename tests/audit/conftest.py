@@ -58,7 +58,7 @@ def _run_stages(params: config.Params) -> None:
     run.folder.mkdir(parents=True)
     training.prepare(run)
     train(run, 1, False, Workers(0, 1))
-    training.publish(run)
+    training.publish(run, beside=False)
     training.connect(run).ship()
     for step in params.compared_steps:
         folder = Path("generations") / step_name(step)

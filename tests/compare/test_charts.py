@@ -33,7 +33,7 @@ def points(path: str) -> list[tuple[float, float]]:
 
 def test_every_figure_has_its_charts(compared: Comparison) -> None:
     figures = charts.figures(compared)
-    assert list(figures) == ["context", "loss", "seconds"]
+    assert list(figures) == ["context", "loss"]
     assert [chart.name for chart in figures["context"].charts] == list(tiny_run.GENRES)
     assert [line.label for line in figures["loss"].charts[0].lines] == ["this study", "study-2019"]
 
@@ -67,14 +67,6 @@ def test_restarts_by_hand_are_named_and_automatic_ones_are_ticks(compared: Compa
     assert [(mark.text, float(mark.at)) for mark in figure.charts[0].by_hand] == [("60", 20.0)]
     assert [float(at) for at in figure.charts[0].automatic] == pytest.approx([50, 66.67])
     assert "Dashed: 1 restart by hand; ticks below: 4 automatic restarts." in figure.caption
-
-
-def test_seconds_far_apart_get_a_logarithmic_scale(compared: Comparison) -> None:
-    both = charts.figures(compared)["seconds"]  # the imported run is 40 times as slow
-    assert both.caption.startswith("On a logarithmic scale.")
-    heights = {tick.text: float(tick.at) for tick in both.charts[0].up}
-    assert heights["0.1"] - heights["0.2"] == pytest.approx(heights["1"] - heights["2"], abs=0.02)
-    assert not charts.figures(alone(compared))["seconds"].caption.startswith("On a log")
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 15_000), (0.02, 0.031), (0, 7e-4), (3, 1e6)])

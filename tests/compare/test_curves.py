@@ -63,7 +63,7 @@ def test_any_run_has_a_curve_in_order(losses: list[float]) -> None:
 def test_nothing_logged_gives_no_curve() -> None:
     assert curves.loss_curve(View()) is None
     assert curves.seconds_curve(View()) is None
-    assert curves.median_loss(View(), 20) is None
+    assert View().median_loss(20) is None
 
 
 def test_steps_without_seconds_are_left_out() -> None:
@@ -75,8 +75,8 @@ def test_steps_without_seconds_are_left_out() -> None:
 
 
 def test_the_loss_at_a_step_is_the_median_of_the_last_200() -> None:
-    assert curves.median_loss(view([float(step) for step in range(1, 1001)]), 1000) == 900.5
-    assert curves.median_loss(view([3.0, 1.0, 2.0]), 3) == 2.0
+    assert view([float(step) for step in range(1, 1001)]).median_loss(1000) == 900.5
+    assert view([3.0, 1.0, 2.0]).median_loss(3) == 2.0
 
 
 def test_every_attempt_but_the_first_is_a_restart_where_the_one_before_ended() -> None:

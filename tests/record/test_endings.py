@@ -1,10 +1,11 @@
 """How attempts end, and who writes it down."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
-from src.base import provenance
+from src.base import errors, provenance
 from src.record import endings, history, journal
 from src.record.endings import GIVE_UP, Ending
 from src.record.journal import Journal
@@ -105,7 +106,8 @@ def test_a_clock_that_was_set_back_loses_no_time(tmp_path: Path) -> None:
     path = tmp_path / journal.NAME
     begin(path, 1, 0, range(1, 31), 1_000_000)
     begin(path, 2, 20, range(21, 41), 10_000)
-    second = history.summaries(journal.read(path))[2]
+    first, second = history.summaries(journal.read(path)).values()
+    assert (first.cause, first.status, second.cause) == ("killed", "KILLED", "")  # another one went on, so it is dead
     assert (second.downtime_s, second.lost_s) == (0.0, 0.0)
 
 
@@ -141,6 +143,30 @@ def test_one_that_died_before_its_first_line_is_an_attempt_too(tmp_path: Path) -
     assert (first.began_ms, first.new_steps) == (10_000, 5)
     assert (second.began_ms, second.ended_ms, second.automatic, second.last_step) == (20_000, 21_000, True, None)
     assert second.cause == "out of memory"
+    assert journal.read(path).attempts[2].details["unborn"] is True
+
+
+def test_a_torn_line_does_not_keep_one_that_was_never_born_from_being_recorded(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 6), 10_000)
+    path.write_bytes(path.read_bytes() + b'{"kind": "attempt", "att')  # it died in the middle of its first line
+    endings.record_unborn(path, 2, 20_000, automatic=True)
+    assert list(journal.read(path).attempts) == [1, 2]
+
+
+def test_an_end_is_on_the_disk_when_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / journal.NAME
+    synced: list[int] = []
+    monkeypatch.setattr(Journal, "sync", lambda _book: synced.append(len(path.read_bytes().splitlines())))
+    endings.record_unborn(path, 1, 10_000, automatic=False)
+    endings.close(path, 1, Ending("killed", "SIGKILL"), 20_000)
+    assert synced == [1, 2]
+
+
+@pytest.mark.parametrize("signum", sorted(errors.CRASHES))
+def test_every_signal_of_a_program_s_own_fault_is_a_crash(signum: signal.Signals) -> None:
+    for out_of_memory in (False, True):
+        assert endings.of_exit(-signum, out_of_memory=out_of_memory) == Ending("crashed", signum.name)
 
 
 def test_a_run_without_attempts_has_a_story_too() -> None:
@@ -219,3 +245,44 @@ def test_the_story_of_an_imported_log_says_what_is_missing(tmp_path: Path) -> No
         "Recorded up to step 305 (its last line is cut), each step from 300 on recorded once. 1 restart (0 by the "
         "supervisor, 0 by a person, 1 by whom is not recorded): 0 steps done again, at least 6.5 s lost"
     )
+
+
+def test_each_gap_is_counted_and_the_first_three_are_named(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(1, 30), 10_000)
+    begin(path, 2, 30, range(31, 34), 50_000)
+    assert "at step 33, 1 step not recorded (30), every other one once." in history.tell(journal.read(path))
+    begin(path, 3, 35, range(36, 37), 60_000)
+    begin(path, 4, 37, range(38, 39), 70_000)
+    assert "4 steps not recorded (30, 34 to 35, 37), every" in history.tell(journal.read(path))
+    begin(path, 5, 42, range(43, 44), 80_000)
+    assert "8 steps not recorded (30, 34 to 35, 37, …), every" in history.tell(journal.read(path))
+
+
+def test_the_time_of_an_attempt_without_a_step_is_lost_to_the_first_step(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(0), 10_000)
+    endings.close(path, 1, Ending("killed", "SIGKILL"), 12_000)
+    assert "at step 0, no step recorded." in history.tell(journal.read(path))
+    begin(path, 2, 0, range(0), 20_000)
+    begin(path, 3, 0, range(1, 4), 30_000)
+    first, second, third = history.summaries(journal.read(path)).values()
+    assert (first.lost_s, second.lost_s) == (0.0, None)
+    assert third.lost_s == 20.5  # the first attempt began at 10.0, step 1 at 30.5
+    told = history.tell(journal.read(path))
+    assert "0 steps done again, 20.5 s lost of 23.0 s." in told
+    assert "| 1 | 1970-01-01 00:00:10 | a person | the beginning | none |  | killed: SIGKILL |  |" in told
+
+
+def test_a_first_step_before_its_attempt_by_a_clock_that_was_set_back_loses_no_time(tmp_path: Path) -> None:
+    path = tmp_path / journal.NAME
+    begin(path, 1, 0, range(0), 50_000)
+    begin(path, 2, 0, range(1, 2), 49_400)
+    assert history.summaries(journal.read(path))[2].lost_s == 0.5  # from 49.4 to the beginning of step 1 at 49.9
+    path.unlink()
+    begin(path, 1, 0, range(0), 50_000)
+    book = Journal(path, 2)
+    book.append("attempt", time_ms=60_000, start_step=0, automatic=True)
+    book.append("step", step=1, loss=1.0, seconds=0.5, time_ms=40_000)
+    book.close()
+    assert history.summaries(journal.read(path))[2].lost_s == 0.0

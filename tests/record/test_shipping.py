@@ -2,16 +2,17 @@
 
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow.entities import Run
 
-from src.record import endings, tracking
+from src.record import endings, shipping, tracking
 from src.record.endings import Ending
 from src.record.journal import Journal
-from src.record.shipping import Shipper, is_complete
+from src.record.shipping import BackgroundShipping, Shipper, is_complete, run_id_of, shipped_step
 from src.record.tracking import Store, TrackingError
 
 
@@ -302,3 +303,140 @@ def test_a_copy_that_goes_on_from_an_older_state_sends_nothing_twice(store: Stor
     attempt(copy, 3, 30, range(31, 61))
     Shipper(store, run_id, copy).ship()
     assert [step for step, _, _ in history(store, run_id)] == list(range(1, 61))
+
+
+class Post:
+    """In place of MLflow: what is sent, and what goes wrong each time."""
+
+    def __init__(self, *faults: Exception | None) -> None:
+        self._faults = iter(faults)
+        self.connected = self.shipped = 0
+
+    def connect(self) -> Any:
+        self.connected += 1
+        return self
+
+    def ship(self) -> int:
+        self.shipped += 1
+        fault = next(self._faults, None)
+        if fault is not None:
+            raise fault
+        return 0
+
+
+class Waits:
+    """In place of the event that ends the sending: it notes for how long it is waited."""
+
+    def __init__(self, times: int) -> None:
+        self._times, self.seconds = times, list[float]()
+
+    def wait(self, seconds: float) -> bool:
+        self.seconds.append(seconds)
+        return len(self.seconds) == self._times
+
+    def set(self) -> None:
+        pass
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_sent_to_the_end_needs_no_words(capsys: pytest.CaptureFixture[str]) -> None:
+    post = Post()
+    sender = BackgroundShipping(post.connect)
+    sender.start()
+    sender.finish(60)
+    assert (post.connected, post.shipped, sender.daemon) == (1, 1, True)
+    assert said(capsys) == ""
+
+
+def test_a_failure_is_said_once_at_the_end_with_the_command_that_sends_the_rest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sender = BackgroundShipping(Post(TrackingError("MLflow could not be used.")).connect)
+    sender.start()
+    sender.finish(60)
+    assert said(capsys) == (
+        "warning: not every step is in MLflow yet: MLflow could not be used. The journal has them all; "
+        "`python -m src.train` sends the rest."
+    )
+
+
+@pytest.mark.parametrize(
+    ("faults", "connected", "seconds", "failure"),
+    [
+        ((), 1, [10, 10, 10, 10, 10], ""),
+        ((TrackingError("gone"),) * 4, 1, [10, 20, 30, 30, 30], ""),
+        ((TypeError("odd"),) * 4, 5, [10, 20, 30, 30, 30], ""),  # whatever broke, the next try begins anew
+        ((TrackingError("gone"), None, TrackingError("gone")), 1, [10, 20, 10, 20, 10], ""),
+        ((None, None, None, None, TrackingError("gone.")), 1, [10, 10, 10, 10, 10], "gone."),
+        ((None, None, None, None, TypeError("odd")), 1, [10, 10, 10, 10, 10], "TypeError: odd."),
+    ],
+)
+def test_failures_are_tried_again_with_growing_pauses(
+    faults: tuple[Exception | None, ...], connected: int, seconds: list[float], failure: str
+) -> None:
+    post = Post(*faults)
+    sender = BackgroundShipping(post.connect)
+    waits = Waits(5)
+    sender._over = waits  # type: ignore[assignment]
+    sender.run()
+    assert (post.connected, post.shipped) == (connected, 5)
+    assert (waits.seconds, sender._failure) == (seconds, failure)
+
+
+def test_one_that_does_not_answer_is_not_waited_for_for_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    over = threading.Event()
+
+    def hang() -> Any:
+        over.wait(60)
+        raise TrackingError("gone")
+
+    sender = BackgroundShipping(hang)
+    sender.start()
+    sender.finish(0.1)
+    assert "in MLflow yet: it has not answered for 0 s. The journal has them all" in said(capsys)
+    over.set()
+    sender.join(60)
+
+
+def test_what_was_sent_is_remembered_for_one_store_alone(store: Store, training: Path) -> None:
+    assert (shipped_step(training), run_id_of(training, store.uri)) == (0, None)
+    assert not is_complete(training, store.uri)
+    run_id = new_run(store, "remembered")
+    attempt(training, 1, 0, range(1, 11), end="finished")
+    Shipper(store, run_id, training).ship()
+    assert (shipped_step(training), run_id_of(training, store.uri)) == (10, run_id)
+    assert is_complete(training, store.uri)
+    assert run_id_of(training, "elsewhere") is None
+    assert not is_complete(training, "elsewhere")
+    again = Shipper(store, run_id, training)
+    assert (again.offset, again.last_step) == ((training / "journal.jsonl").stat().st_size, 10)
+    assert again.ship() == 0
+    other = Shipper(store, new_run(store, "another run"), training)
+    assert (other.offset, other.last_step) == (0, -1)
+    attempt(training, 2, 10, range(11, 12))
+    assert not is_complete(training, store.uri)
+    for damaged in ("", "[]", "{}", '{"uri": 1}', '{"offset": '):
+        (training / "shipped.json").write_text(damaged)
+        assert (shipped_step(training), run_id_of(training, store.uri)) == (0, None)
+        assert not is_complete(training, store.uri)
+    assert Shipper(store, run_id, training).offset == 0
+
+
+def test_a_long_journal_is_sent_in_parts(store: Store, training: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    real = Store.points
+
+    def counted(self: Store, run: str, sent: Any) -> None:
+        sizes.append(sum(point[0] == "loss" for point in sent))
+        real(self, run, sent)
+
+    monkeypatch.setattr(Store, "points", counted)
+    monkeypatch.setattr(shipping, "MOST_LINES", 4)
+    run_id = new_run(store, "parts")
+    attempt(training, 1, 0, range(1, 11), end="finished")  # twelve lines
+    assert Shipper(store, run_id, training).ship() == 10
+    assert sizes[:4] == [3, 4, 3, 0]
+    assert history(store, run_id) == expected(10, {1: 10})

@@ -1,16 +1,20 @@
 """MLflow's runs: whose parameters they show, and what its stores and servers may do wrong."""
 
+import json
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from src import config
+from src.base.errors import Problem
 from src.generate import __main__ as generate
 from src.record import layout, tracking
 from src.record.checkpoint import Checkpoint
@@ -186,3 +190,140 @@ def test_a_folder_s_name_may_hold_signs_that_mean_something_in_an_address(tmp_pa
     assert done.stdout.strip() == "['generations/sound.wav']"
     assert (root / tracking.DATABASE).is_file()
     assert [path.name for path in root.parent.iterdir()] == [root.name]  # nothing beside the checkout
+
+
+class Client:
+    """In place of MLflow's client: it notes every call and answers as it is told."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self._answers = answers
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            self.calls.append((name, given, named))
+            return self._answers.get(name)
+
+        return call
+
+    def sent(self, kind: str) -> list[list[Any]]:
+        """What each call of log_batch sent of a kind."""
+        return [named[kind] for name, _, named in self.calls if name == "log_batch" and kind in named]
+
+
+def store_with(client: Client) -> Store:
+    made = Store.__new__(Store)
+    made._client, made._experiment, made.uri = client, "1", "nowhere"
+    return made
+
+
+def test_more_metrics_than_a_call_takes_are_sent_in_several_each_once() -> None:
+    client = Client()
+    store_with(client).points("run", [("R&B+", step / 2, 1000 + step, step) for step in range(2500)])
+    sent = client.sent("metrics")
+    assert [len(part) for part in sent] == [1000, 1000, 500]
+    assert [(m.key, m.value, m.timestamp, m.step) for part in sent for m in part] == [
+        ("RandBplus", step / 2, 1000 + step, step) for step in range(2500)
+    ]
+
+
+def test_parameters_that_are_missing_are_sent_in_parts_and_no_others() -> None:
+    run = SimpleNamespace(
+        info=SimpleNamespace(run_id="7"), data=SimpleNamespace(tags={"journal": "aaaa"}, params={"train.p0": "0"})
+    )
+    client = Client(search_runs=[run])
+    params = {"train": {f"p{number}": number for number in range(250)}, "long": "x" * 7000}
+    assert store_with(client).run("f" * 16, "name", params, {}, journal_id="aaaa") == "7"
+    sent = client.sent("params")
+    assert [len(part) for part in sent] == [100, 100, 50]
+    values = {param.key: param.value for part in sent for param in part}
+    assert values == {f"train.p{number}": str(number) for number in range(1, 250)} | {"long": "x" * 6000}
+    assert not [name for name, _, _ in client.calls if name in ("create_run", "set_tag")]
+
+
+def test_nested_values_get_dotted_names() -> None:
+    assert tracking.flatten({"a": 1, "b": {"c": {"d": None}, "e": (1, 2)}}) == {"a": 1, "b.c.d": None, "b.e": (1, 2)}
+
+
+def test_how_far_a_metric_is_counts_whatever_its_order() -> None:
+    history = [SimpleNamespace(step=step) for step in (3, 20, 7)]
+    run = SimpleNamespace(data=SimpleNamespace(metrics={"loss": 1.0}))
+    store = store_with(Client(get_run=run, get_metric_history=history))
+    assert store.last_step("run", "loss") == 20
+    assert store.last_step("run", "another") == -1
+
+
+def test_a_run_that_goes_on_is_no_terminated_one() -> None:
+    client = Client()
+    store = store_with(client)
+    store.status("run", "RUNNING")
+    store.status("run", "KILLED", 5000)
+    assert client.calls == [
+        ("update_run", ("run",), {"status": "RUNNING"}),
+        ("set_terminated", ("run",), {"status": "KILLED", "end_time": 5000}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("first\nsecond"), "MLflow could not be used (testing): first"),
+        (ValueError("  "), "MLflow could not be used (testing): ValueError"),
+        (ValueError("x" * 400), "MLflow could not be used (testing): " + "x" * 300),
+        (Problem("One sentence."), "One sentence."),
+    ],
+)
+def test_whatever_mlflow_raises_is_one_line(error: Exception, said: str) -> None:
+    with pytest.raises(TrackingError) as refused, tracking._guarded("testing"):
+        raise error
+    assert str(refused.value) == said
+
+
+def test_a_measure_that_is_there_is_not_sent_again_and_a_new_value_is_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "now_ms", lambda: 9000)
+    known = [SimpleNamespace(key="rock.bits", value=7.5), SimpleNamespace(key="hip.bits", value=6.0)]
+    client = Client(get_logged_model=SimpleNamespace(metrics=known))
+    points = [("rock.bits", 7.5, 100, 20), ("hip.bits", 5.5, 100, 20), ("metal.bits", 4.0, 100, 20)]
+    store_with(client).checkpoint_points("run", "model", points)
+    (sent,) = client.sent("metrics")
+    assert [(m.key, m.value, m.timestamp, m.step, m.model_id) for m in sent] == [
+        ("hip.bits", 5.5, 9000, 20, "model"),
+        ("metal.bits", 4.0, 100, 20, "model"),
+    ]
+
+
+def test_a_folder_s_files_are_copied_in_their_order_and_one_file_alone(tmp_path: Path) -> None:
+    for name in ("b.wav", "a.wav"):
+        (tmp_path / name).touch()
+    client = Client()
+    store_with(client).files("run", tmp_path, "generations")
+    store_with(client).files("run", tmp_path / "b.wav", "audio")
+    assert [given for _, given, _ in client.calls] == [
+        ("run", str(tmp_path / "a.wav"), "generations"),
+        ("run", str(tmp_path / "b.wav"), "generations"),
+        ("run", str(tmp_path / "b.wav"), "audio"),
+    ]
+
+
+def test_an_evaluation_is_logged_to_the_step_s_checkpoint_at_the_time_it_was_trained() -> None:
+    known = SimpleNamespace(model_id="m-1", metrics=[])
+    client = Client(search_logged_models=[known], get_logged_model=known)
+    tracking.log_evaluation(store_with(client), "run", "f" * 16, 20, {"rock.bits": 4.5, "hip.bits": 3.5}, 1234)
+    (sent,) = client.sent("metrics")
+    assert [(m.key, m.value, m.timestamp, m.step, m.model_id) for m in sent] == [
+        ("hip.bits", 3.5, 1234, 20, "m-1"),
+        ("rock.bits", 4.5, 1234, 20, "m-1"),
+    ]
+    (looked,) = [given for name, given, _ in client.calls if name == "search_logged_models"]
+    assert looked[1] == "name = 'step-20' and source_run_id = 'run'"
+
+
+def test_the_training_set_is_recorded_by_its_digest_and_counts_alone() -> None:
+    client = Client()
+    store_with(client).dataset("run", "clips", "d" * 64, {"train_rock": 7})
+    ((name, given, named),) = client.calls
+    (recorded,) = named["datasets"]
+    assert (name, given) == ("log_inputs", ("run",))
+    assert (recorded.dataset.name, recorded.dataset.digest) == ("clips", "d" * 36)  # as much as MLflow takes
+    assert json.loads(recorded.dataset.profile) == {"train_rock": 7}
+    assert [(tag.key, tag.value) for tag in recorded.tags] == [("mlflow.data.context", "training")]

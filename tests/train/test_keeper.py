@@ -99,6 +99,73 @@ def test_little_room_leaves_only_the_newest(keeper: Keeper, params: Params, monk
     assert save(keeper, params, 20) == [20]
 
 
+@pytest.mark.parametrize(("missing", "left"), [(0, [15, 20]), (1, [20])])
+def test_room_for_five_more_is_enough(
+    keeper: Keeper, params: Params, monkeypatch: pytest.MonkeyPatch, missing: int, left: list[int]
+) -> None:
+    save(keeper, params, 5, 15)
+    size = sum(path.stat().st_size for path in (keeper._run.checkpoints / step_name(15)).iterdir())
+    usage = shutil.disk_usage(keeper._run.checkpoints)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5 * size - missing))
+    assert save(keeper, params, 20) == left
+
+
+def test_what_a_write_met_is_raised_when_the_next_one_begins(
+    keeper: Keeper, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_room(_folder: Path, _current: Checkpoint) -> None:
+        raise DiskFullError("The disk is full: there is no room.")
+
+    monkeypatch.setattr(checkpoint, "save", without_room)
+    weights = initialise(params.profile.model, 1).state_dict()
+    keeper.save(5, weights, {})
+    with pytest.raises(Problem, match="The disk is full"):
+        keeper.save(10, weights, {})
+    keeper.finish()  # it is said once
+    assert keeper.newest == 0
+
+
+def test_the_journal_is_on_the_disk_before_a_checkpoint_that_counts_on_it(
+    keeper: Keeper, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    real = checkpoint.save
+
+    def written(folder: Path, current: Checkpoint) -> None:
+        order.append("checkpoint")
+        real(folder, current)
+
+    monkeypatch.setattr(Journal, "sync", lambda _book: order.append("journal"))
+    monkeypatch.setattr(checkpoint, "save", written)
+    save(keeper, params, 5)
+    assert order == ["journal", "checkpoint"]
+
+
+def test_a_file_where_a_checkpoint_belongs_is_replaced_by_it(keeper: Keeper, params: Params) -> None:
+    (keeper._run.checkpoints / step_name(5)).write_bytes(b"no folder")
+    assert save(keeper, params, 5) == [5]
+    assert checkpoint.damage(keeper._run.checkpoints / step_name(5), RUN) is None
+
+
+def test_others_take_over_the_leader_s_step_weights_and_moments(
+    keeper: Keeper, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda tensor, _leader: sent.append(tensor.clone()))
+    save(keeper, params, 2, 5)
+    step, led = resume(keeper._run, 7, Workers(0, 2))
+
+    def take(tensor: torch.Tensor, _leader: int) -> None:
+        tensor.copy_(sent.pop(0))
+
+    monkeypatch.setattr(torch.distributed, "broadcast", take)
+    followed, state = resume(keeper._run, 0, Workers(1, 2))
+    assert (step, followed, sent) == (5, 5, [])
+    assert all(torch.equal(tensor, state.moments[name]) for name, tensor in led.moments.items())
+    weights = led.model.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in state.model.state_dict().items())
+
+
 def test_what_a_killed_attempt_left_is_cleared(keeper: Keeper, params: Params, tmp_path: Path) -> None:
     save(keeper, params, 5)
     (keeper._run.checkpoints / ".step-10.99.tmp").mkdir()
@@ -118,6 +185,8 @@ def test_what_a_killed_attempt_left_is_cleared(keeper: Keeper, params: Params, t
         ([2, 5], [2], 7, 0),
         ([2, 5], [5], 7, 2),
         ([2, 10, 15], [10], 16, 2),  # back before the damaged one that is to be kept
+        ([3], [], 7, 0),  # one just behind the one that is missing is behind it
+        ([2, 9], [], 11, 9),  # and one just before it is not
     ],
 )
 def test_a_training_goes_on_from_the_newest_whole_one(

@@ -1,9 +1,12 @@
 """The fingerprint: what must make a new run does, what must not does not."""
 
+import re
+
 import pytest
 
 from src import config
 from src.config import Params
+from src.record import tracking
 from src.train import run
 from tests.conftest import ROOT
 
@@ -29,3 +32,7 @@ def test_going_on_longer_or_keeping_more_does_not(change: dict[str, object]) -> 
 
 def test_other_clips_make_a_new_run() -> None:
     assert run.fingerprint(PARAMS, "clips") != run.fingerprint(PARAMS, "others")
+
+
+def test_a_fingerprint_is_known_for_one_of_ours() -> None:
+    assert re.fullmatch(tracking.OWN_FINGERPRINT, run.fingerprint(PARAMS, "clips"))

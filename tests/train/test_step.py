@@ -118,6 +118,19 @@ def test_the_first_state_is_the_seed_s_network_and_the_optimizer_s_beginning(stu
     assert all(torch.equal(state.moments[name], start[name]) for name in start)
 
 
+def test_a_training_asks_torch_for_algorithms_that_give_the_same_digits_each_time(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    constant_clips(tmp_path / "clips")
+    params = with_train(config.load(study.root), sample_size=200)
+    torch.use_deterministic_algorithms(False)
+    try:
+        step.Training(params, ClipSet.open(tmp_path / "clips"), first_state(params))
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_the_draws_of_a_seed_are_these_on_every_machine() -> None:
     lengths, genres = [1000, 2000, 50, 3000], [0, 1, 1, 1]
     by_genre = batches.draw(2019, 7, 4, 100, lengths, genres, "genre")
