@@ -1,9 +1,12 @@
 """A finished study of somebody's own music, whose names are all planted words, and bundles of it."""
 
 import contextlib
+import fcntl
 import io
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,32 +35,50 @@ def refusal(study: Path, *arguments: str) -> str:
     return str(problem.value)
 
 
+@contextlib.contextmanager
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A folder that all processes of a test run share, held by one of them."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone after `dvc repro` on a planted library. Not to be changed: see `study`."""
-    folder = tmp_path_factory.mktemp("published")
-    plant(folder / f"{PLANT}Library")
-    clone.make(folder / "study")
-    library = str(folder / f"{PLANT}Library")
-    in_clone(folder / "study", "python", "-m", "src.library", MUSIC_LIBRARY=library)
-    in_clone(folder / "study", "dvc", "repro", MUSIC_LIBRARY=library)
-    return folder / "study"
+    with made_once(tmp_path_factory, "published") as folder:
+        if not (folder / "finished").exists():
+            plant(folder / f"{PLANT}Library")
+            clone.make(folder / "study")
+            library = str(folder / f"{PLANT}Library")
+            in_clone(folder / "study", "python", "-m", "src.library", MUSIC_LIBRARY=library)
+            in_clone(folder / "study", "dvc", "repro", MUSIC_LIBRARY=library)
+            (folder / "finished").touch()
+        return folder / "study"
 
 
 @pytest.fixture(scope="session")
-def published(finished: Path) -> Path:
+def published(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of the finished study, unsigned."""
-    bundle(finished)
-    return finished / "bundle"
+    with made_once(tmp_path_factory, "published"):
+        if not (finished / "bundle.zip").exists():
+            bundle(finished)
+        return finished / "bundle"
 
 
 @pytest.fixture
 def study(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished study that a test may change."""
     left = {finished: {"bundle", "bundle.zip"}, finished / ".dvc": {"cache", "tmp"}, finished / "mlruns": {"artifacts"}}
-    shutil.copytree(
-        finished, tmp_path / "study", symlinks=True, ignore=lambda folder, _: left.get(Path(folder), set[str]())
-    )
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        """Bundles too that another process of the test run is making."""
+        return left.get(Path(folder), set()) | {name for name in names if name.startswith(".bundle")}
+
+    shutil.copytree(finished, tmp_path / "study", symlinks=True, ignore=ignored)
     return tmp_path / "study"
 
 

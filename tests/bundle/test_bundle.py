@@ -248,7 +248,10 @@ def test_the_host_of_an_older_journal_is_found(study: Path) -> None:
 @pytest.mark.parametrize(
     ("gone", "sentence"),
     [
-        ("generations/step-10", "generate has not run: generations/step-10, generations/step-10/generation.json are"),
+        (
+            "generations/step-10",
+            "generate has not run: generations/step-10/generation.json is not there; run: dvc repro",
+        ),
         ("metrics/evaluate.json", "evaluate has not run: metrics/evaluate.json is not there; run: dvc repro"),
         ("reports", "compare has not run: reports/compare-2-10-30/comparison.json is not there; run: dvc repro"),
         ("work", "train has not run here: work/train/"),

@@ -344,7 +344,8 @@ def test_the_line_behind_the_bar_counts_what_mlflow_does_not_have(run: Run, monk
     assert line.text(11, 2.0).endswith("8 steps not in MLflow")  # it looks now and then
     now += attempt.LOOK_EVERY_S
     assert line.text(11, 2.0).endswith("0 steps not in MLflow")
-    keeper = Keeper(run, Journal(None, 2), 1500)
+    keeper = Keeper(run, Journal(None, 2))
+    keeper.newest = 1500
     assert "checkpoint 1,500 ·" in attempt._Line(run.folder, 2, keeper).text(1501, 2.0)
 
 
