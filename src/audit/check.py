@@ -3,14 +3,13 @@
 In: what a check found. Out: `Check`. A check that could not be made says why; it never passes silently.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["verified", "refuted", "cannot be checked here"]
+from src.base.console import few
 
-MOST_NAMED = 5
-"""Files or steps that a reason names; a broken study may have thousands."""
+Verdict = Literal["verified", "refuted", "cannot be checked here"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,3 @@ def unknown(name: str, because: str) -> Check:
 def decided(name: str, wrong: Sequence[str], right: str) -> Check:
     """Refuted with everything that is wrong, or verified with the sentence `right`."""
     return refuted(name, few(wrong, joint=" ")) if wrong else verified(name, right)
-
-
-def few(items: Iterable[str], joint: str = ", ") -> str:
-    """The first few, and how many more."""
-    known = list(items)
-    more = f" (and {len(known) - MOST_NAMED:,} more)" if len(known) > MOST_NAMED else ""
-    return joint.join(known[:MOST_NAMED]) + more

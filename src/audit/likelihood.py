@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 
 from src.audit.check import Check, decided, unknown
 from src.audit.sound import same
@@ -18,6 +17,7 @@ from src.evaluate import evaluation, likelihood, schema, songwise
 from src.evaluate.heldout import Song
 from src.record import checkpoint
 from src.wavenet import mulaw
+from src.wavenet.network import own_thread
 
 HELD_OUT = "bits per sample of held-out songs"
 
@@ -37,15 +37,13 @@ def checks(study: Study, params: Params) -> Iterator[Check]:
         for step in study.compared:
             loaded = checkpoint.load(study.run.checkpoint(step))
             network, context = evaluation.logits_of(evaluation.network_of(loaded, params)), loaded.model.receptive_field
-            torch.set_num_threads(1)  # as `src.evaluate` does: work is shared out by song
 
             def score(song: Song, network: likelihood.Network = network, context: int = context) -> float:
-                torch.set_num_threads(1)
                 genre = params.genres.index(song.genre)
                 return float(likelihood.window_bits(network, context, song.codes, song.windows, genre).mean())
 
             own = []
-            with ThreadPoolExecutor(params.profile.train.threads) as pool:
+            with ThreadPoolExecutor(params.profile.train.threads, initializer=own_thread) as pool:
                 for bits in pool.map(score, songs):
                     own.append(bits)
                     meter.advance()

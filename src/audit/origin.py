@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from src.audit.check import Check, decided, few, refuted, unknown, verified
+from src.audit.check import Check, decided, refuted, unknown, verified
 from src.audit.study import Study
 from src.base import code, provenance
+from src.base.console import few
 from src.base.errors import Problem
 from src.bundle import layout
 from src.train import run

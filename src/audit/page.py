@@ -13,9 +13,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from src.audit.check import Check, decided, few, unknown
+from src.audit.check import Check, decided, unknown
 from src.audit.study import Study, read_json
 from src.base import console
+from src.base.console import few
 from src.bundle.layout import MOST_JSON_BYTES
 from src.compare import gathering, page, songs
 from src.compare.__main__ import command_line

@@ -8,9 +8,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from src.audit.check import Check, decided, few, refuted, unknown, verified
+from src.audit.check import Check, decided, refuted, unknown, verified
 from src.audit.study import Study
 from src.base import console, files
+from src.base.console import few
 from src.bundle import layout
 from src.bundle.layout import Digests
 

@@ -5,7 +5,6 @@ ties it to the weights is in `ties`, and what ties it to the music is `training`
 """
 
 import math
-import statistics
 from collections.abc import Iterator
 
 from src.audit.check import Check, decided, refuted, unknown
@@ -82,8 +81,7 @@ def figures(study: Study) -> Iterator[Check]:
     said = read_json(study.run.metrics / "train.json")["median_loss_nats"]
     wrong = []
     for step, loss in said.items():
-        losses = study.view.latest_losses(int(step))
-        known = statistics.median(losses.values()) if losses else None
+        known = study.view.median_loss(int(step))
         if known != loss:
             wrong.append(f"Step {int(step):,}: it says {loss!r}; the journal gives {known!r}.")
     yield decided(

@@ -8,8 +8,9 @@ checkpoint that they are of. To change one of them all others must be changed to
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from src.audit.check import Check, decided, few, unknown
+from src.audit.check import Check, decided, unknown
 from src.audit.study import Study
+from src.base.console import few
 from src.base.errors import Problem
 from src.evaluate import schema
 from src.generate import generations

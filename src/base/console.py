@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -15,6 +15,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from src.base.errors import Problem
+
+MOST_NAMED = 5
+"""Things that a sentence names of many."""
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -66,6 +69,13 @@ def show(table: Table) -> None:
 def listed(items: Sequence[str]) -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def few(items: Iterable[str], joint: str = ", ") -> str:
+    """The first few, and how many more: there may be thousands."""
+    known = list(items)
+    more = f" (and {len(known) - MOST_NAMED:,} more)" if len(known) > MOST_NAMED else ""
+    return joint.join(known[:MOST_NAMED]) + more
 
 
 def counted(counts: Mapping[str, int]) -> str:

@@ -138,9 +138,9 @@ def _search(folder: Path, private: Search) -> None:
     lines = sorted({f"{place}\t{name.kind}\t{name.text}" for place, name in hits})
     files.write_text(FINDINGS, "\n".join(lines) + "\n")
     shown = sorted({f"{private.shown(place)} has {name.kind}" for place, name in hits})
-    more = f" (and {len(shown) - 5} more)" if len(shown) > 5 else ""
     raise Problem(
-        f"Not published: {'; '.join(shown[:5])}{more}. {FINDINGS}, which stays private, says which. Take it out there, "
+        f"Not published: {console.few(shown, joint='; ')}. {FINDINGS}, which stays private, says which. "
+        "Take it out there, "
         "or put what is no secret into a text file, one name a line, and give it with --allow FILE."
     )
 
