@@ -17,13 +17,18 @@ export DVC_NO_ANALYTICS := true
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
 
-# The environment: requirements.lock names every package, so none is looked up. Made anew when the lock changes.
-.venv/made: requirements.lock
+# The environment: requirements.lock names every package with the hashes of its files, so none is looked up and none that
+# was swapped is taken. Where pip finds no CPU build of torch, torch also needs NVIDIA's libraries, on Linux even without
+# a GPU (requirements-cuda.lock, 3 GB). Made anew when a lock changes.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+.venv/made: requirements.lock requirements-cuda.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or name yours: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1). The packages of requirements.lock and the results are of Python 3.11. Name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up .venv (some minutes the first time) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	@$(INSTALL) --requirement requirements.lock
+	@$(BIN)/python -c 'from importlib.metadata import version as v; raise SystemExit(not v("torch").endswith("+cpu"))' \
+	  || { echo "No CPU build of torch was found: installing NVIDIA's libraries, too (3 GB) ..."; $(INSTALL) --requirement requirements-cuda.lock; }
 	@touch $@
 
 repro: .venv/made
@@ -65,13 +70,18 @@ ui: .venv/made
 notebooks: .venv/made
 	$(BIN)/python notebooks/execute.py
 
-# After a change of requirements.in: make the environment from it and write down what came out.
+# After a change of requirements.in. Versions that nothing there rules out stay; for a newer one take its line out of the
+# lock first. torch's CPU builds are not where the other files are, so their hashes stand here.
+TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+RESOLVE := work/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock:
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --requirement requirements.in
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-no-deps.in
-	@(echo "# Written by \`make lock\`: every package at the version the results were made with."; $(BIN)/pip freeze | sed 's/+cpu//') > requirements.lock
-	@touch .venv/made
+	$(PYTHON) -m venv work/lock
+	work/lock/bin/pip install --quiet --disable-pip-version-check uv
+	cat requirements.lock requirements-cuda.lock > work/lock/all.txt
+	$(RESOLVE) requirements.in --output-file work/lock/all.txt
+	$(RESOLVE) requirements-no-deps.in --no-deps >> work/lock/all.txt
+	sed -i 's/^torch==.*/&\n    --hash=sha256:$(TORCH_CPU) \\/' work/lock/all.txt
+	awk '/^[a-z]/ {file = /^(cuda|nvidia|triton)/ ? "requirements-cuda.lock" : "requirements.lock"} {print > file}' work/lock/all.txt
 
 clean:
 	rm -rf .venv
