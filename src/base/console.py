@@ -98,31 +98,49 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def fitted(notes: Sequence[str], room: int) -> str:
+    """As many of the notes as fit into so many characters: none is cut."""
+    kept = ""
+    for note in notes:
+        longer = f"{kept} · {note}" if kept else note
+        if len(longer) > room:
+            break
+        kept = longer
+    return kept
+
+
+BAR_WIDTH = 20
+BESIDE_NOTES = BAR_WIDTH + 17
+"""A progress line without label and notes: bar, percentage, time left (7:59:59) and the blanks between them."""
+
+
 class Meter:
     """Counts work done; drawn as a bar on a terminal, as a line now and then elsewhere."""
 
     def __init__(self, label: str, total: float, unit: str, start: float, bar: Progress | None) -> None:
         self._label, self._total, self._unit, self._bar = label, total, unit, bar
         self._start = self.done = start
-        self._note = ""
+        self._notes: tuple[str, ...] = ()
         self._began = self._spoke = time.monotonic()
-        self._task = bar.add_task(label, total=total, completed=int(start), rate="", note="") if bar else None
+        self._task = bar.add_task(label, total=total, completed=int(start), notes="") if bar else None
 
-    def advance(self, amount: float = 1, note: str | None = None) -> None:
-        """Record `amount` more units done; `note` (such as the loss) is shown behind the rate."""
+    def advance(self, amount: float = 1, notes: tuple[str, ...] | None = None) -> None:
+        """Record `amount` more units done; `notes` (such as the loss), the most important first, stand behind."""
         self.done += amount
-        if note is not None:
-            self._note = note
+        if notes is not None:
+            self._notes = notes
         now = time.monotonic()
         rate = (self.done - self._start) / max(now - self._began, 1e-9)
         shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self.done, rate=f"{shown} {self._unit}/s", note=self._note)
+            notes = (*self._notes[:1], f"{shown} {self._unit}/s", *self._notes[1:])
+            room = err.width - len(self._label) - BESIDE_NOTES
+            self._bar.update(self._task, completed=self.done, notes=fitted(notes, room))
         elif now - self._spoke >= PLAIN_INTERVAL_S:
             self._spoke = now
             left = duration((self._total - self.done) / max(rate, 1e-9))
-            note = f", {self._note}" if self._note else ""
-            say(f"{self._label}: {self.done:,.0f} of {self._total:,.0f} {self._unit}, {shown}/s, {left} left{note}")
+            notes = (f"{self.done:,.0f} of {self._total:,.0f} {self._unit}", f"{shown}/s", f"{left} left", *self._notes)
+            say(f"{self._label}: {', '.join(notes)}")
 
 
 @contextmanager
@@ -136,11 +154,10 @@ def progress(label: str, total: float, unit: str, start: float = 0) -> Iterator[
         return
     with Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(BAR_WIDTH),
         TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[notes]}"),
         console=err,
     ) as bar:
         yield Meter(label, total, unit, start, bar)

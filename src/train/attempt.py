@@ -99,7 +99,7 @@ def train(run: Run, attempt: int, automatic: bool, workers: Workers) -> None:
                             elif time.monotonic() - synced > SYNC_EVERY_S:
                                 synced = time.monotonic()
                                 book.sync()
-                            meter.advance(1, line.text(step, loss))
+                            meter.advance(1, line.texts(step, loss))
                         if stop.agreed and step < settings.steps:
                             raise StopAskedError
             if keeper is not None:
@@ -224,16 +224,18 @@ class _Line:
         self._shipped = 0
         self._looked = -LOOK_EVERY_S
 
-    def text(self, step: int, loss: float) -> str:
-        """Loss, attempt, last checkpoint and what is not yet shipped, at a step."""
+    def texts(self, step: int, loss: float) -> tuple[str, ...]:
+        """Loss, last checkpoint, attempt and what is not yet shipped, at a step."""
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY_S:
             self._looked, self._shipped = now, shipping.shipped_step(self._folder)
         saved = self._keeper.newest if self._keeper is not None else 0
+        behind = max(0, step - self._shipped)
         return (
-            f"loss {loss:.3f} · attempt {self._attempt} · "
-            f"{f'checkpoint {saved:,}' if saved else 'no checkpoint yet'} · "
-            f"{max(0, step - self._shipped):,} steps not in MLflow"
+            f"loss {loss:.3f}",
+            f"checkpoint {saved:,}" if saved else "no checkpoint yet",
+            *([f"attempt {self._attempt}"] if self._attempt > 1 else []),
+            *([f"{behind:,} steps not in MLflow"] if behind else []),
         )
 
 

@@ -1,13 +1,17 @@
 """What a person sees when the system refuses something, and what never reaches a terminal."""
 
 import errno
+import io
+import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from src.base import console
 from src.base.errors import Problem
@@ -102,3 +106,26 @@ def test_kernels_compile_where_neither_the_sources_nor_a_home_may_be_written(tmp
     )
     assert done.returncode == 0, done.stderr[-600:]
     assert Path(done.stdout.strip()).parent == tmp_path / "work" / "cache"
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "left_out"),
+    [(60, "loss 2.346", "steps/s"), (80, "steps/s", "checkpoint"), (200, "attempt 12", "…")],
+)
+def test_a_narrow_terminal_drops_notes_and_cuts_none(
+    width: int, shown: str, left_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(console, "err", Console(file=terminal, force_terminal=True, width=width))
+    clock = itertools.count(0.0, 33.0)
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    with console.progress("training", 15_000, "steps") as meter:
+        for _ in range(3):
+            meter.advance(1_150, ("loss 2.346", "checkpoint 12,500", "attempt 12"))
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue()).replace("\r", "\n").splitlines()
+    last = [line for line in lines if line.strip()][-1]
+    assert len(last.rstrip()) <= width
+    assert " 23% " in last
+    assert shown in last
+    assert left_out not in last
+    assert "…" not in last

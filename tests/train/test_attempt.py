@@ -339,14 +339,14 @@ def test_the_line_behind_the_bar_counts_what_mlflow_does_not_have(run: Run, monk
     shipped = 3
     monkeypatch.setattr(shipping, "shipped_step", lambda _folder: shipped)
     line = attempt._Line(run.folder, 2, None)
-    assert line.text(10, 2.34567) == "loss 2.346 · attempt 2 · no checkpoint yet · 7 steps not in MLflow"
+    assert line.texts(10, 2.34567) == ("loss 2.346", "no checkpoint yet", "attempt 2", "7 steps not in MLflow")
     shipped = 12
-    assert line.text(11, 2.0).endswith("8 steps not in MLflow")  # it looks now and then
+    assert line.texts(11, 2.0)[-1] == "8 steps not in MLflow"  # it looks now and then
     now += attempt.LOOK_EVERY_S
-    assert line.text(11, 2.0).endswith("0 steps not in MLflow")
+    assert line.texts(11, 2.0)[-1] == "attempt 2"
     keeper = Keeper(run, Journal(None, 2))
     keeper.newest = 1500
-    assert "checkpoint 1,500 ·" in attempt._Line(run.folder, 2, keeper).text(1501, 2.0)
+    assert "checkpoint 1,500" in attempt._Line(run.folder, 2, keeper).texts(1501, 2.0)
 
 
 def test_one_that_does_not_lead_writes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
