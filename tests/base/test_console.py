@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_a_narrow_terminal_drops_notes_and_cuts_none(
     terminal = io.StringIO()
     monkeypatch.setattr(console, "err", Console(file=terminal, force_terminal=True, width=width))
     clock = itertools.count(0.0, 33.0)
-    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     with console.progress("training", 15_000, "steps") as meter:
         for _ in range(3):
             meter.advance(1_150, ("loss 2.346", "checkpoint 12,500", "attempt 12"))
