@@ -10,8 +10,8 @@ from statistics import median
 
 from src.base.console import listed
 from src.compare.words import bits, capital, number, over, percent, plural, spread
-from src.evaluate import catalogue, tables
-from src.evaluate.schema import ALL, BITS, Closed, Difference, Evaluation, Verdict
+from src.evaluate import catalogue
+from src.evaluate.schema import ALL, BITS, Closed, Detection, Difference, Evaluation, Found, Verdict
 from src.evaluate.seeds import Seeds
 
 LINEAR = "an adaptive linear predictor, which has learned nothing"
@@ -295,7 +295,21 @@ def _copying(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
     elif rows:
         yield Sentence(f"No clip of step {step:,} shares a longer stretch with a training song than held-out songs do.")
     if evaluation.detection is not None and rows:
-        yield Sentence(tables.detection(evaluation.detection))
+        yield Sentence(detection(evaluation.detection))
+
+
+def detection(found: Detection) -> str:
+    """One sentence: what the search for copies can find."""
+
+    def limit(value: float | None, row: tuple[Found, ...]) -> str:
+        return f"not even {row[0].at:g}" if value is None else f"{value:g}"
+
+    return (
+        f"Of copies of {found.duration_s:g} s ({found.planted} were planted as a trial), nine of ten are found up "
+        f"to these changes: level {limit(found.lowest_level_db, found.level_db)} dB, "
+        f"{limit(found.lowest_noise_db, found.noise_db)} dB above white noise, "
+        f"{limit(found.highest_speed_percent, found.speed_percent)} % faster."
+    )
 
 
 def _by_verdict(verdicts: Mapping[str, Verdict], words: Mapping[Verdict, str], evaluation: Evaluation) -> str:

@@ -1,8 +1,8 @@
 """Measure the compared checkpoints and what was generated from them, beside references, with intervals.
 
 In: checkpoints/, data/clips/, generations/ (or those of an imported run). Out: metrics/evaluate.json and
-metrics/summary.json (docs/formats.md), and a table. Each section is measured on its own: what is missing gets a
-sentence in the file and the rest is still measured. docs/measures.md explains every measure.
+metrics/summary.json (docs/formats.md), which `src.compare` shows. Each section is measured on its own: what is missing
+gets a sentence in the file and the rest is still measured. docs/measures.md explains every measure.
 
     python -m src.evaluate
 """
@@ -31,7 +31,7 @@ def main(
     run: Annotated[str | None, typer.Option(help="Measure a run under work/runs/ (imported, seed-2020).")] = None,
 ) -> None:
     """Measure a run's checkpoints and generations."""
-    from src.evaluate import result, schema, tables  # torch and scipy take seconds to load, and --help needs neither
+    from src.evaluate import result, schema  # torch and scipy take seconds to load, and --help needs neither
     from src.evaluate.evaluation import evaluate
 
     params = config.load(profile=profile, device=device)
@@ -40,11 +40,6 @@ def main(
     files.write_json(path, result.report(evaluate(run_files, params, own=run_files.own)).to_json())
     evaluation = schema.read(path)  # what is printed and logged has the digits of the file
     files.write_json(run_files.metrics / "summary.json", result.summary(evaluation))
-    table = tables.bits(evaluation)
-    if table.row_count:
-        console.show(table)
-    if evaluation.detection is not None:
-        console.say(tables.detection(evaluation.detection))
     for section, reason in evaluation.why.items():
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {path}")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from src.audio import fingerprint
-from src.evaluate import copying, spectra, tables
+from src.compare import sentences
+from src.evaluate import copying, spectra
 from src.evaluate.copying import Match, Planted
 from src.wavenet import mulaw
 
@@ -94,9 +95,11 @@ def test_the_limits_of_the_search_are_those_of_the_planted_copies() -> None:
     other = [Planted(melody(9, 3), 5.0, SONG)] * 3  # not of this song: nothing may be "found"
     nothing = copying.detection(other, RATE_HZ, lambda audio: audio)
     assert (nothing.lowest_level_db, nothing.lowest_noise_db, nothing.highest_speed_percent) == (None, None, None)
-    said = tables.detection(found)
+    said = sentences.detection(found)
     assert f"level {found.lowest_level_db:g} dB, {found.lowest_noise_db:g} dB above white noise" in said
-    assert "level not even 0 dB, not even 30 dB above white noise, not even 0.5 % faster" in tables.detection(nothing)
+    assert "level not even 0 dB, not even 30 dB above white noise, not even 0.5 % faster" in sentences.detection(
+        nothing
+    )
 
 
 def test_a_match_is_held_against_pieces_of_the_same_genre() -> None:

@@ -88,7 +88,7 @@ def numbers(item: Any) -> list[float]:
 
 def test_a_whole_study(whole: StudyFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     run(whole, monkeypatch)
-    assert "Held-out bits per sample" in capsys.readouterr().out
+    assert "Everything measured: metrics/evaluate.json" in capsys.readouterr().out
     content = read(whole)
     assert list(content["steps"]) == ["2", "10", "30"]
     for rows in content["steps"].values():
