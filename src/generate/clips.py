@@ -4,6 +4,7 @@ In: checkpoints, the `generate` section, and the held-out songs if clips go on f
 folder with a .wav and an .mp3 of each clip, and generation.json.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ from src.wavenet.sampling import Sampling
 
 STREAMS_PER_THREAD = 6
 """The CPU's kernel takes so many streams through the network together; fewer are faster on one thread than on two."""
+
+COMPILING = "Compiling the generation's kernels: some 20 s, once on each machine ..."
 
 _PRIMER = 0x7072696D  # keeps the choice of songs apart from every other random number
 
@@ -108,13 +111,14 @@ class Session:
 
     def compile(self) -> None:
         """Make one sample of each clip and forget it: kernels are compiled once on each machine, not in the timing."""
-        began = time.perf_counter()
         unprimed, numbers = replace(self._sampling, start="zeros"), np.zeros((len(self._models) * len(self._ids), 1))
-        for _ in sampler.generate(self._models, self._ids, 1, numbers, unprimed, threads=self._threads):
-            pass
-        seconds = time.perf_counter() - began
-        if seconds > 2:
-            console.say(f"Compiled the generation's kernels in {console.duration(seconds)} (kept for the next time).")
+        notice = threading.Timer(1.0, console.say, [COMPILING])
+        notice.start()
+        try:
+            for _ in sampler.generate(self._models, self._ids, 1, numbers, unprimed, threads=self._threads):
+                pass
+        finally:
+            notice.cancel()
 
     def _numbers(self, row: int, start: int, count: int) -> sampler.Doubles:
         network, stream = divmod(row, len(self._streams))
