@@ -4,6 +4,7 @@
 #              (KILLS=100 SCALE=demo ONLY=kills, KILLS=1000 SCALE=long ONLY=kills, THOROUGH=1: long forms)
 # make seeds   train again with other seeds, and say how much of each difference is luck (SEEDS="2020 2021"; not part of repro)
 # make ui      open the MLflow pages of all runs
+# make docs    the pages of docs/ as a site in work/site
 # make notebooks   execute the notebooks again (STUDY_2019=/path: where the 2019 study's files are)
 
 SHELL := /bin/bash
@@ -12,7 +13,7 @@ BIN := .venv/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := true
 
-.PHONY: repro test check chaos seeds ui notebooks lock clean help
+.PHONY: repro test check chaos seeds ui docs notebooks lock clean help
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -66,6 +67,9 @@ ui: .venv/made
 	@echo "MLflow opens in some 20 seconds at http://127.0.0.1:5000 (Ctrl-C ends it). Choose 'Model training' at its top left, then wavenet-study."
 	@$(BIN)/python -c "from src.record.tracking import Store; Store()"
 	@$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
+
+docs: .venv/made
+	$(BIN)/zensical build --strict --config-file mkdocs.yml
 
 notebooks: .venv/made
 	$(BIN)/python notebooks/execute.py
