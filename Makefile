@@ -36,6 +36,7 @@ repro: .venv/made
 	@[ -e .git ] || { echo "error: this folder is not a git checkout, which DVC needs. Run first: git init" >&2; exit 1; }
 	@$(BIN)/python -m src.library
 	$(BIN)/dvc repro
+	@$(BIN)/python -m src.reproduced
 
 # A module's tests share what they set up, so a process takes whole modules.
 test: .venv/made
