@@ -123,7 +123,7 @@ def _describe(entities: dict[str, Any]) -> None:
         layout.PRIVATE: "Digests over the music, which is not in the crate",
         "params.yaml": "What was studied",
         "dvc.lock": "The pipeline's record: command, parameters and hashes of each stage",
-        "requirements.lock": "Every Python package and its version",
+        "requirements.lock": "Every Python package, its version and the hashes of its files",
     }.items():
         if name in entities:
             entities[name]["description"] = text

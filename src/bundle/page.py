@@ -112,7 +112,7 @@ def _parts(study: Study) -> list[tuple[str, str]]:
         ("params", "At which scale"),
         ("dvc.yaml", "The pipeline"),
         ("dvc.lock", "Its record: hashes of what went into and came out of each stage"),
-        ("requirements.lock", "The packages' versions"),
+        ("requirements.lock", "The packages, with versions and hashes"),
         (layout.ENVIRONMENT, "The machines and the packages that were there"),
         (layout.SOURCE, "The program: what git has of the commit"),
         (layout.PRIVATE, "Digests over the music, which is not here"),
