@@ -9,6 +9,18 @@ from src.evaluate.seeds import Seeds
 from src.record import journal
 from src.wavenet.shape import WaveNetConfig
 
+MADE_WITH = {
+    "device": "trained on",
+    "processor": "",
+    "seed": "seed",
+    "git_commit": "commit",
+    "dvc_lock_sha256": "dvc.lock",
+    "python": "Python",
+    "torch": "torch",
+    "numba": "numba",
+}
+"""What a run's attempts say of themselves, and how the page names it."""
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -41,6 +53,7 @@ class Generated:
     clips: int
     seconds: float | None = None
     """Of all clips of the step together."""
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,12 +92,11 @@ class Run:
 
     @property
     def trained_with(self) -> dict[str, tuple[str, ...]]:
-        """What its attempts say of themselves: each device, commit and version of torch that had a part in it."""
+        """What its attempts say of themselves (`MADE_WITH`): each device, commit, version that had a part in it."""
         details = [attempt.details for attempt in self.view.attempts.values()]
-        found = {
-            key: {str(each[key]) for each in details if each.get(key)} for key in ("device", "git_commit", "torch")
-        }
-        return {key: tuple(sorted(values)) for key, values in found.items() if values}
+        found = {key: {str(each[key]) for each in details if each.get(key)} for key in MADE_WITH if key != "seed"}
+        found["seed"] = {str(each.seed) for each in self.generated.values() if each.seed is not None}
+        return {key: tuple(sorted(found[key])) for key in MADE_WITH if found[key]}
 
     @property
     def known_steps(self) -> tuple[int, ...]:

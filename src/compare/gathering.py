@@ -94,7 +94,7 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
         with _noted(notes, f"The generation of step {step:,} cannot be read"):
             generation = generations.load(paths.generation(step))
             clips.extend(_clips(paths.generation(step), generation, with_primer=with_primer))
-            generated[step] = Generated(max((item.clip for item in generation.clips), default=0))
+            generated[step] = Generated(max((item.clip for item in generation.clips), default=0), seed=generation.seed)
             path = paths.generation_times(step)
             times = _json(path) if path is not None else {}
             each = [float(item["seconds"]) for item in times.get("clips", []) if "seconds" in item]

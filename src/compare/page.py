@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from src.base import files
 from src.compare import answers, charts, clipviews, record, sections, strips
-from src.compare.comparison import Comparison
+from src.compare.comparison import MADE_WITH, Comparison
 from src.compare.listening import Listening
 from src.compare.sentences import Sentence
 
@@ -68,6 +68,7 @@ def _write(folder: Path, comparison: Comparison, *, made: str, command: str, lis
         answers=answers.answers(comparison),
         made=made[:10],
         runs=comparison.runs,
+        made_with=MADE_WITH,
         notes=[*comparison.notes, *views.notes],
         steps=comparison.steps,
         tones=[{"tone": tone, "name": f"{step:,}"} for tone, step in enumerate(comparison.steps)],
