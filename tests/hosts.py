@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,22 +28,27 @@ class Host:
     number: int
 
     def torchrun(
-        self, study: StudyFolder, module: str, *options: str, nodes: str = "2", meets_at: "Host", **environment: str
+        self,
+        study: StudyFolder,
+        module: str,
+        *options: str,
+        nodes: str = "2",
+        meets_at: "Host",
+        tries: int = 1,
+        **environment: str,
     ) -> Process:
-        """Start its torchrun. meets_at: the host with the meeting point."""
+        """Start its torchrun. meets_at: the host with the meeting point. tries: it is started again when it fails."""
         command = [*TORCHRUN, "--nnodes", nodes, "--nproc-per-node", "1", "--rdzv-backend", "c10d"]
         command += ["--rdzv-endpoint", f"{meets_at.address}:{PORT}", "--rdzv-id", "study", "--local-addr", self.address]
         # A lost machine is known by its silence; torch's default would wait for half a minute. Both have this
         # machine's name, so torchrun cannot tell by itself which of them is meant by the address.
         patience = "join_timeout=60,last_call_timeout=2,keep_alive_interval=1,keep_alive_max_attempt=3,read_timeout=5"
         command += ["--rdzv-conf", f"{patience},is_host={str(self == meets_at).lower()}", "--monitor-interval", "0.5"]
-        return self.start(study, [*command, *options, "-m", module], **environment)
-
-    def start(self, study: StudyFolder, command: Sequence[str], **environment: str) -> Process:
-        """Start a command on this host."""
+        command += [*options, "-m", module]
+        again = f"for try in $(seq {tries}); do {shlex.join(command)} && exit; sleep 1; done; exit 1"
         # Without the second variable a machine that comes later waits for an address that torchrun publishes only once.
         fixed = {"GLOO_SOCKET_IFNAME": "eth", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-        return started(["ip", "netns", "exec", self.name, *command], study, **fixed | environment)
+        return started(["ip", "netns", "exec", self.name, "bash", "-c", again], study, **fixed | environment)
 
 
 def torchrun(study: StudyFolder, module: str, *options: str, **environment: str) -> Process:
