@@ -166,16 +166,19 @@ def progress(label: str, total: float, unit: str, start: float = 0) -> Iterator[
 KEPT = "what was finished is kept. The same command goes on from there."
 
 
-def run(app: typer.Typer, interrupted: str = KEPT) -> None:
+def run(app: typer.Typer, interrupted: str = KEPT, *, shares: bool = False) -> None:
     """Run a stage's command line: a `Problem` is printed as one sentence and ends with status 1.
 
     Ctrl-C and SIGTERM end the program through the same clean-up as an error. interrupted: what is said of it then.
+    shares: several processes that torchrun starts share the work out; otherwise each would do all of it.
     """
 
     def stop(signum: int, _frame: Any) -> None:
         raise SystemExit(128 + signum)
 
     try:
+        if not shares and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise Problem("This is the work of one process. Start it without torchrun.")
         with signals_handled(stop):  # Ctrl-C too, so that click does not turn it into its own "Aborted!"
             app()
     except Problem as problem:

@@ -125,4 +125,4 @@ def report(made: Sequence[ClipRow], genres: tuple[str, ...], lost: Counter[str])
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(app, shares=True)

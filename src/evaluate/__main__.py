@@ -14,6 +14,7 @@ import typer
 from src import config
 from src.base import console, files, options
 from src.base.errors import Problem
+from src.base.share import Share
 from src.config import Params
 from src.record import checkpoint, journal, layout, tracking
 from src.record.layout import RunFiles
@@ -34,10 +35,14 @@ def main(
     from src.evaluate import result, schema  # torch and scipy take seconds to load, and --help needs neither
     from src.evaluate.evaluation import evaluate
 
+    share = Share.of_environment()
     params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
     path = run_files.metrics / "evaluate.json"
-    files.write_json(path, result.report(evaluate(run_files, params, own=run_files.own)).to_json())
+    results = evaluate(run_files, params, own=run_files.own, share=share)
+    if not share.leads:
+        return
+    files.write_json(path, result.report(results).to_json())
     evaluation = schema.read(path)  # what is printed and logged has the digits of the file
     files.write_json(run_files.metrics / "summary.json", result.summary(evaluation))
     for section, reason in evaluation.why.items():
@@ -74,4 +79,4 @@ def log(run_files: RunFiles, params: Params, evaluation: "Evaluation") -> None:
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(app, shares=True)

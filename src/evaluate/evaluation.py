@@ -1,12 +1,15 @@
 """Measures a run section by section: likelihood, sound, distance, copying. What is missing gets a sentence.
 
-In: the files of a run, data/clips/ and the parameters. Out: `Results`.
+In: the files of a run, data/clips/ and the parameters. Out: `Results`. Several processes share out clips, songs and
+generations; of each result all of them get the whole, in the order in which one process alone has it.
 """
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import soxr
@@ -14,6 +17,7 @@ import torch
 
 from src.base import console
 from src.base.errors import Problem
+from src.base.share import Share
 from src.clips.clipset import ClipSet
 from src.config import Params
 from src.evaluate import copying, heldout, likelihood, musicnn, references
@@ -38,10 +42,10 @@ Generations = dict[int, dict[str, list[Audio]]]
 """Step → genre → clips."""
 
 
-def evaluate(files: RunFiles, params: Params, *, own: bool) -> Results:
+def evaluate(files: RunFiles, params: Params, *, own: bool, share: Share = Share()) -> Results:
     """Measure a run. own: it was trained on data/clips/, so its sound can be compared with these songs.
 
-    Raises `Problem` if there is nothing at all to measure.
+    Only the leading process's results are complete. Raises `Problem` if there is nothing at all to measure.
     """
     channels = params.profile.model.quantization_channels
     results = Results(None if own else files.name, params.genres, float(np.log2(channels)))
@@ -56,7 +60,7 @@ def evaluate(files: RunFiles, params: Params, *, own: bool) -> Results:
     library = None
     if own or checkpoint.steps(files.checkpoints):
         try:
-            songs = read_clips(ClipSet.open(CLIPS), params, method, (length, count) if own else None, results)
+            songs = read_clips(ClipSet.open(CLIPS), params, method, (length, count) if own else None, results, share)
             library = Library(songs, method) if songs else None
         except Problem as problem:
             results.why["songs"] = str(problem)
@@ -65,21 +69,26 @@ def evaluate(files: RunFiles, params: Params, *, own: bool) -> Results:
             "The music an imported run was trained on is not here, so nothing is compared with it."
         )
     for step in steps if results.songs else ():
-        score(files.checkpoint(step), step, params, results)
+        score(files.checkpoint(step), step, params, results, share)
     with ThreadPoolExecutor(params.profile.train.threads, initializer=own_thread) as pool:
         # Begun before the many short jobs, these do not keep one thread busy while the others have nothing left.
-        noise = pool.submit(method.noise, length, count if count >= LEAST_UNITS else FEWEST_PIECES)
-        detection = pool.submit(library.detection) if library else None
-        measure_sound(made, method, library, pool, results)
+        pieces = count if count >= LEAST_UNITS else FEWEST_PIECES
+        long: list[Callable[[], Any]] = [lambda: method.noise(length, pieces)]
+        long += [library.detection] if library else []
+        begun = [pool.submit(job) for job in share.mine(long)]
+        measure_sound(made, method, library, pool, results, share)
+        noise, *detection = share.gather([job.result() for job in begun])
+    if not share.leads:
+        return results
     if not (results.values or results.scores):
         raise Problem(f"There is nothing to measure: {' '.join(dict.fromkeys(results.why.values()))}")
-    if library is None or detection is None:
-        values = references.sounds([[piece] for piece in noise.result()])
+    if library is None:
+        values = references.sounds([[piece] for piece in noise])
         results.references["white_noise"] = dict.fromkeys(results.genres, values)
     else:
-        results.references = library.references(noise.result())
+        results.references = library.references(noise)
         results.spreads = {genre: references.spreads(library.of(genre, training=False)) for genre in library.genres}
-        results.detection = detection.result()
+        (results.detection,) = detection
     return results
 
 
@@ -123,7 +132,12 @@ def read_generations(
 
 
 def read_clips(
-    clips: ClipSet, params: Params, method: Method, pieces: tuple[int, int] | None, results: Results
+    clips: ClipSet,
+    params: Params,
+    method: Method,
+    pieces: tuple[int, int] | None,
+    results: Results,
+    share: Share = Share(),
 ) -> tuple[MeasuredSong, ...]:
     """Read every clip once: Markov counts, the songs to score and, in pieces, their sound.
 
@@ -138,9 +152,8 @@ def read_clips(
     wanted = references.shares(kinds, count)
     seen: Counter[tuple[str, bool]] = Counter()
     place = [seen.update([kind]) or seen[kind] - 1 for kind in kinds]  # of its genre and part, in the clips' order
-    counts: dict[str, likelihood.Codes] = {}
-    scored: dict[bool, list[heldout.Song]] = {True: [], False: []}
-    measured: list[MeasuredSong] = []
+    counts_here: dict[str, likelihood.Codes] = {}
+    described: list[tuple[heldout.Song | None, MeasuredSong | None]] = []
     reading = Lock()
 
     def describe(index: int) -> tuple[likelihood.Codes | None, heldout.Song | None, MeasuredSong | None]:
@@ -160,22 +173,31 @@ def read_clips(
         return pairs, song, pieces
 
     workers = params.profile.train.threads
+    mine = share.mine(range(len(kinds)))
     with (
-        console.progress("reading the clips", len(clips), "clips") as meter,
+        console.progress("reading the clips", len(mine), "clips") as meter,
         ThreadPoolExecutor(workers, initializer=own_thread) as pool,
     ):
-        for (genre, training), (pairs, song, described) in zip(
-            kinds, pool.map(describe, range(len(kinds))), strict=True
-        ):
+        for index, (pairs, song, pieces_of_it) in zip(mine, pool.map(describe, mine), strict=True):
             if pairs is not None:
-                counts[genre] = counts.get(genre, 0) + pairs
-            scored[training] += [song] if song else []
-            measured += [described] if described else []
+                add(counts_here, {kinds[index][0]: pairs})
+            described.append((song, pieces_of_it))
             meter.advance()
-    results.songs, results.training = tuple(scored[False]), tuple(scored[True])
-    results.baselines = heldout.score_baselines(counts, results.songs, context, workers)
-    results.linear_training = heldout.score_linear(results.training, context, method.channels, workers)
-    return tuple(measured)
+    counts: dict[str, likelihood.Codes] = {}
+    for part in share.gather([counts_here]):
+        add(counts, part)
+    songs, measured = zip(*share.gather(described), strict=True)
+    results.songs = tuple(song for song, (_, training) in zip(songs, kinds, strict=True) if song and not training)
+    results.training = tuple(song for song, (_, training) in zip(songs, kinds, strict=True) if song and training)
+    results.baselines = heldout.score_baselines(counts, results.songs, context, workers, share)
+    results.linear_training = heldout.score_linear(results.training, context, method.channels, workers, share)
+    return tuple(song for song in measured if song)
+
+
+def add(counts: dict[str, likelihood.Codes], more: Mapping[str, likelihood.Codes]) -> None:
+    """Add a genre's counts to those that are there."""
+    for genre, pairs in more.items():
+        counts[genre] = counts.get(genre, 0) + pairs
 
 
 def scored_song(
@@ -205,7 +227,7 @@ def logits_of(network: WaveNet) -> likelihood.Network:
     return logits
 
 
-def score(folder: Path, step: int, params: Params, results: Results) -> None:
+def score(folder: Path, step: int, params: Params, results: Results, share: Share = Share()) -> None:
     """Score the held-out songs with one checkpoint, or say why not."""
     try:
         loaded = checkpoint.load(folder)
@@ -221,7 +243,7 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
     results.checkpoints |= {step: loaded.sha256} if loaded.sha256 else {}
     network = network_of(loaded, params)
     total = heldout.predictions(results.songs, results.training, len(params.genres))
-    with console.progress(f"scoring step {step}", total, "samples") as meter:
+    with console.progress(f"scoring step {step}", total / share.world_size, "samples") as meter:
         lock = Lock()
 
         def advance(samples: int) -> None:
@@ -239,11 +261,14 @@ def score(folder: Path, step: int, params: Params, results: Results) -> None:
             done=advance,
             workers=params.profile.train.threads,
             total_bits=heldout.fused_bits(network) if params.device == "cpu" else None,
+            share=share,
         )
     results.scores[step], results.receptive_fields[step] = scores, loaded.model.receptive_field
 
 
-def measure_sound(made: Generations, method: Method, library: Library | None, pool: Executor, results: Results) -> None:
+def measure_sound(
+    made: Generations, method: Method, library: Library | None, pool: Executor, results: Results, share: Share
+) -> None:
     """Measure every generation, and search it for stretches of training songs."""
     jobs = [(step, genre, audio) for step, rows in made.items() for genre, clips in rows.items() for audio in clips]
 
@@ -252,12 +277,19 @@ def measure_sound(made: Generations, method: Method, library: Library | None, po
         return piece, library.match(piece) if library else None
 
     pieces: dict[tuple[int, str], list[tuple[Piece, tuple[Match, str | None] | None]]] = {}
-    matches_of = {genre: pool.submit(library.held_out_matches, genre) for genre in library.genres} if library else {}
-    with console.progress("measuring generations", len(jobs), "sounds") as meter:
-        for (step, genre, _), measured in zip(jobs, pool.map(measure, jobs), strict=True):
-            pieces.setdefault((step, genre), []).append(measured)
+    genres = library.genres if library else []
+    begun = [pool.submit(library.held_out_matches, genre) for genre in share.mine(genres)] if library else []
+    mine = share.mine(jobs)
+    here = []
+    with console.progress("measuring generations", len(mine), "sounds") as meter:
+        for measured in pool.map(measure, mine):
+            here.append(measured)
             meter.advance()
-    held_out = {genre: found.result() for genre, found in matches_of.items()}
+    for (step, genre, _), measured in zip(jobs, share.gather(here), strict=True):
+        pieces.setdefault((step, genre), []).append(measured)
+    held_out = dict(zip(genres, share.gather([job.result() for job in begun]), strict=True))
+    if library:
+        library.matches.update(held_out)
     for (step, genre), rows in pieces.items():
         units = [[piece] for piece, _ in rows]
         values = references.sounds(units)

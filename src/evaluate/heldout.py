@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from src.base.share import Share
 from src.evaluate import likelihood, linear
 from src.evaluate.likelihood import Codes, Floats, Window
 from src.evaluate.schema import ALL
@@ -77,7 +78,7 @@ def by_genre(songs: Sequence[Song]) -> dict[str, NDArray[np.bool_]]:
 
 
 def score_baselines(
-    counts: Mapping[str, Codes], songs: Sequence[Song], context: int, workers: int = 1
+    counts: Mapping[str, Codes], songs: Sequence[Song], context: int, workers: int = 1, share: Share = Share()
 ) -> dict[str, Floats]:
     """Baseline → (songs,) mean bits per sample, on exactly the samples that the networks are scored on.
 
@@ -96,15 +97,19 @@ def score_baselines(
         if song.genre in counts:
             rows["unigram"][index] = singles[song.genre][now].mean()
             rows["markov_genre"][index] = tables[song.genre][before, now].mean()
-    return rows | {"linear": score_linear(songs, context, channels, workers)}
+    return rows | {"linear": score_linear(songs, context, channels, workers, share)}
 
 
-def score_linear(songs: Sequence[Song], context: int, channels: int, workers: int = 1) -> Floats:
+def score_linear(
+    songs: Sequence[Song], context: int, channels: int, workers: int = 1, share: Share = Share()
+) -> Floats:
     """(songs,) mean bits per sample of the adaptive linear predictor, `workers` songs at a time."""
+
+    def mean_bits(song: Song) -> float:
+        return linear.mean_bits(song.codes, song.windows, context, channels)
+
     with ThreadPoolExecutor(workers) as pool:
-        return np.array(
-            list(pool.map(lambda song: linear.mean_bits(song.codes, song.windows, context, channels), songs))
-        )
+        return np.array(share.gather(list(pool.map(mean_bits, share.mine(songs)))))
 
 
 def stronger_markov(baselines: Mapping[str, Floats], songs: Sequence[Song]) -> Floats:
@@ -136,8 +141,9 @@ def score(
     done: Callable[[int], None] = lambda samples: None,
     workers: int = 1,
     total_bits: TotalBits | None = None,
+    share: Share = Share(),
 ) -> Scores:
-    """Score every song with one checkpoint's network, `workers` songs at a time.
+    """Score every song with one checkpoint's network, `workers` songs at a time in each of the processes.
 
     Each song is scored by one thread alone, so the figures do not depend on how many there are. `done` and `total_bits`
     are called from these threads. total_bits: the same network's, where there is a faster way to the sum alone.
@@ -168,9 +174,9 @@ def score(
         return own, np.array(under), binned(entropy, cost, channels), context
 
     with ThreadPoolExecutor(workers, initializer=own_thread) as pool:
-        rows, inside = pool.map(every, songs), pool.map(training_bits, training)
-        own, under, calibration, context = zip(*rows, strict=True)
-        seen = list(inside)
+        rows, inside = pool.map(every, share.mine(songs)), pool.map(training_bits, share.mine(training))
+        own, under, calibration, context = zip(*share.gather(list(rows)), strict=True)
+        seen = share.gather(list(inside))
     return Scores(np.array(own), np.array(seen), np.array(under), np.array(calibration), context)
 
 

@@ -123,7 +123,8 @@ class Library:
 
     songs: tuple[MeasuredSong, ...]
     method: Method
-    _matches: dict[str, list[list[float]]] = field(default_factory=dict)
+    matches: dict[str, list[list[float]]] = field(default_factory=dict)
+    """Genre → what `held_out_matches` found before."""
 
     def of(self, genre: str | None = None, *, training: bool | None = None, but: str | None = None) -> Units:
         """The pieces of songs, by song. None: of both parts, or of every genre. but: not of this genre."""
@@ -200,10 +201,10 @@ class Library:
 
     def held_out_matches(self, genre: str) -> list[list[float]]:
         """Of each held-out song of a genre, the longest match of each of its pieces in s. None of them is a copy."""
-        if genre not in self._matches:
+        if genre not in self.matches:
             songs = self.of(genre, training=False)
-            self._matches[genre] = [[self.match(piece)[0].duration_s for piece in song] for song in songs]
-        return self._matches[genre]
+            self.matches[genre] = [[self.match(piece)[0].duration_s for piece in song] for song in songs]
+        return self.matches[genre]
 
     def detection(self) -> Detection | None:
         """What the search for copies can find; None where no song is long enough to plant."""

@@ -6,18 +6,21 @@ it took beside the run's journal.
 
     python -m src.generate
     python -m src.generate --step 20
+
+Under `torchrun` each process takes every world-size-th checkpoint.
 """
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from src import config
 from src.base import console, files, options
 from src.base.errors import Problem
+from src.base.share import Share
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
 from src.record import checkpoint, layout, tracking
@@ -25,6 +28,15 @@ from src.record.checkpoint import Checkpoint
 from src.record.layout import RunFiles
 
 app = console.command_app("Generate audio with the compared checkpoints, for every genre at once.")
+
+
+class Made(NamedTuple):
+    """What MLflow is told of a checkpoint's generation."""
+
+    step: int
+    fingerprint: str
+    seconds: float
+    times_real_time: float
 
 
 @app.command()
@@ -40,6 +52,7 @@ def main(
     """Generate every genre's clips of the compared checkpoints, or of one."""
     from src.generate import clips  # torch takes seconds to load, and --help needs none of it
 
+    share = Share.of_environment()
     params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
     for text in step or ():
@@ -49,12 +62,19 @@ def main(
     if params.device == "mps":
         console.say("Sampling does not run on Apple's GPU; it runs on the CPU.")
     held_out = ClipSet.open(Path("data/clips")) if params.profile.generate.primer_s > 0 else None
-    for together in clips.batches(params, steps):
-        _generate([checkpoint.load(run_files.checkpoint(number)) for number in together], run_files, params, held_out)
+    made: list[Made] = []
+    for together in clips.batches(params, share.mine(steps)):
+        loaded = [checkpoint.load(run_files.checkpoint(number)) for number in together]
+        made += _generate(loaded, run_files, params, held_out)
+    for each in share.gather(made):
+        if share.leads:
+            _log(run_files, each, params)
 
 
-def _generate(loaded: Sequence[Checkpoint], run_files: RunFiles, params: Params, held_out: ClipSet | None) -> None:
-    """Make the clips of checkpoints that run together, and record what they took."""
+def _generate(
+    loaded: Sequence[Checkpoint], run_files: RunFiles, params: Params, held_out: ClipSet | None
+) -> list[Made]:
+    """Make the clips of checkpoints that run together, and note what they took."""
     from src.generate import clips
 
     streams = clips.streams_of(params, loaded[0].genres)
@@ -78,33 +98,32 @@ def _generate(loaded: Sequence[Checkpoint], run_files: RunFiles, params: Params,
             name = clips.device_name(params)
             files.write_json(times, {"step": each.step, "seconds": seconds, "device": name, "clips": clip_times})
     times_real_time = total / seconds / rate_hz
-    made, duration_s = console.steps([each.step for each in loaded]).capitalize(), params.profile.generate.duration_s
+    which, duration_s = console.steps([each.step for each in loaded]).capitalize(), params.profile.generate.duration_s
     console.say(
-        f"{made}: {len(loaded) * len(streams)} clips of {duration_s:g} s in "
+        f"{which}: {len(loaded) * len(streams)} clips of {duration_s:g} s in "
         f"{console.duration(seconds)}, {total / seconds:,.0f} samples/s, {times_real_time:.2f} times real time."
     )
-    for each in loaded:
-        _log(run_files, each, params, seconds, times_real_time)
+    return [Made(each.step, each.fingerprint, seconds, times_real_time) for each in loaded]
 
 
-def _log(run_files: RunFiles, loaded: Checkpoint, params: Params, seconds: float, times_real_time: float) -> None:
+def _log(run_files: RunFiles, made: Made, params: Params) -> None:
     """Put the audio and its time into the MLflow run; a warning if MLflow does not take it."""
     try:
         store = tracking.Store()
         trained = layout.trained_with(run_files.name, params) or params
-        run_id = tracking.study_run(store, loaded.fingerprint, trained)
-        store.files(run_id, run_files.generation(loaded.step), f"generations/{step_name(loaded.step)}")
+        run_id = tracking.study_run(store, made.fingerprint, trained)
+        store.files(run_id, run_files.generation(made.step), f"generations/{step_name(made.step)}")
         at = tracking.now_ms()
         store.points(
             run_id,
             [
-                ("generation_seconds", seconds, at, loaded.step),
-                ("generation_times_real_time", times_real_time, at, loaded.step),
+                ("generation_seconds", made.seconds, at, made.step),
+                ("generation_times_real_time", made.times_real_time, at, made.step),
             ],
         )
     except tracking.TrackingError as failure:
-        console.warn(f"{failure} The audio is in {run_files.generation(loaded.step)}/.")
+        console.warn(f"{failure} The audio is in {run_files.generation(made.step)}/.")
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(app, shares=True)

@@ -70,7 +70,7 @@ def _kind(params: Params) -> device.Kind:
 
 def batches(params: Params, steps: Sequence[int]) -> list[list[int]]:
     """Which checkpoints are run together: on a GPU all, whose streams are too few to fill it one by one."""
-    return [list(steps)] if _kind(params) == "cuda" else [[step] for step in steps]
+    return [list(steps)] if steps and _kind(params) == "cuda" else [[step] for step in steps]
 
 
 class Session:

@@ -119,4 +119,4 @@ def report(done: scan.Scan, genres: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(app, shares=True)

@@ -13,10 +13,11 @@ work/runs/seed-2020/, and checkpoints/ stays as it is (`make seeds`).
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -35,6 +36,9 @@ app = console.command_app("Train the WaveNet on the clips, through every interru
 CHECKPOINTS = Path("checkpoints")
 GENERATIONS = Path("generations")
 SUMMARY = Path("metrics/train.json")
+
+JOURNAL_WAIT_S = 600
+"""Machines that took part in a run wait for the one with its journal for this long: it may be starting anew."""
 
 
 @app.command()
@@ -121,12 +125,21 @@ def train_under_torchrun(run: Run, *, beside: bool = False) -> None:
     if os.environ.get("LOCAL_RANK") == "0" and not files.is_locked(run.folder / "lock"):
         journal.repair(run.journal)
     group.agree(0)  # nobody reads a journal that is being repaired
-    group = group.led_by_the_furthest(journal.read(run.journal).last_step)
+    known = journal.read(run.journal).last_step if run.journal.exists() else -1
+    if group.agree(known) < 0 and group.agree(int(run.led_elsewhere.exists())):
+        wait_for_the_journal(run)
+    group = group.led_by_the_furthest(known)
     if not group.leads:
+        group.agree(0)
+        if not run.journal.exists():
+            run.folder.mkdir(parents=True, exist_ok=True)
+            run.led_elsewhere.touch()
         train(run, 1, False, group)
         group.part()
         return
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}"):
+        run.journal.touch()
+        group.agree(0)  # the others look whether they see it
         prepare(run)
         attempts = journal.read(run.journal).attempts
         number = max(attempts, default=0) + 1
@@ -136,6 +149,22 @@ def train_under_torchrun(run: Run, *, beside: bool = False) -> None:
             train(run, number, restarted, group)
             group.part()
         publish(run, beside=beside)
+
+
+def wait_for_the_journal(run: Run) -> NoReturn:
+    """Wait to be started anew with the machine that has the journal: torchrun does that when it comes.
+
+    Raises `Problem` after `JOURNAL_WAIT_S`.
+    """
+    console.warn(
+        f"the journal of run {run.fingerprint} is on a machine that is not here. Waiting for it for "
+        f"{console.duration(JOURNAL_WAIT_S)}."
+    )
+    time.sleep(JOURNAL_WAIT_S)
+    raise Problem(
+        f"The machine with the journal of run {run.fingerprint} did not come. Start it, or copy its {run.folder}/ "
+        f"here. To begin the run anew without it, delete {run.led_elsewhere} on every machine."
+    )
 
 
 def prepare(run: Run) -> None:
@@ -225,4 +254,4 @@ def publish(run: Run, *, beside: bool) -> None:
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(app, shares=True)

@@ -50,6 +50,11 @@ class Run:
         return self.folder / journal.NAME
 
     @property
+    def led_elsewhere(self) -> Path:
+        """An empty file: this machine took part in the run, and another one has the journal."""
+        return self.folder / "led-elsewhere"
+
+    @property
     def checkpoints(self) -> Path:
         """All checkpoints of the run, the compared ones among them."""
         return self.folder / "checkpoints"

@@ -46,7 +46,8 @@ class Workers:
     def led_by_the_furthest(self, last_step: int) -> "Workers":
         """The same processes, led by the one whose disk knows most of the run; the first of several.
 
-        last_step: of the journal on this process's disk. Ranks say nothing of it: they change as machines come and go.
+        last_step: of the journal on this process's disk; -1: there is none. Ranks say nothing of it: they change as
+        machines come and go.
         """
         furthest = self.agree(last_step * self.size + self.size - 1 - self.rank)
         return replace(self, leader=self.size - 1 - furthest % self.size)

@@ -56,6 +56,21 @@ def run_without_arguments(app: object) -> None:
         sys.argv = before
 
 
+def test_what_cannot_be_shared_out_is_not_done_twice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = console.command_app("x")
+    app.command()(lambda: console.say("done"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit, match="1"):
+        run_without_arguments(app)
+    assert "This is the work of one process. Start it without torchrun." in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["command"])
+    with pytest.raises(SystemExit, match="0"):
+        console.run(app, shares=True)
+    assert capsys.readouterr().out == "done\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("words", [(), ("nothing was written.",)])
 def test_an_interrupted_command_says_what_became_of_its_work(

@@ -4,7 +4,6 @@ import csv
 import errno
 import json
 import os
-import socket
 from collections import Counter
 from pathlib import Path
 
@@ -224,26 +223,6 @@ def test_a_copy_where_links_are_impossible(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "a").write_bytes(b"x")
     clipping.link_or_copy(tmp_path / "a", tmp_path / "b/c")
     assert (tmp_path / "b/c").read_bytes() == b"x"
-
-
-def test_two_machines_make_what_one_makes(listed: StudyFolder) -> None:
-    here.run(listed, "src.manifest")
-    here.run(listed, "src.clips")
-    one = files_below(listed.root / "data/clips")
-    table = (listed.root / "data/manifest.csv").read_bytes()
-    with socket.socket() as mine:
-        mine.bind(("127.0.0.1", 0))
-        port = str(mine.getsockname()[1])
-    peers = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    processes = [listed.start("tests.both_stages", RANK=str(rank), **peers) for rank in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    # torch may say something of a connection that closes; of ours only the first process speaks.
-    assert "kept" in outputs[0]
-    assert "kept" not in outputs[1]
-    assert "clips in" not in outputs[1]
-    assert (listed.root / "data/manifest.csv").read_bytes() == table
-    assert files_below(listed.root / "data/clips") == one
 
 
 def test_each_item_has_one_owner() -> None:

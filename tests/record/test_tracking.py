@@ -17,7 +17,6 @@ from src import config
 from src.base.errors import Problem
 from src.generate import __main__ as generate
 from src.record import layout, tracking
-from src.record.checkpoint import Checkpoint
 from src.record.tracking import Store, TrackingError
 from tests.conftest import StudyFolder
 
@@ -57,12 +56,12 @@ def test_generating_with_an_imported_run_adds_audio_and_no_parameter(
     (layout.IMPORTED / "study-2019" / "generations" / "step-7").mkdir(parents=True)
     (layout.IMPORTED / "study-2019" / "generations" / "step-7" / "rock.wav").write_bytes(b"RIFF")
     run = layout.imported("study-2019")
-    loaded = Checkpoint(7, IMPORTED, ("rock",), params.profile.model, {}, {})
-    generate._log(run, loaded, params, seconds=2.0, times_real_time=1.0)
+    made = generate.Made(7, IMPORTED, seconds=2.0, times_real_time=1.0)
+    generate._log(run, made, params)
     assert f"MLflow has no run {IMPORTED}" in " ".join(capsys.readouterr().err.split())
     store = Store(Path())
     run_id = store.run(IMPORTED, "study-2019", {"genres": "rock"}, {"imported": "true"})
-    generate._log(run, loaded, params, seconds=2.0, times_real_time=1.0)
+    generate._log(run, made, params)
     shown = store._client.get_run(run_id).data
     assert shown.params == {"genres": "rock"}
     assert shown.metrics["generation_seconds"] == 2.0
