@@ -34,8 +34,8 @@ def main(
     from src.evaluate import result, schema  # torch and scipy take seconds to load, and --help needs neither
     from src.evaluate.evaluation import evaluate
 
-    params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
+    params = layout.studied(run_files, config.load(profile=profile, device=device))
     path = run_files.metrics / "evaluate.json"
     files.write_json(path, result.report(evaluate(run_files, params, own=run_files.own)).to_json())
     evaluation = schema.read(path)  # what is printed and logged has the digits of the file

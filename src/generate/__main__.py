@@ -40,8 +40,8 @@ def main(
     """Generate every genre's clips of the compared checkpoints, or of one."""
     from src.generate import clips  # torch takes seconds to load, and --help needs none of it
 
-    params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
+    params = layout.studied(run_files, config.load(profile=profile, device=device))
     for text in step or ():
         if not text.strip().isdigit():
             raise Problem(f"--step {text!r} is not a step. Write a number, such as 20.")

@@ -13,7 +13,7 @@ from typing import Self
 
 from src.base import code
 from src.base.errors import Problem
-from src.clips.clipset import ClipSet
+from src.clips.clipset import MADE_BY, ClipSet
 from src.config import Params, step_name
 from src.record import checkpoint, journal, layout
 from src.wavenet.device import Kind
@@ -39,8 +39,18 @@ class Run:
 
     @classmethod
     def open(cls, params: Params) -> Self:
-        """The run that these parameters and data/clips/ make. Raises `Problem` if there are no clips."""
+        """The run that these parameters and data/clips/ make: of the genres that have clips.
+
+        Raises `Problem` if there are no clips, or some of a genre that is no parameter.
+        """
         clips = ClipSet.open(CLIPS)
+        genres = {clip.genre for clip in clips.clips}
+        if unknown := genres - set(params.genres):
+            raise Problem(
+                f"{CLIPS} has songs of {', '.join(sorted(unknown))}, which `genres` in params.yaml does not name. Name "
+                f"it there, or make the clips again with: {MADE_BY}"
+            )
+        params = params.only(genres)
         name = fingerprint(params, clips.digest)
         return cls(params, clips, name, layout.training_folder(Path(), name))
 
