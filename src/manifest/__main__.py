@@ -18,7 +18,7 @@ from src.base.console import counted
 from src.base.errors import Problem
 from src.base.share import Share
 from src.library import record
-from src.manifest import cache, owner, rows, scan
+from src.manifest import cache, owner, rows, scan, suggest
 from src.manifest.decide import Rules
 from src.manifest.rows import Row
 
@@ -28,6 +28,8 @@ app = console.command_app(
 
 OUT = rows.PATH
 METRICS = Path("metrics/manifest.json")
+NO_GENRES = Rules({}, 0.0, require_year=False)
+"""By these no file is worth more than a look at its tags."""
 WAY_OUT = "Add songs, or let `genres` in params.yaml name genres of yours: python -m src.manifest --suggest-genres"
 
 
@@ -41,11 +43,19 @@ def main(
     workers: options.Workers = None,
     time_limit_s: options.TimeLimit = options.TIME_LIMIT_S,
     fresh: options.Fresh = False,
+    suggest_genres: Annotated[
+        bool, typer.Option("--suggest-genres", help="Print `genres` for params.yaml from the library's tags, and end.")
+    ] = False,
 ) -> None:
     """Read a music library into a table: every file kept, or skipped with a reason. Nothing in it is changed."""
     params = config.load(profile=profile)
     folder = record.folder(library)
     record.keep_private()
+    if suggest_genres:
+        with cache.opened(work, folder, fresh=fresh) as known:
+            tagged = scan.scan(folder, NO_GENRES, known, time_limit_s=time_limit_s, workers=workers)
+        console.say(suggest.block(tagged.rows))
+        return
     wanted = params.profile.manifest
     scale = f"params/{params.study.profile}.yaml"
     year = record.is_demo() and library is None if wanted.require_year == "demo" else wanted.require_year

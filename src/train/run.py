@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from src.base import code
 from src.base.errors import Problem
@@ -86,8 +86,14 @@ def fingerprint(params: Params, clips_digest: str, device: Kind | None = None) -
     Parameters count with the values that they have here, defaults included, and the device with its kind; raising
     `train.steps` does not change the fingerprint, nor does an edit of a comment or a docstring.
     """
+    text = json.dumps(identity(params, clips_digest, device), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def identity(params: Params, clips_digest: str, device: Kind | None = None) -> dict[str, Any]:
+    """What the fingerprint is the hash of."""
     train = {key: value for key, value in params.profile.train.model_dump().items() if key not in NOT_IDENTITY}
-    identity = {
+    return {
         "seed": params.study.seed,
         "genres": params.genres,
         "model": params.profile.model.model_dump(),
@@ -96,5 +102,3 @@ def fingerprint(params: Params, clips_digest: str, device: Kind | None = None) -
         "code": code.digest(DECIDES_A_STEP),
         "device": device or params.device,
     }
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

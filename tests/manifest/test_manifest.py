@@ -14,7 +14,7 @@ import soundfile
 from src.manifest import rows
 from tests import here
 from tests.conftest import GENRES, StudyFolder
-from tests.manifest.conftest import fill, manifest
+from tests.manifest.conftest import manifest
 from tests.sounds import encode, tag, tagged, write
 
 
