@@ -4,6 +4,7 @@ In: the two YAML files. Out: one frozen, validated `Params`. Every unknown key, 
 range is reported in one error, with its file and place.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -56,8 +57,8 @@ class ManifestParams(Section):
     """Which files of the library are kept."""
 
     minimum_duration_s: float = Field(gt=0)
-    require_year: bool = False
-    """Skip files without a year (the 2019 study did)."""
+    require_year: Literal["demo"] | bool = False
+    """Skip files without a year (the 2019 study did). demo: of the composed songs alone, not of your own."""
     unreadable_allowed: int = Field(default=0, ge=0)
     """So many files may stay unread however often it is tried; of more the stage ends with an error."""
 
@@ -154,8 +155,10 @@ class Study(Section):
 
     profile: str
     seed: int = Field(ge=0, lt=2**63)
-    genre_rules: dict[Annotated[str, Field(pattern=GENRE_NAME)], GenreRule] = Field(min_length=2, alias="genres")
-    """Genre → rule, in order of precedence: the first genre whose rule matches a tag has the song."""
+    genre_rules: dict[Annotated[str, Field(pattern=GENRE_NAME)], GenreRule] = Field(min_length=1, alias="genres")
+    """Genre → rule, in order of precedence: the first genre whose rule matches a tag has the song.
+
+    A genre without songs is left out of the study (`Params.only`)."""
     steps: tuple[Annotated[int, Field(ge=1)], ...] = Field(strict=False)
     """Compared checkpoints."""
     device: Asked = "auto"
@@ -185,6 +188,15 @@ class Params(BaseModel):
     def compared_steps(self) -> tuple[int, ...]:
         """Steps whose checkpoints are kept, heard and compared."""
         return tuple(sorted(set(self.study.steps)))
+
+    def only(self, genres: Collection[str]) -> Self:
+        """The same with those of its genres alone that are named: the ones with songs are what is studied."""
+        rules = {genre: rule for genre, rule in self.study.genre_rules.items() if genre in genres}
+        model = self.profile.model
+        if model.global_condition_cardinality is not None:
+            model = model.model_copy(update={"global_condition_cardinality": len(rules)})
+        study = self.study.model_copy(update={"genre_rules": rules})
+        return self.model_copy(update={"study": study, "profile": self.profile.model_copy(update={"model": model})})
 
     def with_seed(self, seed: int) -> Self:
         """The same with another seed."""

@@ -7,6 +7,7 @@ references, JSON by schemas, weights by safetensors; nothing is imported or exec
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +51,11 @@ class Study:
         """Its parameters. Raises `Problem` if they are missing or wrong."""
         for path in (self.root / "params.yaml", *sorted((self.root / "params").glob("*.yaml"))):
             plain_yaml(path)
-        return config.load(self.root, self.profile)
+        params = config.load(self.root, self.profile)
+        with suppress(Problem, KeyError, TypeError):  # of all genres, if no file says which had songs
+            counts = read_json(self.root / "metrics/clips.json")["genres"]
+            params = params.only(counts) if {*counts} & {*params.genres} else params
+        return params
 
     @cached_property
     def run(self) -> RunFiles:

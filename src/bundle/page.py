@@ -18,6 +18,7 @@ from src.bundle import crate, layout
 from src.bundle.layout import Environment, FileDigest
 from src.bundle.parts import Study
 from src.config import step_name
+from src.record import layout as places
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -143,7 +144,7 @@ def _parameters(study: Study) -> dict[str, Any]:
         "profile": study.params.study.profile,
         "seed": study.params.study.seed,
         "device": study.params.study.device,
-        "genres": listed(list(study.params.genres)),
+        "genres": listed(list(places.studied(places.current(), study.params).genres)),
         "steps": listed([f"{step:,}" for step in study.steps]),
         **{section: getattr(profile, section).model_dump() for section in sections},
     }

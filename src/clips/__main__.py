@@ -60,35 +60,47 @@ def main(
     if not share.leads:
         return
     chosen, lost = selection.choose(kept, made, wanted)
-    selection.check(list(chosen.values()), params.genres, lost)
-    divided, moved = selection.divide(list(chosen.values()), wanted.validation_songs, params.study.seed)
+    genres, left_out = selection.studied(list(chosen.values()), params.genres, lost)
+    studied = [clip for clip in chosen.values() if clip.genre in genres]
+    divided, moved = selection.divide(studied, wanted.validation_songs, params.study.seed)
     keys = {clip.clip: key for key, clip in chosen.items()}
     with files.replacing(out) as temporary:
         temporary.mkdir()
         for clip in divided:
             clipping.link_or_copy(clipping.path_in(store, keys[clip.clip]), temporary / clip.clip)
         clipset.write_table(temporary / clipset.TABLE, divided)
-        csv_table.write(temporary / SKIPPED, ("path", "reason"), skipped(kept, made, chosen, wanted))
+        csv_table.write(temporary / SKIPPED, ("path", "reason"), skipped(kept, made, chosen, genres, wanted))
     if metrics is not None or out == OUT:
-        files.write_json(metrics or METRICS, counts(divided, params.genres, moved, lost))
-    report(divided, params.genres, lost)
+        files.write_json(metrics or METRICS, counts(divided, genres, moved, lost))
+    report(divided, genres, lost)
+    if left_out:
+        console.warn(left_out)
     if halved := selection.halved(divided, moved):
         console.warn(
-            f"clips.validation_songs is {wanted.validation_songs:g}, and no more than half of a genre is held out: "
-            f"{halved}. Add songs, or lower it."
+            f"clips.validation_songs in params/{params.study.profile}.yaml is {wanted.validation_songs:g}, and no more "
+            f"than half of a genre is held out: {halved}. Add songs, or lower it."
         )
     console.say(f"{len(divided):,} clips in {out}: {count:,} cut now, the others known from before.")
 
 
 def skipped(
-    kept: Sequence[Row], made: Mapping[str, Made | str], chosen: Mapping[str, ClipRow], params: ClipsParams
+    kept: Sequence[Row],
+    made: Mapping[str, Made | str],
+    chosen: Mapping[str, ClipRow],
+    genres: Sequence[str],
+    params: ClipsParams,
 ) -> list[tuple[str, str]]:
-    """(path as in the manifest, reason) of each kept song that gave no clip."""
-    return [
-        (row.path, reason if isinstance(reason := made[key], str) else "the same clip as another song")
-        for row in kept
-        if (key := clipping.key_of(row, params)) not in chosen
-    ]
+    """(path as in the manifest, reason) of each kept song that gave no clip of a genre that is studied."""
+    rows = []
+    for row in kept:
+        key = clipping.key_of(row, params)
+        if isinstance(reason := made[key], str):
+            rows.append((row.path, reason))
+        elif key not in chosen:
+            rows.append((row.path, selection.SAME))
+        elif row.genre not in genres:
+            rows.append((row.path, selection.LONE))
+    return rows
 
 
 def counts(

@@ -17,6 +17,9 @@ from src.clips.clipset import ClipRow
 from src.config import ClipsParams
 from src.manifest.rows import Row
 
+SAME = "the same clip as another song"
+LONE = "the only song of its genre that gave a clip"
+
 
 def choose(
     kept: Sequence[Row], made: dict[str, Made | str], params: ClipsParams
@@ -32,7 +35,7 @@ def choose(
             continue
         if clip.sha256 in by_sound:
             # Two songs that are equal for two minutes: to keep both could put one sound on both sides of the split.
-            lost["the same clip as another song"] += 1
+            lost[SAME] += 1
             continue
         genre = str(row.genre)
         name = f"{genre}/{clip.sha256[:16]}.flac"
@@ -42,17 +45,26 @@ def choose(
     return dict(ordered), lost
 
 
-def check(made: Sequence[ClipRow], genres: tuple[str, ...], lost: Counter[str]) -> None:
-    """Raise `Problem` if a genre has no two clips: one to train on and one to validate with."""
-    reasons = "".join(f" {count} songs gave no clip: {reason}." for reason, count in sorted(lost.items()))
-    for genre in genres:
-        count = sum(clip.genre == genre for clip in made)
-        if count < 2:
-            raise Problem(
-                f"{genre} has {count} usable song{'' if count == 1 else 's'}; it needs two, one for validation."
-                f"{reasons} "
-                "Add songs, or change `genres` in params.yaml."
-            )
+def studied(made: Sequence[ClipRow], genres: tuple[str, ...], lost: Counter[str]) -> tuple[tuple[str, ...], str]:
+    """(genres with two clips, one to train on and one to hold out; a sentence on those with one, which are left out).
+
+    A clip of a genre left out is added to `lost`. Raises `Problem` if no genre has two.
+    """
+    counts = Counter(clip.genre for clip in made)
+    lone = [genre for genre in genres if counts[genre] == 1]
+    lost.update({LONE: len(lone)} if lone else {})
+    enough = tuple(genre for genre in genres if counts[genre] > 1)
+    if not enough:
+        reasons = "".join(f" {count:,} songs gave no clip: {reason}." for reason, count in sorted(lost.items()))
+        raise Problem(
+            f"No genre of params.yaml has two usable songs, one to train on and one to hold out.{reasons} Add "
+            "songs, or change `genres` in params.yaml."
+        )
+    more = "they have" if len(lone) > 1 else "it has"
+    return (
+        enough,
+        f"Left out: {', '.join(lone)}; {more} one usable song and needs two, one to hold out." if lone else "",
+    )
 
 
 def position_of(clip_id: str, seed: int) -> float:

@@ -61,8 +61,8 @@ def main(
     ] = None,
 ) -> None:
     """Compare two or more steps of a run, or the same steps of two runs."""
-    params = config.load(profile=profile)
     runs = [named_run(run), *([named_run(against)] if against else [])]
+    params = layout.studied(runs[0], config.load(profile=profile))
     if against and runs[0].name == runs[1].name:
         raise Problem(f"{against} is compared already. Name another run with --against.")
     known = gathering.known_steps(runs[0])

@@ -36,8 +36,8 @@ def main(
     from src.evaluate.evaluation import evaluate
 
     share = Share.of_environment()
-    params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
+    params = layout.studied(run_files, config.load(profile=profile, device=device))
     path = run_files.metrics / "evaluate.json"
     results = evaluate(run_files, params, own=run_files.own, share=share)
     if not share.leads:

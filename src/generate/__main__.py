@@ -53,8 +53,8 @@ def main(
     from src.generate import clips  # torch takes seconds to load, and --help needs none of it
 
     share = Share.of_environment()
-    params = config.load(profile=profile, device=device)
     run_files = layout.imported(run) if run else layout.current()
+    params = layout.studied(run_files, config.load(profile=profile, device=device))
     for text in step or ():
         if not text.strip().isdigit():
             raise Problem(f"--step {text!r} is not a step. Write a number, such as 20.")

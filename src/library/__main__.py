@@ -26,6 +26,9 @@ from src.library.record import MADE_BY, RECORD, keep_private
 DEMO = Path("data/demo-library")
 LOCK = Path("work/library.lock")
 ENVIRONMENT = "MUSIC_LIBRARY"
+WAY_OUT = f"Set {ENVIRONMENT} to the folder that holds your songs. To study composed ones: {MADE_BY} --demo"
+NOTHING = "no-songs-were-composed"
+"""An empty file in the place of the songs: of an empty folder DVC warns each time it looks."""
 MAX_JOBS = 8
 """A song being made takes up to 200 MB."""
 
@@ -39,6 +42,8 @@ def main(
 ) -> None:
     """Compose the demo library, or record the folder that MUSIC_LIBRARY names or named the last time."""
     own = None
+    if demo and ENVIRONMENT in os.environ:
+        console.warn(f"{ENVIRONMENT} is set: unset it, or the next run studies your own library again.")
     if not demo:
         own = os.environ[ENVIRONMENT] if ENVIRONMENT in os.environ else _remembered()
     keep_private()
@@ -54,7 +59,7 @@ def _remembered() -> str | None:
     """The own library of the last time, if there was one. Raises `Problem` in a clone of a study of somebody's own."""
     known = _known()
     if known.get("kind") == "own":
-        console.say(f"{ENVIRONMENT} is not set: your library of the last time is studied (the demo: {MADE_BY} --demo)")
+        _say_again(f"{ENVIRONMENT} is not set: your library of the last time is studied (the demo: {MADE_BY} --demo)")
         return str(known.get("path"))
     if not RECORD.exists() and _published_own():
         raise Problem(
@@ -65,11 +70,17 @@ def _remembered() -> str | None:
     return None
 
 
+def _say_again(text: str) -> None:
+    """Say that all is as before, unless DVC runs the stage: `make repro` has just said it."""
+    if "DVC_STAGE" not in os.environ:
+        console.say(text)
+
+
 def _published_own() -> bool:
     """Whether dvc.lock says that no songs were composed for the study."""
     try:
         stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
-        return any(out["path"] == str(DEMO) and out.get("nfiles") == 0 for out in stages["library"]["outs"])
+        return any(out["path"] == str(DEMO) and out.get("nfiles") in (0, 1) for out in stages["library"]["outs"])
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         return False  # no study was published here, or nobody can tell
 
@@ -82,7 +93,7 @@ def prepare_demo(params: config.Params, jobs: int) -> None:
     recipe = recipe_of(params)
     known = _known()
     if known.get("recipe") == recipe and DEMO.is_dir() and known == _demo_record(recipe):
-        console.say(f"The demo library is there and whole: {known['files']} files in {DEMO}")
+        _say_again(f"The demo library is there and whole: {known['files']} files in {DEMO}")
         return
     console.say(f"No {ENVIRONMENT} is set: composing a demo library of {len(params.genres)} genres in {DEMO}")
     with files.replacing(DEMO) as folder:
@@ -110,17 +121,17 @@ def record_own(name: str) -> None:
     if hidden:
         console.warn(f"{hidden} names in the library are left out or cannot be read; the manifest will list them")
     if not music:
-        raise Problem(
-            f"There is no music among the {count} files in the folder that {ENVIRONMENT} names. "
-            "Set it to the folder that holds your songs, or unset it to study composed music."
-        )
+        raise Problem(f"There is no music among the {count} files in the folder that {ENVIRONMENT} names. {WAY_OUT}")
     record = {"kind": "own", "path": str(root), "files": count, "state": digest.hexdigest(), "recipe": None}
     DEMO.mkdir(parents=True, exist_ok=True)
+    if not any(DEMO.iterdir()):
+        (DEMO / NOTHING).touch()
     changed = record != _known()
     if changed:
         files.write_json(RECORD, record)
     # The folder's name may be private; what is printed ends up in logs.
-    console.say(f"The library that {ENVIRONMENT} names has {count} files: {'recorded' if changed else 'unchanged'}")
+    told = console.say if changed else _say_again
+    told(f"Your library has {count:,} files: {'recorded' if changed else 'unchanged'}.")
 
 
 def recipe_of(params: config.Params) -> str:
@@ -154,9 +165,8 @@ def _known() -> dict[str, Any]:
 
 
 def _checked_folder(name: str) -> Path:
-    way_out = f"Set {ENVIRONMENT} to the folder that holds your songs, or unset it to study composed music."
     if not name:
-        raise Problem(f"{ENVIRONMENT} is set but empty. {way_out}")
+        raise Problem(f"{ENVIRONMENT} is set but empty. {WAY_OUT}")
     named = f"The folder that {ENVIRONMENT} names"  # not by its name, which may be private
     root = Path(name).expanduser().absolute()
     try:
@@ -167,11 +177,11 @@ def _checked_folder(name: str) -> Path:
         with os.scandir(root) as listing:
             next(listing, None)
     except FileNotFoundError:
-        raise Problem(f"{named} does not exist. {way_out}") from None
+        raise Problem(f"{named} does not exist. {WAY_OUT}") from None
     except NotADirectoryError:
-        raise Problem(f"{named} is not a folder. {way_out}") from None
+        raise Problem(f"{named} is not a folder. {WAY_OUT}") from None
     except OSError as error:
-        raise Problem(f"{named} cannot be read: {error.strerror}. {way_out}") from error
+        raise Problem(f"{named} cannot be read: {error.strerror}. {WAY_OUT}") from error
     return root
 
 

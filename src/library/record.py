@@ -25,6 +25,11 @@ def folder(given: Path | None = None) -> Path:
     return library
 
 
+def is_demo() -> bool:
+    """Whether the recorded library is the composed one."""
+    return bool(files.read_json(RECORD, made_by=MADE_BY).get("kind") == "demo")
+
+
 def keep_private() -> None:
     """Let nobody but its owner look into data/: it names songs."""
     RECORD.parent.mkdir(exist_ok=True)

@@ -77,6 +77,17 @@ class RunFiles:
         return self.training / "times" / f"generate-{step_name(step)}.json" if self.training else None
 
 
+def studied(run: RunFiles, params: Params) -> Params:
+    """The parameters with the genres that a run of this study knows: those of params.yaml that had songs."""
+    for step in checkpoint.steps(run.checkpoints) if run.own else ():
+        try:
+            genres = checkpoint.about(run.checkpoint(step)).genres
+        except Problem:
+            continue  # a damaged one is reported by whoever reads it
+        return params.only(genres) if {*genres} <= {*params.genres} else params
+    return params
+
+
 def trained_with(name: str, params: Params) -> Params | None:
     """The parameters with which the run of this name was trained here; None for an imported one."""
     match = re.fullmatch(SEED, name)

@@ -28,6 +28,7 @@ from src.config import step_folder, step_name
 from src.record import checkpoint, endings, journal, layout, shipping, tracking
 from src.record.endings import GIVE_UP
 from src.record.shipping import Shipper
+from src.train import newcomer
 from src.train.run import Run
 from src.train.supervisor import end_with, started_by_torchrun, supervise
 
@@ -76,7 +77,7 @@ def train_supervised(run: Run, *, beside: bool = False) -> None:
     beside: it is the study's training with another seed.
     """
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}") as lock:
-        prepare(run)
+        prepare(run, beside=beside)
         if run.finished:
             console.say(f"Run {run.fingerprint} has all its {run.params.profile.train.steps:,} steps already.")
             ship_the_rest(run)
@@ -140,7 +141,7 @@ def train_under_torchrun(run: Run, *, beside: bool = False) -> None:
     with files.exclusive(run.folder / "lock", what=f"A training of run {run.fingerprint}"):
         run.journal.touch()
         group.agree(0)  # the others look whether they see it
-        prepare(run)
+        prepare(run, beside=beside)
         attempts = journal.read(run.journal).attempts
         number = max(attempts, default=0) + 1
         # torchrun does not count a restart because machines came or went; but it is the same torchrun.
@@ -167,8 +168,13 @@ def wait_for_the_journal(run: Run) -> NoReturn:
     )
 
 
-def prepare(run: Run) -> None:
-    """Make the journal fit for a new attempt: whole, and with an end for every attempt before it."""
+def prepare(run: Run, *, beside: bool = False) -> None:
+    """Make the journal fit for a new attempt: whole, and with an end for every attempt before it.
+
+    Of a run that begins, say why it does not go on with another one, unless it was asked for `beside` it.
+    """
+    if (why := newcomer.note(run)) and not beside:
+        console.say(why)
     repaired = journal.repair(run.journal)
     if repaired:
         console.warn(repaired)

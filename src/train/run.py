@@ -9,11 +9,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from src.base import code
 from src.base.errors import Problem
-from src.clips.clipset import ClipSet
+from src.clips.clipset import MADE_BY, ClipSet
 from src.config import Params, step_name
 from src.record import checkpoint, journal, layout
 from src.wavenet.device import Kind
@@ -39,8 +39,18 @@ class Run:
 
     @classmethod
     def open(cls, params: Params) -> Self:
-        """The run that these parameters and data/clips/ make. Raises `Problem` if there are no clips."""
+        """The run that these parameters and data/clips/ make: of the genres that have clips.
+
+        Raises `Problem` if there are no clips, or some of a genre that is no parameter.
+        """
         clips = ClipSet.open(CLIPS)
+        genres = {clip.genre for clip in clips.clips}
+        if unknown := genres - set(params.genres):
+            raise Problem(
+                f"{CLIPS} has songs of {', '.join(sorted(unknown))}, which `genres` in params.yaml does not name. Name "
+                f"it there, or make the clips again with: {MADE_BY}"
+            )
+        params = params.only(genres)
         name = fingerprint(params, clips.digest)
         return cls(params, clips, name, layout.training_folder(Path(), name))
 
@@ -81,8 +91,14 @@ def fingerprint(params: Params, clips_digest: str, device: Kind | None = None) -
     Parameters count with the values that they have here, defaults included, and the device with its kind; raising
     `train.steps` does not change the fingerprint, nor does an edit of a comment or a docstring.
     """
+    text = json.dumps(identity(params, clips_digest, device), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def identity(params: Params, clips_digest: str, device: Kind | None = None) -> dict[str, Any]:
+    """What the fingerprint is the hash of."""
     train = {key: value for key, value in params.profile.train.model_dump().items() if key not in NOT_IDENTITY}
-    identity = {
+    return {
         "seed": params.study.seed,
         "genres": params.genres,
         "model": params.profile.model.model_dump(),
@@ -91,5 +107,3 @@ def fingerprint(params: Params, clips_digest: str, device: Kind | None = None) -
         "code": code.digest(DECIDES_A_STEP),
         "device": device or params.device,
     }
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

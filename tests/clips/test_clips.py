@@ -155,13 +155,26 @@ def test_a_library_that_is_away_for_a_moment_gives_every_clip(
     assert "15 clips in data/clips: 15 cut now" in here.run(listed, "src.clips").stdout
 
 
-def test_a_genre_with_one_song_is_an_error_and_nothing_is_written(listed: StudyFolder) -> None:
+def test_a_genre_with_one_song_is_left_out(listed: StudyFolder) -> None:
     table = rows.read(listed.root / "data/manifest.csv")
-    gone = ("metal/0.flac", "metal/1.flac")
+    gone = ("metal/0.flac", "metal/1.flac", "hip/0.flac", "hip/1.flac", "hip/2.flac")
     rows.write(listed.root / "data/manifest.csv", [row for row in table if row.path not in gone])
     done = here.run(listed, "src.clips")
+    assert done.returncode == 0, done.stdout
+    assert "Left out: metal; it has one usable song and needs two, one to hold out." in done.stdout
+    assert {clip.genre for clip in ClipSet.open(listed.root / "data/clips").clips} == {"classical", "hardcore", "rock"}
+    assert skipped(listed) == {"metal/2.flac": "the only song of its genre that gave a clip"}
+    counts = json.loads((listed.root / "metrics/clips.json").read_text())
+    assert list(counts["genres"]) == ["classical", "hardcore", "rock"]
+    assert counts["reasons"] == {"the only song of its genre that gave a clip": 1}
+
+
+def test_without_two_songs_of_any_genre_nothing_is_written(listed: StudyFolder) -> None:
+    table = rows.read(listed.root / "data/manifest.csv")
+    rows.write(listed.root / "data/manifest.csv", [row for row in table if row.path.endswith("0.flac")])
+    done = here.run(listed, "src.clips")
     assert done.returncode == 1
-    assert "metal has 1 usable song; it needs two, one for validation." in done.stdout
+    assert "No genre of params.yaml has two usable songs, one to train on and one to hold out." in done.stdout
     assert not (listed.root / "data/clips").exists()
     assert not (listed.root / "metrics/clips.json").exists()
 

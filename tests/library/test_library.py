@@ -198,7 +198,7 @@ def test_an_own_library_is_recorded_and_left_alone(own: Path) -> None:
     first = record()
     assert first | {"state": ""} == {"kind": "own", "path": str(own), "files": 2, "state": "", "recipe": None}
     assert library.DEMO.is_dir()
-    assert not any(library.DEMO.iterdir())
+    assert [path.name for path in library.DEMO.iterdir()] == [library.NOTHING]
     written = RECORD.stat().st_mtime_ns
     library.record_own(str(own))
     assert RECORD.stat().st_mtime_ns == written, "an unchanged library does not touch its record"
@@ -220,13 +220,19 @@ def test_an_own_library_is_remembered_until_the_demo_is_asked_for(
     assert "your library of the last time is studied" in said
     assert str(own) not in said  # it may be private, and DVC logs what is printed
     assert record() == first
+    monkeypatch.setenv("DVC_STAGE", "library")
+    library.main(None, demo=False)
+    assert capsys.readouterr().out == "", "`make repro` has just said it"
+    monkeypatch.setenv(library.ENVIRONMENT, str(own))
     library.main(None, demo=True)
+    assert "MUSIC_LIBRARY is set: unset it" in capsys.readouterr().err
+    monkeypatch.delenv(library.ENVIRONMENT)
     assert record()["kind"] == "demo"
     library.main(None, demo=False)
     assert record()["kind"] == "demo"
 
 
-@pytest.mark.parametrize(("composed_files", "refused"), [(0, True), (34, False)])
+@pytest.mark.parametrize(("composed_files", "refused"), [(0, True), (1, True), (34, False)])
 def test_a_clone_of_a_study_of_own_music_does_not_become_the_demo(
     params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, composed_files: int, refused: bool
 ) -> None:
