@@ -22,13 +22,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from src import config
-from src.base import console, files, options, provenance
+from src.base import code, console, files, options, provenance
 from src.base.errors import Problem
 from src.config import step_folder, step_name
-from src.record import checkpoint, endings, journal, layout, shipping, tracking
+from src.record import checkpoint, endings, journal, layout, runs, shipping, tracking
 from src.record.endings import GIVE_UP
 from src.record.shipping import Shipper
-from src.train.run import Run
+from src.train.run import DECIDES_A_STEP, Run
 from src.train.supervisor import end_with, started_by_torchrun, supervise
 
 app = console.command_app("Train the WaveNet on the clips, through every interruption.")
@@ -168,7 +168,8 @@ def wait_for_the_journal(run: Run) -> NoReturn:
 
 
 def prepare(run: Run) -> None:
-    """Make the journal fit for a new attempt: whole, and with an end for every attempt before it."""
+    """Make the journal fit for a new attempt: whole, an end for every attempt before it; write down what is trained."""
+    runs.write(run.folder, run.params, run.clips.digest, code.digest(DECIDES_A_STEP))
     repaired = journal.repair(run.journal)
     if repaired:
         console.warn(repaired)
