@@ -34,7 +34,6 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --re
 
 repro: .venv/made
 	@[ -e .git ] || { echo "error: this folder is not a git checkout, which DVC needs. Run first: git init" >&2; exit 1; }
-	@$(BIN)/python -m src.library
 	$(BIN)/dvc repro
 	@$(BIN)/python -m src.reproduced
 

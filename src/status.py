@@ -7,7 +7,6 @@ run; nothing is changed.
 """
 
 import json
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from rich.table import Table
 from src import config
 from src.base import code, console, files
 from src.base.errors import Problem
-from src.evaluate.schema import BITS
 from src.record import checkpoint, history, journal, layout, runs, shipping
 from src.record.history import Summary
 from src.record.layout import RunFiles
@@ -174,10 +172,8 @@ def _now() -> runs.Trained | None:
 def _bits(run: RunFiles) -> str:
     """Bits per sample at the last measured step, mean over the genres."""
     try:
-        steps = json.loads((run.metrics / "summary.json").read_text(encoding="utf-8"))["steps"]
-        genres = [row[BITS] for row in steps[max(steps, key=int)].values() if isinstance(row, dict)]
-        return f"{statistics.mean(genres):.2f}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"{json.loads((run.metrics / 'summary.json').read_text(encoding='utf-8'))['bits']:.2f}"
+    except (OSError, ValueError, KeyError, TypeError):
         return "–"  # not measured
 
 
