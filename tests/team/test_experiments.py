@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from src.record import journal, runs
+from src.record import journal
 from tests import clone
 from tests.clone import in_clone
 
