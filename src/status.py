@@ -1,10 +1,12 @@
-"""Say how a training is doing, from any terminal, while it runs and after it died.
+"""Say how a training is doing, from any terminal, while it runs and after it died; and which runs there are.
 
-In: the journals in work/train/. Out: one table; nothing is changed.
+In: the journals and run.json in work/. Out: a table of what is training, or trained last, and one with a line for every
+run; nothing is changed.
 
     python -m src.status
 """
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +16,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from src.base import console, files
+from src import config
+from src.base import code, console, files
 from src.base.errors import Problem
-from src.record import checkpoint, history, journal, layout, shipping
+from src.record import checkpoint, history, journal, layout, runs, shipping
 from src.record.history import Summary
+from src.record.layout import RunFiles
+from src.train.run import DECIDES_A_STEP
 
-app = console.command_app("Say how a training is doing, while it runs and after it died.")
+app = console.command_app("Say how a training is doing, while it runs and after it died; and which runs there are.")
 
 
 @dataclass(frozen=True)
@@ -51,22 +56,25 @@ class Status:
 def main(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")] = False,
 ) -> None:
-    """Show every run in work/train/, the one that was last active first."""
+    """Show what is training, or trained last, and every run of this machine, the one that was last active first."""
     while True:
-        runs, problems = [], []
-        for folder in sorted(layout.TRAINING.glob("*")):
+        seen: list[tuple[RunFiles, Status]] = []
+        problems = []
+        for run in runs.every():
             try:
-                runs += [read(folder)] if (folder / journal.NAME).is_file() else []
+                seen += [(run, read(run.training))] if run.training is not None and run.journal is not None else []
             except Problem as damaged:
                 problems.append(damaged)
-        if not runs and not problems:
+        if not seen and not problems:
             raise Problem(
                 f"No training has begun here: {layout.TRAINING}/ holds no run. Start one with: python -m src.train"
             )
         if watch:
             console.out.clear()
-        if runs:
-            console.show(table(sorted(runs, key=lambda status: status.idle_s)))
+        if seen:
+            seen.sort(key=lambda pair: pair[1].idle_s)
+            console.show(table([status for _, status in seen if status.alive] or [seen[0][1]]))
+            console.show(overview(seen))
         for problem in problems:
             console.warn(str(problem))
         if not watch:
@@ -122,6 +130,51 @@ def table(runs: list[Status]) -> Table:
     for name, words in rows.items():
         shown.add_row(name, *(words(status) for status in runs))
     return shown
+
+
+def overview(seen: list[tuple[RunFiles, Status]]) -> Table:
+    """One line a run. Each of the first three columns names it, to `--run` and `--against` too."""
+    now = _now()
+    shown = Table(title="Runs of this machine", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in ("run", "name", "in MLflow", "state", "step", "loss", "bits"):
+        shown.add_column(name, justify="right" if name in ("step", "loss", "bits") else "left", no_wrap=True)
+    shown.add_column("what differs from the present parameters", overflow="fold")
+    for run, status in seen:
+        folder = run.training or Path()
+        known = runs.about(folder)
+        differences = known.differences(now) if known and now else None
+        shown.add_row(
+            status.fingerprint[:8] if run.own else "–",
+            (known and known.experiment) or ("–" if run.other else run.name),
+            (shipping.run_id_of(folder) or "–")[:8],
+            "running" if status.alive else status.attempts[-1].cause or "killed" if status.attempts else "–",
+            f"{status.last_step:,}",
+            "–" if status.loss_nats is None else f"{status.loss_nats:.3f}",
+            _bits(run),
+            "–" if differences is None else console.few(differences) or "nothing",
+        )
+    return shown
+
+
+def _now() -> runs.Trained | None:
+    """What a training that began now would be; None if the parameters are not usable."""
+    try:
+        clips = json.loads(Path("metrics/clips.json").read_text(encoding="utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        clips = ""  # none were cut here yet: they differ from all others
+    try:
+        params = config.load()
+    except Problem:
+        return None
+    return runs.Trained(experiment=None, clips=str(clips), code=code.digest(DECIDES_A_STEP), params=params)
+
+
+def _bits(run: RunFiles) -> str:
+    """Bits per sample at the last measured step, mean over the genres."""
+    try:
+        return f"{json.loads((run.metrics / 'summary.json').read_text(encoding='utf-8'))['bits']:.2f}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "–"  # not measured
 
 
 def _state(status: Status) -> str:

@@ -2,8 +2,13 @@
 
 import json
 
-from src import status
+import pytest
+
+from src import config, status
+from src.base import code
+from src.record import runs
 from src.record.journal import Journal
+from src.train.run import DECIDES_A_STEP
 from tests.conftest import StudyFolder
 
 
@@ -35,6 +40,42 @@ def test_it_tells_a_dead_run_from_a_living_one(study: StudyFolder) -> None:
     assert shown.returncode == 0, shown.stdout
     for words in ("killed", "10 of 30", "rock 7.25 (step 10)", "2.0 steps/s", "6 steps", "10 s"):
         assert words in shown.stdout, words
+
+
+def test_every_run_has_a_line_with_its_names_and_what_differs(
+    study: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.root)
+    params = config.load()
+    study.change("params/tiny.yaml", train__learning_rate=0.001)
+    for number, (name, folder) in enumerate(
+        {"first-try": "work/train/0123456789abcdef", None: "work/train/abcdef0123456789", "": "work/runs/old"}.items()
+    ):
+        place = study.root / folder
+        place.mkdir(parents=True)
+        book = Journal(place / "journal.jsonl", 1)
+        book.append("attempt", time_ms=number, start_step=0, automatic=False, steps=3)
+        book.append("step", step=1, loss=5.0, seconds=0.4, time_ms=number + 1)
+        book.append("end", time_ms=number + 2, cause="finished", step=1)
+        book.close()
+        if name:
+            monkeypatch.setenv(runs.EXPERIMENT, name)
+            runs.write(place, runs.Trained(clips="c" * 64, code=code.digest(DECIDES_A_STEP), params=params))
+            (place / "metrics").mkdir()
+            (place / "metrics" / "summary.json").write_text('{"bits": 3.456, "step": 1}')
+    shown = study.run("src.status")
+    assert shown.returncode == 0, shown.stdout
+    lines = {
+        line.split()[0]: line for line in shown.stdout.split("Runs of this machine")[1].splitlines() if line.split()
+    }
+    for words in ("first-try", "finished", "5.000", "3.46", "train.learning_rate 0.002, other clips"):
+        assert words in lines["01234567"], shown.stdout
+    assert "other code" not in lines["01234567"]
+    assert lines["abcdef01"].split()[1:4] == ["–", "–", "finished"]
+    assert lines["–"].split()[1] == "old"
+    assert shown.stdout.count("held-out bits") == 1  # of the last one alone
+    for name in ("first-try", "01234567", "old"):
+        assert runs.named(name).name in ("0123456789abcdef", "old")
 
 
 def test_without_a_run_it_says_how_to_start_one(study: StudyFolder) -> None:

@@ -27,6 +27,7 @@ from src.compare.comparison import Comparison
 from src.evaluate.schema import BITS
 from src.record import layout, tracking
 from src.record.layout import RunFiles
+from src.record.runs import named, trained_with
 
 app = console.command_app("Contrast checkpoints: a table in the terminal and a page with sound in reports/.")
 
@@ -38,8 +39,8 @@ def main(
         typer.Option(help="Steps to compare: --steps 20 15000. Default: those of params.yaml."),
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="STEPS")] = None,
-    run: Annotated[str | None, typer.Option(help="Compare within a run imported under work/runs/.")] = None,
-    against: Annotated[str | None, typer.Option(help="Set a second run beside it.")] = None,
+    run: Annotated[str | None, typer.Option(help="Compare within another run: a name that src.status lists.")] = None,
+    against: Annotated[str | None, typer.Option(help="Set a second run beside it, named in the same way.")] = None,
     ratings: Annotated[
         list[Path] | None,
         typer.Option("--listening", help="A file of ratings saved from the page's blind listening; may be repeated."),
@@ -61,7 +62,7 @@ def main(
     ] = None,
 ) -> None:
     """Compare two or more steps of a run, or the same steps of two runs."""
-    runs = [named_run(run), *([named_run(against)] if against else [])]
+    runs = [named(run), *([named(against)] if against else [])]
     params = layout.studied(runs[0], config.load(profile=profile))
     if against and runs[0].name == runs[1].name:
         raise Problem(f"{against} is compared already. Name another run with --against.")
@@ -86,7 +87,7 @@ def main(
     if mushra:
         config_file = webmushra.write(folder.with_name(f"webmushra-{folder.name}"), compared)
         console.say(f"The listening test for webMUSHRA: {config_file}")
-    log(compared, params, folder)
+    log(compared, trained_with(runs[0], params), folder)
 
 
 def parse_steps(words: Sequence[str], known: Sequence[int] = ()) -> tuple[int, ...]:
@@ -109,11 +110,6 @@ def _step(word: str) -> int:
     if match is None:
         raise Problem(f"{word!r} is not a step. Write steps as numbers: --steps 20 15000")
     return int(match[1])
-
-
-def named_run(name: str | None) -> RunFiles:
-    """The study's own run, or an imported one."""
-    return layout.current() if name in (None, "current") else layout.imported(str(name))
 
 
 def default_steps(wanted: Sequence[int], run: RunFiles) -> tuple[int, ...]:
@@ -167,14 +163,16 @@ def command_line(runs: Sequence[RunFiles], steps: Sequence[int], with_songs: boo
     return " ".join([*words, "--steps", *map(str, steps)])
 
 
-def log(compared: Comparison, params: config.Params, folder: Path) -> None:
-    """Put the page and its figures into the MLflow run they are about; what MLflow does not take is a warning."""
+def log(compared: Comparison, trained: config.Params | None, folder: Path) -> None:
+    """Put the page and its figures into the MLflow run they are about; what MLflow does not take is a warning.
+
+    trained: what the run was trained with, if it was here.
+    """
     run = compared.run
     if not run.fingerprint:
         return
     try:
         store = tracking.Store()
-        trained = layout.trained_with(run.name, params)
         if trained is not None:
             run_id = tracking.study_run(store, run.fingerprint, trained)
         else:

@@ -38,7 +38,7 @@ def eyebrow(comparison: Comparison) -> str:
 
 
 def answers(comparison: Comparison) -> list[Answer]:
-    """The three questions; one that nothing answers says so."""
+    """The three questions; one that nothing answers says so. Of two runs tested on the same songs a fourth."""
     asked: dict[str, Callable[[Run], Iterator[Sentence]]] = {
         "What was compared?": lambda run: _compared(run, comparison.steps),
         "What changed?": lambda run: _changed(run, comparison.steps),
@@ -51,7 +51,19 @@ def answers(comparison: Comparison) -> list[Answer]:
             tuple(said.of(run.name, comparison.name(run)) for run in comparison.runs for said in ask(run)) or (none,),
         )
         for question, ask in asked.items()
-    ]
+    ] + _beside(comparison)
+
+
+def _beside(comparison: Comparison) -> list[Answer]:
+    """Which of two runs predicts better, if their held-out songs are the same clips."""
+    if len(comparison.runs) != 2:
+        return []
+    one, other = comparison.runs
+    if one.evaluation is None or other.evaluation is None or not one.digest or one.digest != other.digest:
+        return []
+    names = (one.label, other.label)
+    said = tuple(sentences.beside(one.evaluation, other.evaluation, comparison.steps[-1], names))
+    return [Answer("Which of the two predicts better?", said)] if said else []
 
 
 def _compared(run: Run, wanted: Sequence[int]) -> Iterator[Sentence]:

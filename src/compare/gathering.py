@@ -21,7 +21,7 @@ from src.config import step_name
 from src.evaluate import schema, seeds
 from src.generate import generations
 from src.generate.generations import GeneratedClip, Generation
-from src.record import checkpoint, journal, layout
+from src.record import checkpoint, journal, layout, runs
 from src.record.layout import RunFiles
 from src.wavenet.shape import WaveNetConfig
 
@@ -48,7 +48,7 @@ def gather(
             if step not in run.known_steps:
                 notes.append(f"The run {run.label} has nothing at step {step:,}.")
             elif step not in run.generated:
-                notes.append(_not_generated(step))
+                notes.append(_not_generated(step, run.name))
     all_genres = {*genres, *(clip.genre for run in read for clip in run.clips)}
     lengths = [clip.sound.duration_s for clip in read[0].clips if clip.sound]
     reference = {}
@@ -101,6 +101,8 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
             seconds = float(times["seconds"]) if "seconds" in times else sum(each) if each else None
             generated[step] = replace(generated[step], seconds=seconds)
     counts, digest = _counts(paths, notes)
+    trained = runs.about(paths.training) if paths.own and paths.training else None
+    digest = trained.clips if trained else digest
     fingerprint, network = _identity(paths, view, notes)
     others = None
     with _noted(notes, "The table of other seeds cannot be read"):
@@ -234,8 +236,9 @@ def _no_such_step(unknown: list[int], known: list[int], paths: RunFiles) -> str:
     return f"{text}. These steps can be compared: {listed([f'{step:,}' for step in known])}."
 
 
-def _not_generated(step: int) -> str:
+def _not_generated(step: int, name: str) -> str:
+    run = "" if name == "current" else f" --run {name}"
     return (
         f"Step {step:,} has a checkpoint ({step_name(step)}), but nothing was generated with it. "
-        f"Make its audio with: python -m src.generate --step {step}"
+        f"Make its audio with: python -m src.generate{run} --step {step}"
     )

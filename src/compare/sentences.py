@@ -172,6 +172,37 @@ def _fewer(found: Difference, than: str) -> str:
     return f"{amount} bits {more} for each sample {than}; {over(found.difference)}: too few to say more"
 
 
+def beside(one: Evaluation, other: Evaluation, step: int, names: tuple[str, str]) -> Iterator[Sentence]:
+    """The bits of two runs that were tested on the same songs, song by song; nothing if one has no such step.
+
+    Counted from the linear predictor on the same samples: networks that see farther back score other samples of a song.
+    """
+    rows = {
+        genre: [
+            (mine.network[step] - mine.linear) - (theirs.network[step] - theirs.linear)
+            for mine, theirs in zip(songs, other.songs.get(genre, ()), strict=False)
+            if step in mine.network and step in theirs.network
+        ]
+        for genre, songs in one.songs.items()
+    }
+    rows = {genre: values for genre, values in rows.items() if values}
+    if not rows:
+        return
+    from src.evaluate import intervals  # scipy takes a while to load
+
+    whole = {ALL: [value for values in rows.values() for value in values]} if len(rows) > 1 else {}
+    found = intervals.differences(rows | whole, -1, "bits")
+    mine, theirs = (f"step {step:,} of {name}" for name in names)
+    claims = tuple(Claim(BITS, genre, theirs, mine, row.verdict) for genre, row in found.items())
+    overall = found.pop(ALL, next(iter(found.values())))
+    text = f"On the same held-out songs, {mine} needs {_fewer(overall, f'than {theirs}')}"
+    words: dict[Verdict, str] = {
+        "better": "fewer in", "worse": "more in", "unclear": "no clear difference in", "too few": "too few to tell in",
+    }  # fmt: skip
+    by_genre = {genre: row.verdict for genre, row in found.items()}
+    yield Sentence(f"{text}. By genre: {_by_verdict(by_genre, words, one)}.", claims)
+
+
 def plateau(evaluation: Evaluation) -> Iterator[Sentence]:
     """Whether it went on improving from the second measured step to the last, in bits and in sound."""
     steps = sorted({*evaluation.against, *evaluation.steps})

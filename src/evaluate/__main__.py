@@ -7,6 +7,8 @@ gets a sentence in the file and the rest is still measured. docs/measures.md exp
     python -m src.evaluate
 """
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,12 +17,16 @@ from src import config
 from src.base import console, files, options
 from src.base.errors import Problem
 from src.base.share import Share
+from src.clips.clipset import ClipSet
 from src.config import Params
-from src.record import checkpoint, journal, layout, tracking
+from src.record import checkpoint, journal, layout, runs, tracking
 from src.record.layout import RunFiles
 
 if TYPE_CHECKING:
     from src.evaluate.schema import Evaluation
+
+CLIPS = Path("data/clips")
+KEPT = ("evaluate.json", "summary.json", "manifest.json", "clips.json", "train.json")
 
 app = console.command_app("Measure the compared checkpoints and what was generated from them.")
 
@@ -29,15 +35,15 @@ app = console.command_app("Measure the compared checkpoints and what was generat
 def main(
     profile: options.Profile = None,
     device: options.Device = None,
-    run: Annotated[str | None, typer.Option(help="Measure a run under work/runs/ (imported, seed-2020).")] = None,
+    run: Annotated[str | None, typer.Option(help="Measure another run: a name that src.status lists.")] = None,
 ) -> None:
     """Measure a run's checkpoints and generations."""
     from src.evaluate import result, schema  # torch and scipy take seconds to load, and --help needs neither
     from src.evaluate.evaluation import evaluate
 
     share = Share.of_environment()
-    run_files = layout.imported(run) if run else layout.current()
-    params = layout.studied(run_files, config.load(profile=profile, device=device))
+    run_files = runs.named(run) if run else layout.current()
+    params = measured_with(run_files, layout.studied(run_files, config.load(profile=profile, device=device)))
     path = run_files.metrics / "evaluate.json"
     results = evaluate(run_files, params, own=run_files.own, share=share)
     if not share.leads:
@@ -45,11 +51,39 @@ def main(
     files.write_json(path, result.report(results).to_json())
     evaluation = schema.read(path)  # what is printed and logged has the digits of the file
     files.write_json(run_files.metrics / "summary.json", result.summary(evaluation))
+    if run_files.name == "current":
+        keep(run_files)
     for section, reason in evaluation.why.items():
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {path}")
     if run_files.own:
         log(run_files, params, evaluation)
+
+
+def measured_with(run_files: RunFiles, params: Params) -> Params:
+    """The study's parameters with the run's own network.
+
+    Raises `Problem` if the run learned from other clips: among those here may be songs that it was trained on.
+    """
+    known = runs.about(run_files.training) if run_files.own and run_files.training else None
+    if known is None or run_files.name == "current":
+        return params
+    if ClipSet.open(CLIPS).digest != known.clips:
+        raise Problem(
+            f"The run {run_files.name} learned from other clips than those in {CLIPS}/, so these cannot measure it."
+        )
+    profile = params.profile.model_copy(update={"model": known.params.profile.model})
+    return params.model_copy(update={"profile": profile})
+
+
+def keep(run_files: RunFiles) -> None:
+    """Copy what was measured to the run itself: metrics/ will be another run's when parameters change."""
+    if run_files.training is None or not run_files.training.is_dir():
+        return  # it was trained on another machine
+    for name in KEPT:
+        if (run_files.metrics / name).is_file():
+            with files.replacing(run_files.training / "metrics" / name) as temporary:
+                shutil.copyfile(run_files.metrics / name, temporary)
 
 
 def log(run_files: RunFiles, params: Params, evaluation: "Evaluation") -> None:
@@ -71,7 +105,7 @@ def log(run_files: RunFiles, params: Params, evaluation: "Evaluation") -> None:
                 values["all.bits_less_linear"] = overall.difference.value
             fingerprint = checkpoint.about(run_files.checkpoint(step)).fingerprint
             trained_ms = steps[step].time_ms if step in steps else tracking.now_ms()
-            trained = layout.trained_with(run_files.name, params) or params
+            trained = runs.trained_with(run_files, params) or params
             run_id = tracking.study_run(store, fingerprint, trained)
             tracking.log_evaluation(store, run_id, fingerprint, step, values, trained_ms)
     except Problem as failure:

@@ -4,6 +4,7 @@ In: values, scores and matches of the other modules. Out: `schema.Evaluation`, a
 """
 
 import itertools
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +19,6 @@ from src.evaluate.references import Values
 from src.evaluate.schema import ALL, BITS, Agreement, Change, Closed, Copying, Detection, Evaluation
 
 ACCURACY = "genre_accuracy"
-SUMMARY = (BITS, "frechet_logmel", "kernel_musicnn", "tempo_strength", "tonal_clarity")
 
 
 @dataclass
@@ -98,19 +98,22 @@ def report(results: Results) -> Evaluation:
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
-    """metrics/summary.json: what `dvc metrics show` prints."""
-    steps: dict[str, dict[str, Any]] = {}
-    for step, by_genre in evaluation.steps.items():
-        steps[str(step)] = {
-            genre: {name: m.value for name in SUMMARY if (m := row.get(name)) and m.value is not None}
-            for genre, row in by_genre.items()
-        }
-        for baseline in ("linear", "markov"):
-            if (pair := evaluation.against.get(step, {}).get(baseline, {}).get(ALL)) is not None:
-                steps[str(step)][f"bits_less_{baseline}"] = pair.difference.value
-        if step in evaluation.conditioning:
-            steps[str(step)][ACCURACY] = evaluation.conditioning[step].accuracy.value
-    return {"steps": steps, "markov": evaluation.markov, "uniform": evaluation.uniform}
+    """metrics/summary.json, which `dvc metrics show` and `dvc exp show` print: the last step in five figures."""
+    step = max(evaluation.steps, default=0)
+    linear, guesses = evaluation.against.get(step, {}).get("linear", {}).get(ALL), evaluation.conditioning.get(step)
+    figures = {
+        "bits": [row[BITS].value for row in evaluation.steps.get(step, {}).values() if BITS in row],
+        "less_linear": [linear.difference.value] if linear else [],
+        "accuracy": [guesses.accuracy.value] if guesses else [],
+        "sound": [row.share.value for row in evaluation.closed.get(step, {}).get(ALL, {}).values()],
+    }
+    known = {name: [value for value in values if value is not None] for name, values in figures.items()}
+    # Bits are the mean over the genres; of the sound's measures the middle one, as the page says it.
+    return {"step": step} | {
+        name: float(f"{(statistics.median if name == 'sound' else statistics.mean)(values):.4g}")
+        for name, values in known.items()
+        if values
+    }
 
 
 def measures(values: Values, over: Over) -> dict[str, Measure]:

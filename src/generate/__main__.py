@@ -23,7 +23,7 @@ from src.base.errors import Problem
 from src.base.share import Share
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
-from src.record import checkpoint, layout, tracking
+from src.record import checkpoint, layout, runs, tracking
 from src.record.checkpoint import Checkpoint
 from src.record.layout import RunFiles
 
@@ -47,13 +47,13 @@ def main(
     ] = None,
     profile: options.Profile = None,
     device: options.Device = None,
-    run: Annotated[str | None, typer.Option(help="Generate with a run under work/runs/ (imported, seed-2020).")] = None,
+    run: Annotated[str | None, typer.Option(help="Generate with another run: a name that src.status lists.")] = None,
 ) -> None:
     """Generate every genre's clips of the compared checkpoints, or of one."""
     from src.generate import clips  # torch takes seconds to load, and --help needs none of it
 
     share = Share.of_environment()
-    run_files = layout.imported(run) if run else layout.current()
+    run_files = runs.named(run) if run else layout.current()
     params = layout.studied(run_files, config.load(profile=profile, device=device))
     for text in step or ():
         if not text.strip().isdigit():
@@ -110,7 +110,7 @@ def _log(run_files: RunFiles, made: Made, params: Params) -> None:
     """Put the audio and its time into the MLflow run; a warning if MLflow does not take it."""
     try:
         store = tracking.Store()
-        trained = layout.trained_with(run_files.name, params) or params
+        trained = runs.trained_with(run_files, params) or params
         run_id = tracking.study_run(store, made.fingerprint, trained)
         store.files(run_id, run_files.generation(made.step), f"generations/{step_name(made.step)}")
         at = tracking.now_ms()

@@ -5,6 +5,9 @@ and `library` of the profile.
 Out: data/library.json, and the composed songs in data/demo-library/ (kept as it is, or empty, with MUSIC_LIBRARY).
 
     python -m src.library
+    python -m src.library --look
+
+With --look, which `dvc repro` runs each time, only the record of your own library is brought up to date, if it is here.
 """
 
 import hashlib
@@ -24,7 +27,8 @@ from src.library.demo import compose
 from src.library.record import MADE_BY, RECORD, keep_private
 
 DEMO = Path("data/demo-library")
-LOCK = Path("work/library.lock")
+LOCK = Path("data/library.lock")
+LOOKED = Path("data/looked")
 ENVIRONMENT = "MUSIC_LIBRARY"
 WAY_OUT = f"Set {ENVIRONMENT} to the folder that holds your songs. To study composed ones: {MADE_BY} --demo"
 NOTHING = "no-songs-were-composed"
@@ -39,20 +43,40 @@ app = console.command_app("Compose the demo library, or record the folder in MUS
 def main(
     profile: options.Profile = None,
     demo: Annotated[bool, typer.Option("--demo", help="Study composed songs from now on, not your own.")] = False,
+    look: Annotated[bool, typer.Option("--look", help="Only see whether your own library changed.")] = False,
 ) -> None:
     """Compose the demo library, or record the folder that MUSIC_LIBRARY names or named the last time."""
+    keep_private()
+    if look:
+        look_again()
+        return
     own = None
     if demo and ENVIRONMENT in os.environ:
         console.warn(f"{ENVIRONMENT} is set: unset it, or the next run studies your own library again.")
     if not demo:
         own = os.environ[ENVIRONMENT] if ENVIRONMENT in os.environ else _remembered()
-    keep_private()
     with files.exclusive(LOCK, what=MADE_BY):
         _clear_leftovers()
         if own is None:
             prepare_demo(config.load(profile=profile), min(os.cpu_count() or 1, MAX_JOBS))
         else:
             record_own(own)
+
+
+def look_again() -> None:
+    """Record the own library again if it is here, so that DVC sees what changed; write data/looked, always the same.
+
+    Without a library here (a clone, a disk that is away) nothing is known to have changed. Raises `Problem` if
+    MUSIC_LIBRARY names a folder that cannot be studied.
+    """
+    known = _known()
+    own = os.environ.get(ENVIRONMENT, known.get("path") if known.get("kind") == "own" else None)
+    if own is not None and (ENVIRONMENT in os.environ or Path(str(own)).is_dir()):
+        with files.exclusive(LOCK, what=MADE_BY):
+            record_own(str(own))
+    elif own is not None:
+        console.warn("your library of the last time is not here: the study goes on with what was read of it")
+    files.write_text(LOOKED, "`dvc repro` has looked whether the library changed.\n")
 
 
 def _remembered() -> str | None:

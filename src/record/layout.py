@@ -46,7 +46,7 @@ class RunFiles:
     """Paths of one run's files; they need not exist."""
 
     name: str
-    """"current", the imported run's name, or seed-2020."""
+    """"current", the imported run's name, seed-2020, or the fingerprint of one that was trained here otherwise."""
     checkpoints: Path
     generations: Path
     metrics: Path
@@ -56,7 +56,16 @@ class RunFiles:
     @property
     def own(self) -> bool:
         """Whether it was trained here, on data/clips/."""
-        return self.name == "current" or re.fullmatch(SEED, self.name) is not None
+        return self.name == "current" or re.fullmatch(SEED, self.name) is not None or self.other
+
+    @property
+    def other(self) -> bool:
+        """Whether it was trained here with other parameters, in an experiment or before (`record/runs.py`)."""
+        return (
+            self.training is not None
+            and self.training == self.checkpoints.parent
+            and self.training.parent.name == TRAINING.name
+        )
 
     @property
     def journal(self) -> Path | None:

@@ -207,10 +207,10 @@ def shipped_step(training: Path) -> int:
     return max(0, int(_remembered(training).get("last_step", 0)))
 
 
-def run_id_of(training: Path, uri: str) -> str | None:
-    """The run that stands for a journal in the store of this address; None if nothing was sent there."""
+def run_id_of(training: Path, uri: str | None = None) -> str | None:
+    """The run that stands for a journal in the store of this address (None: any); None if nothing was sent there."""
     known = _remembered(training)
-    return str(known["run_id"]) if known.get("uri") == uri else None
+    return str(known["run_id"]) if known and uri in (None, known["uri"]) else None
 
 
 def is_complete(training: Path, uri: str) -> bool:

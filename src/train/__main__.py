@@ -25,7 +25,7 @@ from src import config
 from src.base import console, files, options, provenance
 from src.base.errors import Problem
 from src.config import step_folder, step_name
-from src.record import checkpoint, endings, journal, layout, shipping, tracking
+from src.record import checkpoint, endings, journal, layout, runs, shipping, tracking
 from src.record.endings import GIVE_UP
 from src.record.shipping import Shipper
 from src.train import newcomer
@@ -169,12 +169,13 @@ def wait_for_the_journal(run: Run) -> NoReturn:
 
 
 def prepare(run: Run, *, beside: bool = False) -> None:
-    """Make the journal fit for a new attempt: whole, and with an end for every attempt before it.
+    """Make the journal fit for a new attempt: whole, an end for every attempt before it; write down what is trained.
 
     Of a run that begins, say why it does not go on with another one, unless it was asked for `beside` it.
     """
     if (why := newcomer.note(run)) and not beside:
         console.say(why)
+    runs.write(run.folder, run.trained)
     repaired = journal.repair(run.journal)
     if repaired:
         console.warn(repaired)

@@ -1,39 +1,24 @@
 """Why a training begins at step 0 although there are others: what is different since.
 
-In: a run about to begin, and the identity.json that every run has in its folder. Out: one sentence, and the run's own
-identity.json: what its fingerprint is the hash of, and how many clips it has of each genre.
+In: a run about to begin, and the run.json of the others. Out: one sentence.
 """
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from src.base import files
 from src.base.console import few, listed
-from src.base.errors import Problem
-from src.record import journal, layout
+from src.record import journal, layout, runs
+from src.record.runs import Trained
 from src.train.run import Run, identity
-
-NAME = "identity.json"
-MADE_BY = "python -m src.train"
 
 
 def note(run: Run) -> str:
-    """Write the run's identity.json if it is not there, and say how a new run differs from the one most like it.
-
-    Empty if it is not new, or the first one.
-    """
-    path = run.folder / NAME
-    songs = Counter(clip.genre for clip in run.clips.clips)
-    mine = json.loads(json.dumps({**identity(run.params, run.clips.digest), "songs": songs}))
-    if not path.is_file():
-        files.write_json(path, mine)
+    """How a new run differs from the one most like it; empty if it is not new, or the first one."""
     others = [found.parent for found in layout.TRAINING.glob(f"*/{journal.NAME}") if found.parent != run.folder]
     if run.journal.is_file() or not others:
         return ""
-    before = {folder: _changes(folder, mine) for folder in others}
+    before = {folder: _changes(folder, run.trained) for folder in others}
     nearest = min(others, key=lambda folder: (len(before[folder]), -(folder / journal.NAME).stat().st_mtime))
     return (
         f"A new run begins at step 0, because {listed(before[nearest])}. The one before stays as it is in {nearest} "
@@ -41,22 +26,19 @@ def note(run: Run) -> str:
     )
 
 
-def _changes(folder: Path, mine: dict[str, Any]) -> list[str]:
-    try:
-        theirs = files.read_json(folder / NAME, made_by=MADE_BY)
-        return list(_differences(theirs, mine))
-    except (Problem, AttributeError, TypeError):
-        # From before there was such a file: anything may be different.
-        return ["parameters, clips or code are others"]
+def _changes(folder: Path, mine: Trained) -> list[str]:
+    theirs = runs.about(folder)
+    # A run from before there was a run.json: anything may be different.
+    return list(_differences(theirs, mine)) if theirs else ["parameters, clips or code are others"]
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _differences(before: Trained, now: Trained) -> Iterator[str]:
     """Each thing that differs, as the end of a sentence that begins with "because"."""
-    if before["clips"] != now["clips"]:
-        yield f"the clips changed ({_songs(before['songs'], now['songs'])})"
-    if before["code"] != now["code"]:
+    if before.clips != now.clips:
+        yield f"the clips changed ({_songs(before.songs, now.songs)})"
+    if before.code != now.code:
         yield "the code that computes a step changed"
-    old, new = _flat(before), _flat(now)
+    old, new = (_flat(identity(each.params, each.clips)) for each in (before, now))
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             yield f"{name} is {_shown(new.get(name))} and was {_shown(old.get(name))}"
@@ -70,7 +52,7 @@ def _songs(before: dict[str, int], now: dict[str, int]) -> str:
 
 def _flat(value: dict[str, Any]) -> dict[str, Any]:
     """Parameters by name, as params.yaml and the profile have them; but for the number of genres, which follows."""
-    rest = {name: item for name, item in value.items() if name not in ("clips", "code", "songs", "model", "train")}
+    rest = {name: item for name, item in value.items() if name not in ("clips", "code", "model", "train")}
     nested = {f"{part}.{name}": item for part in ("model", "train") for name, item in value[part].items()}
     return {name: item for name, item in (rest | nested).items() if name != "model.global_condition_cardinality"}
 

@@ -7,6 +7,7 @@ old one stays untouched.
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +17,7 @@ from src.base.errors import Problem
 from src.clips.clipset import MADE_BY, ClipSet
 from src.config import Params, step_name
 from src.record import checkpoint, journal, layout
+from src.record.runs import Trained
 from src.wavenet.device import Kind
 
 CLIPS = Path("data/clips")
@@ -58,6 +60,12 @@ class Run:
     def journal(self) -> Path:
         """The run's journal."""
         return self.folder / journal.NAME
+
+    @property
+    def trained(self) -> Trained:
+        """What run.json says of it."""
+        songs = dict(Counter(clip.genre for clip in self.clips.clips))
+        return Trained(clips=self.clips.digest, code=code.digest(DECIDES_A_STEP), songs=songs, params=self.params)
 
     @property
     def led_elsewhere(self) -> Path:

@@ -233,3 +233,23 @@ def test_the_terminal_fits_80_columns_and_cuts_nothing(compared: Comparison, tmp
     with (tmp_path / "five").open("w") as file:
         Console(width=80, file=file).print(terminal.prediction(compared, compared.run))
     assert {*evaluations.GENRES} <= {*(tmp_path / "five").read_text().split()}
+
+
+def test_two_runs_are_compared_song_by_song() -> None:
+    one, other = evaluations.made(1, (20, 300)), evaluations.made(1, (20, 300), learned=0.8)
+    (said,) = sentences.beside(one, other, 300, ("this study", "wide"))
+    assert said.text.startswith("On the same held-out songs, step 300 of this study needs ")
+    assert " bits fewer for each sample than step 300 of wide (" in said.text
+    assert "fewer in 20 of 20" in said.text
+    by_hand = [
+        (a.network[300] - a.linear) - (b.network[300] - b.linear)
+        for genre in one.genres
+        for a, b in zip(one.songs[genre], other.songs[genre], strict=True)
+    ]
+    assert f" {-sum(by_hand) / len(by_hand):.2f} bits fewer" in said.text
+    assert {claim.verdict for claim in said.claims if claim.genre == "all"} == {"better"}
+    (turned,) = sentences.beside(other, one, 300, ("wide", "this study"))
+    assert "bits more for each sample than step 300 of this study" in turned.text
+    (same,) = sentences.beside(one, one, 300, ("a", "b"))
+    assert "neither clearly fewer nor clearly more" in same.text
+    assert list(sentences.beside(one, other, 7, ("a", "b"))) == []

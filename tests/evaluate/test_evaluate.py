@@ -132,8 +132,12 @@ def test_a_whole_study(whole: StudyFolder, monkeypatch: pytest.MonkeyPatch, caps
     assert overall[10, 30]["verdict"] == "unclear"  # the same tones
     assert all(math.isfinite(number) for number in numbers(content))
     summary = json.loads((whole.root / "metrics" / "summary.json").read_text())
-    assert summary["steps"]["30"]["rock"]["bits_per_sample"] == song["network"]["30"]
-    assert summary["steps"]["30"]["bits_less_linear"] == worse["difference"]["value"]
+    bits = [content["steps"]["30"][genre]["bits_per_sample"]["value"] for genre in content["genres"]]
+    assert (summary["step"], summary["bits"]) == (30, float(f"{sum(bits) / len(bits):.4g}"))
+    assert summary["less_linear"] == float(f"{worse['difference']['value']:.4g}")
+    assert summary["accuracy"] == content["conditioning"]["30"]["accuracy"]["value"]
+    shares = sorted(row["share"]["value"] for row in content["closed"]["30"]["all"].values())
+    assert shares[0] <= summary["sound"] <= shares[-1]
     # The same again gives the same bytes: threads share the work, not the digits. No clip is named.
     before = (whole.root / "metrics" / "evaluate.json").read_bytes()
     whole.change("params/tiny.yaml", train__threads=2)
@@ -204,5 +208,5 @@ def test_an_imported_run_is_measured_by_its_sound_without_its_primer(
     assert {row["verdict"] for row in flat.values()} == {None}  # there is no music to be nearer to
     assert content["closed"] == {}
     assert not (study.root / "metrics").exists()
-    with pytest.raises(Problem, match="imported runs: old"):
+    with pytest.raises(Problem, match="There are: current, old"):
         run(study, monkeypatch, name="older")

@@ -178,7 +178,7 @@ def test_what_a_killed_composition_left_is_cleared(tmp_path: Path, monkeypatch: 
     (tmp_path / "music" / "a.flac").write_bytes(AUDIO)
     monkeypatch.setenv("MUSIC_LIBRARY", str(tmp_path / "music"))
     library.main(profile=None)
-    assert sorted(p.name for p in Path("data").iterdir()) == ["demo-library", "library.json"]
+    assert sorted(p.name for p in Path("data").iterdir()) == ["demo-library", "library.json", "library.lock"]
 
 
 @pytest.fixture
@@ -274,6 +274,39 @@ def test_the_state_follows_names_sizes_times_and_files(own: Path) -> None:
     note()
     assert len(set(states)) == len(states) - 1
     assert states[-1] == states[-3], "without the copy it is as it was"
+
+
+def test_looking_again_sees_what_changed_and_needs_no_library(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(library.ENVIRONMENT, raising=False)
+    library.main(None, look=True)  # a clone
+    assert not RECORD.exists()
+    looked = library.LOOKED.read_bytes()
+    library.record_own(str(own))
+    first = record()
+    library.main(None, look=True)
+    assert record() == first
+    (own / "another.flac").write_bytes(AUDIO)
+    library.main(None, look=True)
+    assert record()["files"] == int(str(first["files"])) + 1
+    seen = RECORD.read_bytes()
+    own.rename(own.with_name("a disk that is away"))
+    library.main(None, look=True)
+    assert RECORD.read_bytes() == seen
+    assert "not here" in capsys.readouterr().err
+    monkeypatch.setenv(library.ENVIRONMENT, str(own))
+    with pytest.raises(Problem, match="does not exist"):
+        library.main(None, look=True)
+    assert library.LOOKED.read_bytes() == looked
+
+
+def test_looking_again_leaves_the_demo_alone(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(library.ENVIRONMENT, raising=False)
+    library.prepare_demo(params, jobs=1)
+    seen = RECORD.read_bytes()
+    library.main(None, look=True)
+    assert RECORD.read_bytes() == seen
 
 
 def test_links_in_a_circle_odd_names_and_locked_folders_are_survived(

@@ -7,7 +7,7 @@ import pytest
 
 from src import config
 from src.base.errors import Problem
-from src.record import journal
+from src.record import journal, runs
 from src.record.journal import Journal
 from src.train import newcomer
 from src.train.run import Run
@@ -18,6 +18,7 @@ def begun(last_step: int = 0) -> str:
     """What is said of the run that the folder's parameters, clips and code make; then it does so many steps."""
     run = Run.open(config.load())
     said = newcomer.note(run)
+    runs.write(run.folder, run.trained)
     book = Journal(run.journal, 1)
     for step in range(1, last_step + 1):
         book.append("step", step=step, loss=1.0, seconds=0.1, time_ms=step)
@@ -68,7 +69,7 @@ def test_the_run_most_like_it_is_the_one_before(first: str, study_with_clips: St
 
 
 def test_a_run_from_before_such_a_file_says_that_something_changed(first: str, study_with_clips: StudyFolder) -> None:
-    Path(f"work/train/{first}/{newcomer.NAME}").unlink()
+    Path(f"work/train/{first}/{runs.ABOUT}").unlink()
     study_with_clips.change("params.yaml", seed=1)
     assert "because parameters, clips or code are others." in begun()
 
