@@ -19,5 +19,3 @@ traceable, `wavenet` is the network and nothing else, `audio` decodes and encode
 holds tools. pyproject.toml says so as contracts, and `make check` holds them. docs/formats.md says what lies between
 the stages.
 """
-
-__version__ = "1.0.0"

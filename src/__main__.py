@@ -8,6 +8,9 @@ from pathlib import Path
 import src
 from src.base import provenance
 
+VERSION = "1.0.0"
+"""As in CITATION.cff and CHANGELOG.md."""
+
 
 def version() -> str:
     """Version, commit and what the numbers depend on."""
@@ -16,7 +19,7 @@ def version() -> str:
     changed = known.get("git_changed_files", "0")
     changed = f" and {changed} changed files" if changed != "0" else ""
     packages = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "numba", "mlflow", "dvc"))
-    return f"{src.__version__} ({commit}{changed}), Python {platform.python_version()}, {packages}"
+    return f"{VERSION} ({commit}{changed}), Python {platform.python_version()}, {packages}"
 
 
 if __name__ == "__main__":
