@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import src
-from src.__main__ import VERSION, version
+from src.__main__ import version
 from tests.conftest import ROOT
 
 
