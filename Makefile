@@ -65,7 +65,7 @@ check: .venv/made
 	$(BIN)/lint-imports --no-logo
 
 ui: .venv/made
-	@$(BIN)/python -c "from src.record.tracking import Store; print('The runs, in some 10 seconds:', Store().page)"
+	@$(BIN)/python -c "from src.record.tracking import Store; print('The runs, in 10 to 20 seconds:', Store().page)"
 	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) echo "Ctrl-C ends it."; MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	  $(BIN)/mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}";; esac
 

@@ -39,7 +39,10 @@ COLUMNS = (
     "tags.`ended`",
 )
 
-SHORT = {"learning_rate": "lr", "dilations": "layers"}
+SHORT = {"learning_rate": "lr", "dilations": "layers", "seed": "seed"}
+"""What is varied most, so it comes first in a name."""
+KEPT = {"checkpoint_every", "keep_last", "keep_for_audit", "validate_every"}
+"""Parameters of what is kept and seen of a training, not of the training."""
 MOST_DIFFERENCES = 3
 """In a name: MLflow's pages show about forty characters of it."""
 
@@ -101,10 +104,9 @@ def committed(root: Path, profile: str) -> Params | None:
 def differences(params: Params, base: Params) -> list[str]:
     """What decides a training and differs from `base`, in a few characters each: ["lr 0.004", "layers 12"]."""
     here, there = _decisive(params), _decisive(base)
+    order = sorted(here, key=lambda key: (key == "steps", key not in SHORT))
     return [
-        f"{SHORT.get(key, key.replace('_', ' '))} {_short(value)}"
-        for key, value in here.items()
-        if value != there.get(key)
+        f"{SHORT.get(key, key.replace('_', ' '))} {_short(here[key])}" for key in order if here[key] != there.get(key)
     ]
 
 
@@ -112,7 +114,7 @@ def _decisive(params: Params) -> dict[str, Any]:
     sections = params.profile.train, params.profile.model, params.profile.clips
     own = {"seed": str(params.study.seed), "genres": params.study.genre_rules, "device": params.study.device}
     # Where two have the same number of layers or genres, what differs is in MLflow's parameters.
-    return {key: value for section in sections for key, value in section.model_dump().items()} | own
+    return {key: value for section in sections for key, value in section.model_dump().items() if key not in KEPT} | own
 
 
 def _short(value: Any) -> str:

@@ -92,8 +92,10 @@ class Registry:
             if loss is not None and step in view.steps:
                 self.points(run_id, model, [(metrics.MEDIAN_LOSS, loss, view.steps[step].time_ms, step)])
             with guarded("copying a checkpoint"):
-                if not self._client.list_logged_model_artifacts(model):
-                    self._client.log_model_artifacts(model, str(step_folder(checkpoints, step)))
+                folder = step_folder(checkpoints, step)
+                there = {Path(file.path).name for file in self._client.list_logged_model_artifacts(model)}
+                if {path.name for path in folder.iterdir()} - there:
+                    self._client.log_model_artifacts(model, str(folder))
             versions[step] = known.get(step) or self._version(run_id, model, step, fingerprint)
         if named and versions:
             self._name(run_id, versions)

@@ -204,7 +204,7 @@ class BackgroundShipping(threading.Thread):
             self._failure = f"it has not answered for {patience_s:.0f} s."
         if self._failure:
             console.warn(
-                f"not every step is in MLflow yet: {self._failure} "
+                f"not everything is in MLflow yet: {self._failure} "
                 "The journal has them all; `python -m src.train` sends the rest."
             )
 

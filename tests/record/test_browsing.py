@@ -29,12 +29,15 @@ def committed(study: StudyFolder) -> StudyFolder:
     [
         ({}, "tiny · 1a2b3c4d"),
         ({"train__learning_rate": 0.004, "model__dilations": [1, 2, 4, 8, 16]}, "tiny lr 0.004, layers 5 · 1a2b3c4d"),
-        ({"train__steps": 15000, "model__use_biases": False}, "tiny steps 15,000, use biases off · 1a2b3c4d"),
+        ({"train__steps": 15000, "model__use_biases": False}, "tiny use biases off, steps 15,000 · 1a2b3c4d"),
         (
             {"train__steps": 40, "train__batch_size": 3, "train__half_life_steps": None, "clips__loudness_lufs": -20.0},
-            "tiny steps 40, batch size 3, half life steps none +1 · 1a2b3c4d",
+            "tiny batch size 3, half life steps none, loudness lufs -20 +1 · 1a2b3c4d",
         ),
-        ({"generate__temperature": 0.5, "evaluate__seconds_per_clip": 2}, "tiny · 1a2b3c4d"),  # not of the training
+        (
+            {"generate__temperature": 0.5, "evaluate__seconds_per_clip": 2, "train__keep_last": 9},
+            "tiny · 1a2b3c4d",
+        ),  # not of the training
     ],
 )
 def test_a_run_s_name_says_what_differs(committed: StudyFolder, changes: dict[str, object], name: str) -> None:

@@ -67,6 +67,14 @@ def test_registering_again_changes_nothing(fresh: Store, checkpoints: Path) -> N
     assert len(fresh._client.search_logged_models([fresh._experiment])) == 2
 
 
+def test_a_copy_that_was_cut_off_is_made_again(fresh: Store, checkpoints: Path) -> None:
+    register(fresh, checkpoints, "a" * 16, 1000)
+    place = Path(fresh._client.get_model_version_by_alias(NAME, "newest").source.removeprefix("file://"))
+    (place / "weights.safetensors").unlink()
+    register(fresh, checkpoints, "a" * 16, 1000)
+    assert (place / "weights.safetensors").read_text() == "weights.safetensors of step 10"
+
+
 def test_the_aliases_are_of_the_run_that_began_last(fresh: Store, checkpoints: Path) -> None:
     register(fresh, checkpoints, "b" * 16, 2000)
     register(fresh, checkpoints, "a" * 16, 1000)  # an older one, sent late

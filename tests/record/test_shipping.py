@@ -362,7 +362,7 @@ def test_a_failure_is_said_once_at_the_end_with_the_command_that_sends_the_rest(
     sender.start()
     sender.finish(60)
     assert said(capsys) == (
-        "warning: not every step is in MLflow yet: MLflow could not be used. The journal has them all; "
+        "warning: not everything is in MLflow yet: MLflow could not be used. The journal has them all; "
         "`python -m src.train` sends the rest."
     )
 
