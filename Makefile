@@ -70,9 +70,9 @@ check: .venv/made
 	$(BIN)/lint-imports --no-logo
 
 ui: .venv/made
-	@echo "MLflow opens in some 20 seconds at http://127.0.0.1:5000 (Ctrl-C ends it). Choose 'Model training' at its top left, then wavenet-study."
-	@$(BIN)/python -c "from src.record.tracking import Store; Store()"
-	@$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
+	@$(BIN)/python -c "from src.record.tracking import Store; print('The runs, in 10 to 20 seconds:', Store().page)"
+	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) echo "Ctrl-C ends it."; MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+	  $(BIN)/mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}";; esac
 
 docs: .venv/made
 	$(BIN)/zensical build --strict --config-file mkdocs.yml

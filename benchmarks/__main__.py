@@ -1,7 +1,7 @@
 """Measure this machine, each with --help:
 
 python -m benchmarks train | generate | scan | clips
-python -m benchmarks overhead | checkpoint | resume | outage
+python -m benchmarks overhead | checkpoint | resume | outage | browse
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.browse import browse
 from benchmarks.checkpoint import checkpoint
 from benchmarks.generate import generate
 from benchmarks.outage import outage
@@ -24,6 +25,7 @@ app.command()(overhead)
 app.command()(checkpoint)
 app.command()(resume)
 app.command()(outage)
+app.command()(browse)
 
 
 @app.command()

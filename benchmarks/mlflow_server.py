@@ -20,15 +20,26 @@ from src.base.errors import Problem
 LONGEST_START_S = 120.0
 
 
+def command(port: int, backend: str, *, auth: bool = False) -> list[str]:
+    """The command line of docs/team.md. backend: where runs and metrics are. auth: who asks must give a password."""
+    return [
+        *("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *(("--app-name", "basic-auth") if auth else ()),
+        *("--serve-artifacts", "--artifacts-destination", "artifacts", "--backend-store-uri", backend),
+    ]
+
+
 class Server:
     """`mlflow server` with a database of its own in `folder`. Use it in a `with` block: it is killed at its end."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, backend: str = "", *, auth: bool = False, **environment: str) -> None:
+        """backend: address of the database, if it is not to be one in the folder. auth, environment: of the server."""
+        self.folder, self._auth, self._environment = folder, auth, environment
         self.database = folder / "server.db"
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self._port}"
+        self._backend = backend or f"sqlite:///{self.database}"
         self._running = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -41,17 +52,15 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises `Problem` if it does not."""
-        command = [
-            *(str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1"),
-            *("--port", str(self._port), "--workers", "1", "--backend-store-uri", f"sqlite:///{self.database}"),
-            *("--artifacts-destination", str(self._folder / "server-artifacts")),
-        ]
+        program, *arguments = command(self._port, self._backend, auth=self._auth)
+        line = [str(Path(sys.executable).with_name(program)), *arguments]
         # Its job runners serve no training: seven processes that would take the cores from it.
         settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        log = self._folder / "server.txt"
+        settings |= self._environment
+        log = self.folder / "server.txt"
         output = self._running.enter_context(log.open("ab"))
         self._process = self._running.enter_context(
-            temporary_study.in_session(command, cwd=self._folder, env=os.environ | settings, output=output)
+            temporary_study.in_session(line, cwd=self.folder, env=os.environ | settings, output=output)
         )
         began = time.monotonic()
         while not self.answers():

@@ -193,7 +193,7 @@ def look_up(database: Path, steps: Mapping[int, Step]) -> Delivery:
         points = connection.execute(
             "SELECT metrics.step, metrics.value, metrics.timestamp FROM metrics "
             "JOIN tags ON metrics.run_uuid = tags.run_uuid "
-            "WHERE metrics.key = 'loss' AND tags.key = 'part' AND tags.value = 'study'"
+            "WHERE metrics.key = 'learning/loss' AND tags.key = 'part' AND tags.value = 'study'"
         ).fetchall()
     present = {step for step, _, _ in points}
     same = {(line.step, line.loss, line.time_ms) for line in steps.values()}

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from src.bundle import layout
-from src.record import journal
+from src.record import browsing, journal, metrics
 from tests import clone
 from tests.clone import STEPS, in_clone
 from tests.conftest import GENRES
@@ -60,7 +60,7 @@ def test_training_wrote_each_step_once_in_journal_and_mlflow(study_clone: Path) 
     with sqlite3.connect(study_clone / "mlruns" / "mlflow.db") as database:
         rows = database.execute(
             "SELECT step, metrics.value, metrics.timestamp FROM metrics JOIN tags ON metrics.run_uuid = tags.run_uuid "
-            "WHERE metrics.key = 'loss' AND tags.key = 'part' AND tags.value = 'study' ORDER BY step"
+            "WHERE metrics.key = 'learning/loss' AND tags.key = 'part' AND tags.value = 'study' ORDER BY step"
         ).fetchall()
     assert rows == [(step.step, step.loss, step.time_ms) for _, step in sorted(steps.items())]
 
@@ -75,12 +75,19 @@ def test_the_mlflow_run_says_what_was_done_to_what_and_where(study_clone: Path) 
         params = dict(database.execute("SELECT key, value FROM params WHERE run_uuid = ?", (run,)))
         models = {name for (name,) in database.execute("SELECT name FROM logged_models")}
         keys = {key for (key,) in database.execute("SELECT DISTINCT key FROM metrics")}
+        aliases = {alias for (alias,) in database.execute("SELECT alias FROM registered_model_aliases")}
         digest = database.execute("SELECT digest FROM datasets").fetchone()[0]
     assert status == "FINISHED"
-    assert {"git_commit", "host", "torch", "python", "fingerprint"} <= tags.keys()
+    assert {"git_commit", "device", "torch", "python", "fingerprint"} <= tags.keys()
     assert params["train.steps"] == "30"
     assert models == {"step-2", "step-10", "step-30"}
-    assert any("bits_per_sample" in key for key in keys)
+    assert aliases == {"step-2", "step-10", "step-30", "newest"}
+    assert {metrics.score("bits_per_sample", genre) for genre in GENRES} <= keys
+    assert {metrics.BITS_GAINED, metrics.BITS_PER_SAMPLE, metrics.MEDIAN_LOSS, metrics.WAY_TO_MUSIC} <= keys
+    results, _, story = tags["mlflow.note.content"].partition(browsing.STORY)
+    assert results.startswith("**What was compared?** Steps 2, 10 and 30 of one training")
+    assert "`reports/compare-2-10-30/index.html`" in results
+    assert story.startswith("Finished at step 30, each step recorded once.")
     assert json.loads((study_clone / "metrics" / "clips.json").read_text())["digest"].startswith(digest)
     artifacts = Path(place.removeprefix("file://"))
     assert sorted(path.name for path in (artifacts / "generations" / "step-30").glob("*.mp3")) == [

@@ -1,4 +1,4 @@
-"""Nothing that names a song leaves data/: strings planted in every name and tag are searched for everywhere else."""
+"""Nothing that names a song leaves data/, and no password is kept: planted strings are searched for everywhere else."""
 
 import csv
 from pathlib import Path
@@ -13,6 +13,10 @@ from tests.conftest import GENRES
 
 PLANT = "Zyx" + "qv"
 """Begins every planted word; nothing of ours has it, this file in one piece neither."""
+
+ACCOUNT = {"MLFLOW_TRACKING_USERNAME": f"{PLANT}Name", "MLFLOW_TRACKING_PASSWORD": f"{PLANT}Word"}
+ADDRESS = f"http://{PLANT}Name:{PLANT}Word@127.0.0.1:9"
+"""Of a server that is not there: its address is in every message."""
 
 FRAMES = ("TIT2", "TPE1", "TALB", "TCOM", "TENC", "TCOP", "TPUB", "TSRC", "TIT1", "TPE2", "TEXT", "TOPE")
 COMMENTS = ("title", "artist", "album", "composer", "copyright", "isrc", "organization", "description", "contact")
@@ -58,11 +62,13 @@ def after_a_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         ("dvc", "repro"),
         ("python", "-m", "src.compare", "--steps", "2", "30"),
         ("python", "-m", "src.status"),
+        ("env", f"MLFLOW_TRACKING_URI={ADDRESS}", "python", "-m", "src.train"),
+        ("env", f"MLFLOW_TRACKING_URI={ADDRESS}", "python", "-m", "src.compare"),
         ("python", "-m", "src.bundle"),
         ("dvc", "metrics", "show"),
         ("dvc", "status"),
     ):
-        printed += in_clone(study, *command, MUSIC_LIBRARY=str(library))
+        printed += in_clone(study, *command, check=True, MUSIC_LIBRARY=str(library), **ACCOUNT)
     return study, printed + trouble(study, library)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from src.audit.check import Check, decided, unknown
 from src.audit.study import Study
 from src.evaluate import schema
-from src.record import shipping, tracking
-from src.record.tracking import Store, TrackingError, metric_name
+from src.record import metrics, shipping, tracking
+from src.record.guarded import TrackingError
+from src.record.tracking import Store
 from src.train.run import NOT_IDENTITY
 
 STEPS, MEASURES, PARAMETERS = (
@@ -35,15 +36,21 @@ def checks(study: Study, uri: str | None) -> Iterator[Check]:
         if run_id is None:
             yield unknown(STEPS, f"the store has no run {study.fingerprint}.")
             return
-        yield _steps(study, store, run_id)
-        params, metrics = store.recorded(run_id)
-        yield from _measures(study, store, run_id, metrics)
+        params, known = store.recorded(run_id)
+        yield _steps(study, store, run_id, known)
+        yield from _measures(study, store, run_id, known)
         yield _parameters(study, params)
     except TrackingError as failure:
         yield unknown(STEPS, f"the store cannot be read: {failure}")
 
 
-def _steps(study: Study, store: Store, run_id: str) -> Check:
+def _there(name: str, known: set[str]) -> str:
+    """What a metric is called there: a store of older code has other names."""
+    name, older = metrics.accepted(name), metrics.accepted(metrics.older(name))
+    return older if name not in known and older in known else name
+
+
+def _steps(study: Study, store: Store, run_id: str, known: set[str]) -> Check:
     view = study.view
     expected: dict[str, dict[int, float]] = {
         metric: {step: value for step, line in view.steps.items() if (value := getattr(line, key)) is not None}
@@ -51,8 +58,10 @@ def _steps(study: Study, store: Store, run_id: str) -> Check:
     }
     for step, bits in view.validations.items():
         for genre, value in bits.items():
-            expected.setdefault(f"validation_bits_per_sample.{genre}", {})[step] = value
-    wrong = [text for key, values in expected.items() for text in _differences(store, run_id, key, values)]
+            expected.setdefault(metrics.validation_bits(genre), {})[step] = value
+    wrong = [
+        text for key, values in expected.items() for text in _differences(store, run_id, _there(key, known), values)
+    ]
     count = sum(map(len, expected.values()))
     return decided(STEPS, wrong, f"Each of {count:,} values of {len(expected)} metrics is the journal's.")
 
@@ -73,7 +82,7 @@ def _same(one: float | None, other: float) -> bool:
     return one is not None and math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-300)
 
 
-def _measures(study: Study, store: Store, run_id: str, metrics: set[str]) -> Iterator[Check]:
+def _measures(study: Study, store: Store, run_id: str, known: set[str]) -> Iterator[Check]:
     path = study.run.metrics / "evaluate.json"
     if not path.is_file():
         return
@@ -83,8 +92,8 @@ def _measures(study: Study, store: Store, run_id: str, metrics: set[str]) -> Ite
         for genre, row in by_genre.items():
             for name, measure in row.items():
                 if measure.value is not None:
-                    expected.setdefault(metric_name(f"{genre}.{name}"), {})[step] = measure.value
-    shared = {name: values for name, values in expected.items() if name in metrics}
+                    expected.setdefault(_there(metrics.score(name, genre), known), {})[step] = measure.value
+    shared = {name: values for name, values in expected.items() if name in known}
     if not shared:
         yield unknown(MEASURES, "the store has no measures of this run.")
         return

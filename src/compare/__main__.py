@@ -178,8 +178,16 @@ def log(compared: Comparison, trained: config.Params | None, folder: Path) -> No
         else:
             run_id = store.run(run.fingerprint, run.name, {}, {"imported": "true"})
         store.files(run_id, folder, f"reports/{folder.name}")
+        store.describe(run_id, results=results(compared, folder))
     except tracking.TrackingError as failure:
         console.warn(f"{failure} The page is in {folder}/.")
+
+
+def results(compared: Comparison, folder: Path) -> str:
+    """What MLflow says of the run: the page's three answers, and where the page is."""
+    said = [f"**{one.question}** {' '.join(each.text for each in one.said)}" for one in answers.answers(compared)]
+    where = f"The page with sound and pictures: `reports/{folder.name}/index.html` under *Artifacts*, and on the disk."
+    return "\n\n".join([*said, where])
 
 
 if __name__ == "__main__":

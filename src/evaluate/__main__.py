@@ -8,6 +8,7 @@ gets a sentence in the file and the rest is still measured. docs/measures.md exp
 """
 
 import shutil
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ from src.base.errors import Problem
 from src.base.share import Share
 from src.clips.clipset import ClipSet
 from src.config import Params
-from src.record import checkpoint, journal, layout, runs, tracking
+from src.record import checkpoint, journal, layout, metrics, runs, tracking
 from src.record.layout import RunFiles
 
 if TYPE_CHECKING:
@@ -88,21 +89,17 @@ def keep(run_files: RunFiles) -> None:
 
 def log(run_files: RunFiles, params: Params, evaluation: "Evaluation") -> None:
     """Put every measure of every checkpoint into the MLflow run, linked to the checkpoint."""
-    from src.evaluate.schema import ALL
-
     try:
         store = tracking.Store()
         steps = journal.read(run_files.journal).steps if run_files.journal else {}
         for step, by_genre in evaluation.steps.items():
             values = {
-                f"{genre}.{name}": measure.value
+                metrics.score(name, genre): measure.value
                 for genre, row in by_genre.items()
                 for name, measure in row.items()
                 if measure.value is not None
             }
-            overall = evaluation.against.get(step, {}).get("linear", {}).get(ALL)
-            if overall is not None and overall.difference.value is not None:
-                values["all.bits_less_linear"] = overall.difference.value
+            values |= results(evaluation, step)
             fingerprint = checkpoint.about(run_files.checkpoint(step)).fingerprint
             trained_ms = steps[step].time_ms if step in steps else tracking.now_ms()
             trained = runs.trained_with(run_files, params) or params
@@ -110,6 +107,22 @@ def log(run_files: RunFiles, params: Params, evaluation: "Evaluation") -> None:
             tracking.log_evaluation(store, run_id, fingerprint, step, values, trained_ms)
     except Problem as failure:
         console.warn(f"The measures are not in MLflow: {failure}")
+
+
+def results(evaluation: "Evaluation", step: int) -> dict[str, float]:
+    """What is asked of a checkpoint first, by MLflow's names; what was not measured is left out."""
+    from src.evaluate.schema import ALL
+
+    gained = evaluation.against.get(step, {}).get("linear", {}).get(ALL)
+    bits = [value for genre in evaluation.genres if (value := evaluation.bits(step, genre)) is not None]
+    closed = evaluation.closed.get(step, {})
+    shares = [row.share.value for row in closed.get(ALL, {}).values() if row.share.value is not None]
+    found = {
+        metrics.BITS_GAINED: -gained.difference.value if gained and gained.difference.value is not None else None,
+        metrics.BITS_PER_SAMPLE: statistics.mean(bits) if bits else None,
+        metrics.WAY_TO_MUSIC: 100 * statistics.median(shares) if shares else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from src.base.errors import Problem
 from src.base.share import Share
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
-from src.record import checkpoint, layout, runs, tracking
+from src.record import checkpoint, layout, metrics, runs, tracking
 from src.record.checkpoint import Checkpoint
 from src.record.layout import RunFiles
 
@@ -117,8 +117,8 @@ def _log(run_files: RunFiles, made: Made, params: Params) -> None:
         store.points(
             run_id,
             [
-                ("generation_seconds", made.seconds, at, made.step),
-                ("generation_times_real_time", made.times_real_time, at, made.step),
+                (metrics.GENERATION_SECONDS, made.seconds, at, made.step),
+                (metrics.GENERATION_TIMES_REAL_TIME, made.times_real_time, at, made.step),
             ],
         )
     except tracking.TrackingError as failure:

@@ -22,10 +22,11 @@ from src.base.errors import Problem
 from src.legacy import reading, source, writing
 from src.legacy.generation_log import Generation
 from src.legacy.reading import Findings
-from src.record import journal, layout
+from src.record import journal, layout, metrics
+from src.record.guarded import Point, TrackingError
 from src.record.layout import ImportedRun, RunFiles
 from src.record.shipping import Shipper
-from src.record.tracking import Point, Store, TrackingError
+from src.record.tracking import Store
 
 app = console.command_app("Import the 2019 study, or what tensorflow-wavenet left behind, as a run of ours.")
 
@@ -141,11 +142,13 @@ def ship(place: RunFiles, found: Findings, fingerprint: str) -> str:
 def _generation_points(found: Findings, times: Generation) -> list[Point]:
     """Seconds of each clip at the time it was done, as far as it is known which is which."""
     points: list[Point] = []
+    whole_s: dict[int, float] = {}
     at_ms = times.stamps_ms[0]
     for (step, genre), (seconds, _) in zip(found.order, times.clip_seconds(), strict=bool(found.order)):
         at_ms += round(seconds * 1000)
-        points.append((f"generation_seconds.{genre}", seconds, at_ms, step))
-    return points
+        whole_s[step] = whole_s.get(step, 0.0) + seconds
+        points.append((f"{metrics.GENERATION_SECONDS}.{genre}", seconds, at_ms, step))
+    return [*points, *((metrics.GENERATION_SECONDS, seconds, at_ms, step) for step, seconds in whole_s.items())]
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from src.record import history, journal
+from src.record.guarded import Point
 from src.record.history import Summary
-from src.record.tracking import Point, Store
+from src.record.metrics import of_the_run
+from src.record.tracking import Store
 
 REMEMBER_EVERY = 20
 
@@ -43,6 +45,7 @@ class AttemptRuns:
         if told:
             last = told[max(told)]
             starters = [one.starter for one in list(told.values())[1:]]
+            devices = {str(attempt.details.get("device", "not recorded")) for attempt in view.attempts.values()}
             machines = {attempt.details.get("machine") for attempt in view.attempts.values()}
             self.store.tag(
                 self.run_id,
@@ -53,10 +56,11 @@ class AttemptRuns:
                     "replayed_steps": str(view.replayed),
                     "seconds_lost": f"{sum(one.lost_s or 0 for one in told.values()):.1f}",
                     "machines": "not recorded" if None in machines else str(len(machines)),
+                    "device": ", ".join(sorted(devices)),
                     "ended": last.ended,
-                    "mlflow.note.content": history.tell(view),
                 },
             )
+            self.store.describe(self.run_id, story=history.tell(view))
             self.store.status(self.run_id, last.status, last.ended_ms)
             self.ended = bool(last.cause)
         self.touched = set()
@@ -82,18 +86,20 @@ class AttemptRuns:
             "seconds_lost": told.lost_s,
         }
         at, step = told.ended_ms or told.began_ms, told.last_step or told.start_step
-        self.store.points(run, [(key, float(value), at, step) for key, value in figures.items() if value is not None])
+        self.store.points(
+            run, [(of_the_run(key), float(value), at, step) for key, value in figures.items() if value is not None]
+        )
         self.store.status(run, told.status, told.ended_ms)
 
 
 def _marks(told: Summary, *, first: bool) -> list[Point]:
     """An attempt as points on the study run's charts, at the step it went on from."""
-    marks: list[Point] = [("attempt", float(told.attempt), told.began_ms, told.start_step)]
+    marks: list[Point] = [(of_the_run("attempt"), float(told.attempt), told.began_ms, told.start_step)]
     if first:
         return marks
-    marks.append(("downtime_seconds", told.downtime_s, told.began_ms, told.start_step))
+    marks.append((of_the_run("downtime_seconds"), told.downtime_s, told.began_ms, told.start_step))
     if told.cause or told.lost_s is not None:  # what it did again is known once it does something new, or is over
-        marks.append(("replayed_steps", float(told.replayed_steps), told.began_ms, told.start_step))
+        marks.append((of_the_run("replayed_steps"), float(told.replayed_steps), told.began_ms, told.start_step))
     if told.lost_s is not None:
-        marks.append(("seconds_lost", told.lost_s, told.began_ms, told.start_step))
+        marks.append((of_the_run("seconds_lost"), told.lost_s, told.began_ms, told.start_step))
     return marks

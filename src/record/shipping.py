@@ -16,11 +16,15 @@ from typing import Any
 
 from src.base import console, files
 from src.base.errors import Problem
-from src.record import journal
+from src.record import journal, metrics
+from src.record.guarded import Point
 from src.record.nested import AttemptRuns
-from src.record.tracking import Point, Store
+from src.record.tracking import Store
 
 MEMORY = "shipped.json"
+
+NAMES = 2
+"""Of the metrics. What was sent under others is sent again under these."""
 
 SHIP_EVERY_S = 10.0
 LONGEST_PAUSE_S = 30.0
@@ -32,7 +36,7 @@ HASTY_SHIP_S = 4.0
 MOST_LINES = 5000
 """Lines read into memory at once."""
 
-STEP_METRICS = {"loss": "loss", "seconds_per_step": "seconds"}
+STEP_METRICS = {metrics.LOSS: "loss", metrics.SECONDS_PER_STEP: "seconds"}
 """Metric of a step → its key in the journal."""
 
 
@@ -94,7 +98,7 @@ class Shipper:
                 raise
             if lines == 0:
                 break
-            sent += sum(1 for point in points if point[0] == "loss")
+            sent += sum(1 for point in points if point[0] == metrics.LOSS)
             self.offset, self._border = reached, _digest_before(path, reached)
             self._remember()
         if self._attempts.touched:
@@ -122,9 +126,8 @@ class Shipper:
                 if step <= self.last_validation:
                     return
                 self.last_validation = step
-                for key, value in record["bits_per_sample"].items():
-                    name = f"validation_bits_per_sample.{key}"
-                    self._add(points, (name, float(value), int(record["time_ms"]), step))
+                for genre, value in record["bits_per_sample"].items():
+                    self._add(points, (metrics.validation_bits(genre), float(value), int(record["time_ms"]), step))
             case "attempt":
                 number = int(record["attempt"])
                 self._attempts.touched |= {number - 1, number}  # the one before is over, whether it said so or not
@@ -152,6 +155,7 @@ class Shipper:
                 "runs": {str(number): run for number, run in self._attempts.runs.items()},
                 "touched": sorted(self._attempts.touched),
                 "ended": self._attempts.ended,
+                "names": NAMES,
             },
         )
 
@@ -163,10 +167,11 @@ class BackgroundShipping(threading.Thread):
     the rest.
     """
 
-    def __init__(self, connect: Callable[[], Shipper]) -> None:
-        """connect: opens MLflow; may raise `TrackingError`, again and again."""
+    def __init__(self, connect: Callable[[], Shipper], at_the_end: Callable[[Shipper], None]) -> None:
+        """connect: opens MLflow; may raise `TrackingError`, again and again. at_the_end: sends what is not of the
+        journal, when all of that is sent."""
         super().__init__(name="shipping", daemon=True)
-        self._connect = connect
+        self._connect, self._at_the_end = connect, at_the_end
         self._shipper: Shipper | None = None
         self._over = threading.Event()
         self._failure = "nothing was sent."
@@ -180,6 +185,8 @@ class BackgroundShipping(threading.Thread):
             try:
                 self._shipper = self._shipper or self._connect()
                 self._shipper.ship()
+                if last:
+                    self._at_the_end(self._shipper)
                 self._failure, pause_s = "", SHIP_EVERY_S
             except Problem as failure:
                 self._failure, pause_s = str(failure), min(2 * pause_s, LONGEST_PAUSE_S)
@@ -197,7 +204,7 @@ class BackgroundShipping(threading.Thread):
             self._failure = f"it has not answered for {patience_s:.0f} s."
         if self._failure:
             console.warn(
-                f"not every step is in MLflow yet: {self._failure} "
+                f"not everything is in MLflow yet: {self._failure} "
                 "The journal has them all; `python -m src.train` sends the rest."
             )
 
@@ -228,7 +235,7 @@ def _remembered(training: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     keys = {"uri", "run_id", "offset", "border", "last_step", "last_validation", "runs", "touched", "ended"}
-    return value if isinstance(value, dict) and keys <= value.keys() else {}
+    return value if isinstance(value, dict) and keys <= value.keys() and value.get("names") == NAMES else {}
 
 
 def _digest_before(path: Path, offset: int) -> str:

@@ -1,94 +1,32 @@
-"""What is sent to MLflow: runs, attempts, metrics, checkpoints as logged models, playable audio.
+"""What is sent to MLflow: runs, attempts, metrics, files. Checkpoints and the data set: registry.py.
 
 What is logged is a view of the journal and of the stages' outputs; it can be made again from them. Everything that
 MLflow, its database or its server can do wrong arrives as `TrackingError`, so that no stage dies of it.
 """
 
-import json
 import os
 import re
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from src.base import provenance
-from src.base.errors import Problem
-from src.config import step_name
-from src.record import tracking_database
+from src.config import Params
+from src.record import browsing, metrics, tracking_database
+from src.record.guarded import Bounded, Point, guarded, send, without_credentials
+from src.record.guarded import TrackingError as TrackingError
+from src.record.guarded import now_ms as now_ms
+from src.record.registry import Registry
 from src.record.tracking_database import ARTIFACTS, EXPERIMENT
 
 DATABASE = Path("mlruns/mlflow.db")
-LONGEST_CALL_S = 60.0
-"""One call of MLflow may take no longer, whatever its server does."""
-BATCH = 1000
-"""Most metrics MLflow takes in one call."""
-
-# A dead server must cost seconds, not minutes; telemetry would call out.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-
+MOST_OF_A_TAG = 8000
+"""Characters that MLflow takes."""
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a description."""
 OWN_FINGERPRINT = r"[0-9a-f]{16}"
 """What `train.run.fingerprint` gives; the fingerprint of an imported run is its name, a dash and a digest."""
-
-Point = tuple[str, float, int, int]
-"""A metric's value: (key, value, time_ms, step)."""
-
-
-class TrackingError(Problem):
-    """MLflow could not be reached or did not take what was sent."""
-
-
-@contextmanager
-def _guarded(doing: str) -> Iterator[None]:
-    """Whatever MLflow and its stores raise becomes a `TrackingError`: they have errors of a dozen libraries."""
-    try:
-        yield
-    except Problem as problem:
-        raise TrackingError(str(problem)) from problem
-    except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise TrackingError(f"MLflow could not be used ({doing}): {first[:300]}") from error
-
-
-class _Bounded:
-    """An MLflow client whose every call ends within `LONGEST_CALL_S`.
-
-    A server that answers a byte a second, or asks to come back in an hour, would hold a caller for as long: its own
-    time limits are for one read, and no setting bounds a whole call.
-    """
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._hung = False
-        self._client = self._call("connecting", make)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *given, **named: self._call(name, lambda: getattr(self._client, name)(*given, **named))
-
-    def _call(self, name: str, action: Callable[[], Any]) -> Any:
-        if self._hung:
-            raise TimeoutError("it did not answer before")
-        done: Future[Any] = Future()
-
-        def work() -> None:
-            try:
-                done.set_result(action())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
-                done.set_exception(error)
-
-        threading.Thread(target=work, name=f"mlflow {name}", daemon=True).start()
-        try:
-            return done.result(LONGEST_CALL_S)
-        except TimeoutError:
-            self._hung = not done.done()  # what waits now must not be met again, call by call
-            raise TimeoutError(f"no answer to {name} within {LONGEST_CALL_S:g} s") from None
 
 
 def address(root: Path = Path()) -> str:
@@ -104,21 +42,23 @@ class Store:
 
     def __init__(self, root: Path = Path(), uri: str | None = None, *, writes: bool = True) -> None:
         """writes: whether what is missing is made; else it is a `TrackingError`."""
-        self.uri = uri or address(root)
+        full = uri or address(root)
+        self.uri = without_credentials(full)
+        """For messages, memories and comparisons."""
         _quiet()
-        local = self.uri.startswith("sqlite:///")
-        with _guarded("making its database"):
-            if local and not writes and not Path(self.uri.removeprefix("sqlite:///")).is_file():
+        local = full.startswith("sqlite:///")
+        with guarded("making its database"):
+            if local and not writes and not Path(full.removeprefix("sqlite:///")).is_file():
                 raise TrackingError(f"There is no database at {self.uri}.")
             if local and writes:
-                tracking_database.prepare(Path(self.uri.removeprefix("sqlite:///")), (root / ARTIFACTS).resolve())
+                tracking_database.prepare(Path(full.removeprefix("sqlite:///")), (root / ARTIFACTS).resolve())
                 # Plain `mlflow ui` looks for ./mlflow.db and knows no setting in a file.
                 link = root / DATABASE.name
                 if not link.is_symlink() and not link.exists():
                     with suppress(OSError):  # a folder that may not be written: `make ui` works without the link
                         link.symlink_to(DATABASE)
-        with _guarded("connecting"):
-            self._client: Any = _Bounded(lambda: _client(self.uri))
+        with guarded("connecting"):
+            self._client: Any = Bounded(lambda: _client(full))
             experiment = self._client.get_experiment_by_name(EXPERIMENT)
             if experiment is not None and experiment.lifecycle_stage == "deleted":
                 raise TrackingError(
@@ -127,13 +67,22 @@ class Store:
                 )
             if experiment is None and not writes:
                 raise TrackingError(f"MLflow has no experiment {EXPERIMENT} at {self.uri}.")
-            # An experiment of our own: the Default one's artifacts lie where the server was started.
-            artifacts = (root / ARTIFACTS).resolve().as_uri() if local else None
-            self._experiment: str = (
-                experiment.experiment_id
-                if experiment is not None
-                else self._client.create_experiment(EXPERIMENT, artifact_location=artifacts)
-            )
+            if experiment is None:
+                # An experiment of our own: the Default one's artifacts lie where the server was started.
+                artifacts = (root / ARTIFACTS).resolve().as_uri() if local else None
+                self._client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+                experiment = self._client.get_experiment_by_name(EXPERIMENT)
+            self._experiment: str = experiment.experiment_id
+            for key, value in browsing.experiment_tags(self._experiment).items():
+                if writes and experiment.tags.get(key) != value:
+                    self._client.set_experiment_tag(self._experiment, key, value)
+        self.registry = Registry(self._client, self._experiment)
+
+    @property
+    def page(self) -> str:
+        """Where its runs are to be looked at: on its server, or with `make ui`."""
+        base = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        return browsing.page(base, self._experiment)
 
     def run(
         self,
@@ -149,7 +98,7 @@ class Store:
         start_time_ms: when it began, if not now. journal_id: of the journal that the run is a view of; a run of another
         journal is another run, so that two machines at the same study do not write into one. None: the newest run.
         """
-        with _guarded("opening the run"):
+        with guarded("opening the run"):
             same_journal = (
                 run
                 for run in self._runs(fingerprint)
@@ -173,7 +122,7 @@ class Store:
 
     def find(self, fingerprint: str) -> str | None:
         """Id of the newest run of this fingerprint; None if there is none."""
-        with _guarded("looking for the run"):
+        with guarded("looking for the run"):
             run = next(iter(self._runs(fingerprint)), None)
             return None if run is None else str(run.info.run_id)
 
@@ -188,44 +137,50 @@ class Store:
         """Set tags of a run."""
         from mlflow.entities import RunTag
 
-        with _guarded("writing tags"):
-            self._client.log_batch(run_id, tags=[RunTag(key, str(value)[:5000]) for key, value in tags.items()])
+        with guarded("writing tags"):
+            self._client.log_batch(
+                run_id, tags=[RunTag(key, str(value)[:MOST_OF_A_TAG]) for key, value in tags.items()]
+            )
+
+    def describe(self, run_id: str, *, results: str | None = None, story: str | None = None) -> None:
+        """Set a part of a run's description, Markdown; the other part stays."""
+        with guarded("writing a description"):
+            before = self._client.get_run(run_id).data.tags.get(NOTE, "")
+            after = browsing.description(before, results=results, story=story)
+            if after != before:
+                self._client.set_tag(run_id, NOTE, after[:MOST_OF_A_TAG])
 
     def points(self, run_id: str, points: Sequence[Point]) -> None:
         """Log metric values. Sending the same point again changes nothing (MLflow drops exact repeats)."""
         from mlflow.entities import Metric
 
-        with _guarded("writing metrics"):
-            self._send(run_id, [Metric(metric_name(key), value, at, step) for key, value, at, step in points])
-
-    def _send(self, run_id: str, metrics: Sequence[Any]) -> None:
-        """Log MLflow's metrics, no more in a call than it takes."""
-        for start in range(0, len(metrics), BATCH):
-            self._client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+        with guarded("writing metrics"):
+            made = [Metric(metrics.accepted(key), value, at, step) for key, value, at, step in points]
+            send(self._client, run_id, made)
 
     def recorded(self, run_id: str) -> tuple[dict[str, str], set[str]]:
         """Parameters of a run as MLflow has them, and the names of its metrics."""
-        with _guarded("reading a run"):
+        with guarded("reading a run"):
             data = self._client.get_run(run_id).data
             return dict(data.params), set(data.metrics)
 
     def history(self, run_id: str, key: str) -> list[Point]:
         """All values of a metric, in MLflow's order."""
-        with _guarded("reading metrics"):
-            points = self._client.get_metric_history(run_id, metric_name(key))
+        with guarded("reading metrics"):
+            points = self._client.get_metric_history(run_id, metrics.accepted(key))
             return [(key, float(point.value), int(point.timestamp), int(point.step)) for point in points]
 
     def last_step(self, run_id: str, key: str) -> int:
         """The highest step of a metric that MLflow has; -1 if it has none."""
-        with _guarded("reading metrics"):
-            name = metric_name(key)
+        with guarded("reading metrics"):
+            name = metrics.accepted(key)
             if name not in self._client.get_run(run_id).data.metrics:
                 return -1
             return max(int(point.step) for point in self._client.get_metric_history(run_id, name))
 
     def status(self, run_id: str, status: str, end_time_ms: int | None = None) -> None:
         """Set a run's status: RUNNING, FINISHED, FAILED or KILLED."""
-        with _guarded("setting a run's status"):
+        with guarded("setting a run's status"):
             if status == "RUNNING":
                 self._client.update_run(run_id, status=status)
             else:
@@ -233,7 +188,7 @@ class Store:
 
     def attempt(self, run_id: str, number: int, start_time_ms: int, tags: Mapping[str, str]) -> str:
         """Id of the nested run that stands for an attempt; created if there is none."""
-        with _guarded("recording an attempt"):
+        with guarded("recording an attempt"):
             nested = self._client.search_runs(
                 [self._experiment],
                 f"tags.`mlflow.parentRunId` = '{run_id}' and tags.attempt = '{number}' "
@@ -255,48 +210,9 @@ class Store:
             )
             return str(run.info.run_id)
 
-    def dataset(self, run_id: str, name: str, digest: str, counts: Mapping[str, int]) -> None:
-        """Record the training set by digest and counts, without its content."""
-        with _guarded("recording the data set"):
-            from mlflow.entities import Dataset, DatasetInput, InputTag
-
-            source = json.dumps({"tags": {"content": "private; see the digest"}})
-            profile = json.dumps({key: int(value) for key, value in counts.items()})
-            entry = Dataset(name=name, digest=digest[:36], source_type="code", source=source, profile=profile)
-            tag = InputTag("mlflow.data.context", "training")
-            self._client.log_inputs(run_id, datasets=[DatasetInput(dataset=entry, tags=[tag])])
-
-    def checkpoint(self, run_id: str, name: str, params: Mapping[str, str]) -> str:
-        """Id of the logged model that stands for a checkpoint (weights are not copied); created if there is none."""
-        with _guarded("recording a checkpoint"):
-            models = self._client.search_logged_models(
-                [self._experiment], f"name = '{name}' and source_run_id = '{run_id}'", max_results=1
-            )
-            if models:
-                return str(models[0].model_id)
-            model = self._client.create_logged_model(
-                self._experiment, name=name, source_run_id=run_id, params=dict(params), model_type="wavenet"
-            )
-            self._client.finalize_logged_model(model.model_id, "READY")
-            return str(model.model_id)
-
-    def checkpoint_points(self, run_id: str, model_id: str, points: Sequence[Point]) -> None:
-        """Log metric values of a run that belong to one checkpoint; those that are there already are left alone."""
-        from mlflow.entities import Metric
-
-        with _guarded("writing a checkpoint's metrics"):
-            known = {one.key: one.value for one in self._client.get_logged_model(model_id).metrics or ()}
-            fresh = [
-                # MLflow refuses another value of the same time: what was measured anew is of now.
-                Metric(name, value, now_ms() if name in known else at, step, model_id=model_id)
-                for name, value, at, step in ((metric_name(key), *rest) for key, *rest in points)
-                if known.get(name) != value
-            ]
-            self._send(run_id, fresh)
-
     def files(self, run_id: str, path: Path, folder: str) -> None:
         """Copy a file, or all files of a folder, to `folder` of the run's artifacts."""
-        with _guarded("copying files"):
+        with guarded("copying files"):
             for file in sorted(path.iterdir()) if path.is_dir() else [path]:
                 self._client.log_artifact(run_id, str(file), folder)
 
@@ -310,7 +226,7 @@ def _client(uri: str) -> Any:
 def study_run(
     store: Store,
     fingerprint: str,
-    params: Any,
+    params: Params,
     began_ms: int | None = None,
     journal_id: str | None = None,
     root: Path = Path(),
@@ -326,18 +242,18 @@ def study_run(
         if imported is None:
             raise TrackingError(f"MLflow has no run {fingerprint}: `python -m src.legacy DIR` sends it.")
         return imported
-    name = f"{params.study.profile} {fingerprint[:8]}"
-    tags = {"host": socket.gethostname(), **provenance.describe(root)}
-    return store.run(fingerprint, name, shown(params), tags, began_ms, journal_id)
+    name = browsing.run_name(params, fingerprint, root)
+    return store.run(fingerprint, name, shown(params), provenance.describe(root), began_ms, journal_id)
 
 
-def shown(params: Any) -> dict[str, Any]:
+def shown(params: Params) -> dict[str, Any]:
     """The parameters that a study's run has in MLflow."""
     sections = ("model", "train", "clips", "generate")
     return {
         "profile": params.study.profile,
         "seed": params.study.seed,
         "genres": ",".join(params.genres),
+        "layers": len(params.profile.model.dilations),
         **{section: getattr(params.profile, section).model_dump() for section in sections},
     }
 
@@ -349,13 +265,8 @@ def log_evaluation(
 
     values: name → value. time_ms: when the step was trained, so that measuring again does not draw it twice.
     """
-    model = store.checkpoint(run_id, step_name(step), {"step": str(step), "fingerprint": fingerprint})
-    store.checkpoint_points(run_id, model, [(name, value, time_ms, step) for name, value in sorted(values.items())])
-
-
-def metric_name(name: str) -> str:
-    """A name that MLflow takes: genres may have other signs in theirs (R&B)."""
-    return re.sub(r"[^\w\-. :/]", "_", name.replace("&", "and").replace("+", "plus"))
+    model = store.registry.checkpoint(run_id, step, fingerprint)
+    store.registry.points(run_id, model, [(name, value, time_ms, step) for name, value in sorted(values.items())])
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -367,11 +278,6 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def _quiet() -> None:

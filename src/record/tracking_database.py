@@ -65,6 +65,8 @@ def _relocate(database: Path, artifacts: Path) -> None:
                 ("experiments", "artifact_location"),
                 ("runs", "artifact_uri"),
                 ("logged_models", "artifact_location"),
+                ("model_versions", "source"),
+                ("model_versions", "storage_location"),
             ):
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} LIKE ? || '%'",

@@ -80,13 +80,13 @@ def train_supervised(run: Run, *, beside: bool = False) -> None:
         prepare(run, beside=beside)
         if run.finished:
             console.say(f"Run {run.fingerprint} has all its {run.params.profile.train.steps:,} steps already.")
-            ship_the_rest(run)
+            ship_the_rest(run, beside=beside)
         else:
             console.outlive_the_terminal()
             child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
             child += ["--device", run.params.device, *(["--seed", str(run.params.study.seed)] if beside else [])]
             child += ["--child-of", str(os.getpid()), "--fingerprint", run.fingerprint]
-            with shipping_beside(run):
+            with shipping_beside(run, beside=beside):
                 supervise(
                     lambda number, auto: [*child, "--attempt", str(number), *(["--automatic"] if auto else [])],
                     run.folder,
@@ -146,7 +146,7 @@ def train_under_torchrun(run: Run, *, beside: bool = False) -> None:
         number = max(attempts, default=0) + 1
         # torchrun does not count a restart because machines came or went; but it is the same torchrun.
         restarted = number > 1 and attempts[number - 1].details.get("launcher") == provenance.launcher()
-        with shipping_beside(run):
+        with shipping_beside(run, beside=beside):
             train(run, number, restarted, group)
             group.part()
         publish(run, beside=beside)
@@ -185,9 +185,9 @@ def prepare(run: Run, *, beside: bool = False) -> None:
 
 
 @contextmanager
-def shipping_beside(run: Run) -> Iterator[None]:
+def shipping_beside(run: Run, *, beside: bool) -> Iterator[None]:
     """Send the journal to MLflow while the block runs, and the rest of it afterwards."""
-    sender = shipping.BackgroundShipping(lambda: connect(run))
+    sender = shipping.BackgroundShipping(lambda: connect(run), lambda shipper: register(run, shipper, beside=beside))
     sender.start()
     patience_s = shipping.FINAL_SHIP_S
     try:
@@ -209,13 +209,24 @@ def connect(run: Run) -> Shipper:
     counts = {f"{split}_{genre}": 0 for split in ("train", "validation") for genre in run.params.genres}
     for clip in run.clips.clips:
         counts[f"{clip.split}_{clip.genre}"] += 1
-    store.dataset(run_id, "clips", run.clips.digest, counts)
+    store.registry.dataset(run_id, "clips", run.clips.digest, counts)
     return Shipper(store, run_id, run.folder)
 
 
-def ship_the_rest(run: Run) -> None:
+def register(run: Run, shipper: Shipper, *, beside: bool) -> None:
+    """Put the compared checkpoints of a finished run into MLflow's registry. Raises `TrackingError`.
+
+    beside: the registry's aliases stay with the study.
+    """
+    if run.finished:
+        steps, view = run.params.compared_steps, journal.read(run.journal)
+        registry = shipper.store.registry
+        registry.register(shipper.run_id, run.fingerprint, view, run.checkpoints, steps, named=not beside)
+
+
+def ship_the_rest(run: Run, *, beside: bool) -> None:
     """Send what MLflow did not take while the training ran, or has no more: runs are deleted, and mlruns/ is lost."""
-    with shipping_beside(run):
+    with shipping_beside(run, beside=beside):
         pass
 
 

@@ -29,7 +29,7 @@ from src.base import files
 from src.base.errors import Problem
 from src.bundle import layout, signing
 from src.generate import generations
-from src.record import checkpoint
+from src.record import checkpoint, metrics
 from src.record.checkpoint import Checkpoint
 from src.wavenet.network import initialise
 from tests.audit import forger
@@ -164,12 +164,21 @@ def test_one_metric_in_mlflow(checkout: Path) -> None:
 
     kind = "MLflow against the journal"
     assert checks(checkout, kind)[kind].verdict == "verified"
-    change("UPDATE metrics SET value = 4.25 WHERE key = 'loss' AND step = 7")
+    change("UPDATE metrics SET value = 4.25 WHERE key = 'learning/loss' AND step = 7")
     refuted(checkout, kind, kind, "loss of step 7 is 4.25 there")
-    change("UPDATE metrics SET value = 9.5 WHERE key = 'rock.bits_per_sample' AND step = 30")
-    refuted(checkout, kind, "MLflow against the measures", "rock.bits_per_sample of step 30 is 9.5 there")
+    change("UPDATE metrics SET value = 9.5 WHERE key = 'scores/bits_per_sample/rock' AND step = 30")
+    refuted(checkout, kind, "MLflow against the measures", "scores/bits_per_sample/rock of step 30 is 9.5 there")
     change("UPDATE params SET value = '7' WHERE key = 'seed'")
     refuted(checkout, kind, "MLflow against the parameters", "seed is 7 there and 2019 here")
+
+
+def test_an_mlflow_that_older_code_filled_is_compared_too(checkout: Path) -> None:
+    with sqlite3.connect(checkout / "mlruns" / "mlflow.db") as connection:
+        for table in ("metrics", "latest_metrics"):
+            for (name,) in connection.execute(f"SELECT DISTINCT key FROM {table} WHERE key LIKE '%/%'").fetchall():
+                connection.execute(f"UPDATE {table} SET key = ? WHERE key = ?", (metrics.older(name), name))
+    verdicts = checks(checkout, "MLflow against the journal")
+    assert {verdicts[kind].verdict for kind in verdicts if kind.startswith("MLflow")} == {"verified"}
 
 
 def test_one_sentence_of_the_page(bundle: Path) -> None:

@@ -191,9 +191,9 @@ def test_every_step_is_looked_up(
     database.execute("CREATE TABLE tags (run_uuid, key, value)")
     database.executemany("INSERT INTO tags VALUES (?, 'part', ?)", [("a", "study"), ("b", "attempt")])
     database.executemany(
-        "INSERT INTO metrics VALUES ('a', 'loss', ?, ?, ?)", [(loss, at, step) for step, loss, at in points]
+        "INSERT INTO metrics VALUES ('a', 'learning/loss', ?, ?, ?)", [(loss, at, step) for step, loss, at in points]
     )
-    database.execute("INSERT INTO metrics VALUES ('b', 'loss', 1.0, 1, 1)")
+    database.execute("INSERT INTO metrics VALUES ('b', 'learning/loss', 1.0, 1, 1)")
     database.execute("INSERT INTO metrics VALUES ('a', 'seconds_per_step', 1.0, 1, 1)")
     database.commit()
     database.close()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.record import journal
+from src.record import journal, metrics
 from tests.conftest import GENRES, ROOT, StudyFolder, change_yaml, make_study, write_clips
 from tests.processes import book
 
@@ -120,14 +120,14 @@ class Chaos:
         """What MLflow's database has otherwise than the journal."""
         view = journal.read(book(study))
         found = []
-        shipped = in_mlflow(database, "loss")
+        shipped = in_mlflow(database, metrics.LOSS)
         if shipped != [(line.step, line.loss, line.time_ms) for _, line in sorted(view.steps.items())]:
             found.append(f"MLflow has {len(shipped)} losses of {len({row[0] for row in shipped})} steps")
-        seconds = in_mlflow(database, "seconds_per_step")
+        seconds = in_mlflow(database, metrics.SECONDS_PER_STEP)
         if [row[0] for row in seconds] != sorted(view.steps):
             found.append(f"MLflow has {len(seconds)} durations")
         genre = GENRES[0]
-        scored = in_mlflow(database, f"validation_bits_per_sample.{genre}")
+        scored = in_mlflow(database, metrics.validation_bits(genre))
         if [row[:2] for row in scored] != [(step, bits[genre]) for step, bits in sorted(view.validations.items())]:
             found.append(f"MLflow has {len(scored)} validations")
         wanted = {str(number): attempt.cause for number, attempt in view.attempts.items()}

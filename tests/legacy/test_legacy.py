@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from src.base.errors import Problem
 from src.legacy import __main__ as legacy
 from src.legacy import study_2019, training_log
-from src.record import checkpoint, history, journal, layout
+from src.record import checkpoint, history, journal, layout, metrics
 from src.record.tracking import Store
 from src.wavenet import mulaw, optimizers, sampler
 from src.wavenet.network import WaveNet, loss
@@ -100,17 +100,17 @@ def test_importing_again_changes_nothing(root: Path, left: Path) -> None:
         kept = (root / "work").rglob("*")
         return {str(path): path.read_bytes() for path in kept if path.is_file() and path.name != "lock"}
 
-    def metrics() -> tuple[int, int]:
+    def logged() -> tuple[int, int]:
         store = Store(root)
         run_id = store.run(json.loads((root / "work/runs/old/about.json").read_text())["fingerprint"], "old", {}, {})
-        history = store._client.get_metric_history(run_id, "loss")
+        history = store._client.get_metric_history(run_id, metrics.LOSS)
         return len(history), len({point.step for point in history})
 
     run(left)
-    before, sent = state(), metrics()
+    before, sent = state(), logged()
     run(left)
     assert state() == before
-    assert metrics() == sent
+    assert logged() == sent
     assert sent[0] == sent[1] > 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow.entities import Run
 
-from src.record import endings, shipping, tracking
+from src.record import endings, metrics, shipping, tracking
 from src.record.endings import Ending
 from src.record.journal import Journal
 from src.record.shipping import BackgroundShipping, Shipper, is_complete, run_id_of, shipped_step
@@ -43,7 +43,7 @@ def new_run(store: Store, name: str) -> str:
 
 
 def history(store: Store, run_id: str) -> list[tuple[int, float, int]]:
-    points = store._client.get_metric_history(run_id, "loss")
+    points = store._client.get_metric_history(run_id, metrics.LOSS)
     return sorted((point.step, point.value, point.timestamp) for point in points)
 
 
@@ -154,14 +154,14 @@ def test_plain_mlflow_ui_finds_the_database(tmp_path: Path) -> None:
 
 def test_a_checkpoint_has_its_metrics(store: Store) -> None:
     run_id = new_run(store, "models")
-    model = store.checkpoint(run_id, "step-20", {"step": "20"})
-    assert store.checkpoint(run_id, "step-20", {"step": "20"}) == model
-    store.checkpoint_points(run_id, model, [("bits.rock", 7.5, 1, 20)])
+    model = store.registry.checkpoint(run_id, 20, "models")
+    assert store.registry.checkpoint(run_id, 20, "models") == model
+    store.registry.points(run_id, model, [("bits.rock", 7.5, 1, 20)])
     logged = store._client.get_logged_model(model)
     assert [(metric.key, metric.value, metric.step) for metric in logged.metrics] == [("bits.rock", 7.5, 20)]
     # Measured again: the same changes nothing, another value is the one that is shown.
-    store.checkpoint_points(run_id, model, [("bits.rock", 7.5, 1, 20)])
-    store.checkpoint_points(run_id, model, [("bits.rock", 7.25, 1, 20), ("bits.hip", 6.5, 1, 20)])
+    store.registry.points(run_id, model, [("bits.rock", 7.5, 1, 20)])
+    store.registry.points(run_id, model, [("bits.rock", 7.25, 1, 20), ("bits.hip", 6.5, 1, 20)])
     newest = {metric.key: metric.value for metric in store._client.get_logged_model(model).metrics}
     assert newest == {"bits.rock": 7.25, "bits.hip": 6.5}
     assert len(store._client.get_metric_history(run_id, "bits.rock")) == 2
@@ -193,16 +193,16 @@ def test_restarts_are_marks_on_the_run_and_nested_runs_with_figures(store: Store
     for _ in range(2):
         Shipper(store, run_id, training).ship()
         (training / "shipped.json").unlink()
-    assert points(store, run_id, "attempt") == [(0, 1.0, 10_000), (20, 2.0, 20_000), (20, 3.0, 30_000)]
-    assert points(store, run_id, "replayed_steps") == [(20, 5.0, 20_000), (20, 10.0, 30_000)]
-    assert points(store, run_id, "downtime_seconds") == [(20, 9.97, 20_000), (20, 9.975, 30_000)]
-    assert points(store, run_id, "seconds_lost") == [
+    assert points(store, run_id, "run/attempt") == [(0, 1.0, 10_000), (20, 2.0, 20_000), (20, 3.0, 30_000)]
+    assert points(store, run_id, "run/replayed_steps") == [(20, 5.0, 20_000), (20, 10.0, 30_000)]
+    assert points(store, run_id, "run/downtime_seconds") == [(20, 9.97, 20_000), (20, 9.975, 30_000)]
+    assert points(store, run_id, "run/seconds_lost") == [
         (20, 19.991, 30_000)
     ]  # step 30 ended at 10.030, 31 began at 30.021
     told = nested(store, run_id)
     assert told["2"].info.run_name == "attempt 002 to step 25: killed"
-    assert told["3"].data.metrics["new_steps"] == 20
-    assert told["3"].data.metrics["replayed_steps"] == 10
+    assert told["3"].data.metrics["run/new_steps"] == 20
+    assert told["3"].data.metrics["run/replayed_steps"] == 10
     tags = store._client.get_run(run_id).data.tags
     assert (tags["attempts"], tags["restarts_automatic"], tags["replayed_steps"]) == ("3", "2", "15")
 
@@ -241,7 +241,7 @@ def test_a_validation_done_again_is_sent_once(store: Store, training: Path) -> N
         book.close()
         Shipper(store, run_id, training).ship()
         (training / "shipped.json").unlink()
-    assert points(store, run_id, "validation_bits_per_sample.RandB") == [(10, 7.5, 10_010)]
+    assert points(store, run_id, "learning/validation_bits.RandB") == [(10, 7.5, 10_010)]
 
 
 def test_a_run_of_another_journal_is_another_run(store: Store) -> None:
@@ -269,7 +269,7 @@ def test_lines_that_come_while_it_ships_wait_for_the_next_time(
 
     def slow(self: Store, run: str, sent: Any) -> None:
         real(self, run, sent)
-        if sent and sent[0][0] == "loss":
+        if sent and sent[0][0] == metrics.LOSS:
             attempt(training, 2, 10, range(11, 14))
 
     monkeypatch.setattr(Store, "points", slow)
@@ -324,6 +324,10 @@ class Post:
         return 0
 
 
+def nothing_more(_shipper: Any) -> None:
+    """In place of what is sent at the end."""
+
+
 class Waits:
     """In place of the event that ends the sending: it notes for how long it is waited."""
 
@@ -344,7 +348,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_what_is_sent_to_the_end_needs_no_words(capsys: pytest.CaptureFixture[str]) -> None:
     post = Post()
-    sender = BackgroundShipping(post.connect)
+    sender = BackgroundShipping(post.connect, nothing_more)
     sender.start()
     sender.finish(60)
     assert (post.connected, post.shipped, sender.daemon) == (1, 1, True)
@@ -354,11 +358,11 @@ def test_what_is_sent_to_the_end_needs_no_words(capsys: pytest.CaptureFixture[st
 def test_a_failure_is_said_once_at_the_end_with_the_command_that_sends_the_rest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sender = BackgroundShipping(Post(TrackingError("MLflow could not be used.")).connect)
+    sender = BackgroundShipping(Post(TrackingError("MLflow could not be used.")).connect, nothing_more)
     sender.start()
     sender.finish(60)
     assert said(capsys) == (
-        "warning: not every step is in MLflow yet: MLflow could not be used. The journal has them all; "
+        "warning: not everything is in MLflow yet: MLflow could not be used. The journal has them all; "
         "`python -m src.train` sends the rest."
     )
 
@@ -378,7 +382,7 @@ def test_failures_are_tried_again_with_growing_pauses(
     faults: tuple[Exception | None, ...], connected: int, seconds: list[float], failure: str
 ) -> None:
     post = Post(*faults)
-    sender = BackgroundShipping(post.connect)
+    sender = BackgroundShipping(post.connect, nothing_more)
     waits = Waits(5)
     sender._over = waits  # type: ignore[assignment]
     sender.run()
@@ -393,7 +397,7 @@ def test_one_that_does_not_answer_is_not_waited_for_for_ever(capsys: pytest.Capt
         over.wait(60)
         raise TrackingError("gone")
 
-    sender = BackgroundShipping(hang)
+    sender = BackgroundShipping(hang, nothing_more)
     sender.start()
     sender.finish(0.1)
     assert "in MLflow yet: it has not answered for 0 s. The journal has them all" in said(capsys)
@@ -430,7 +434,7 @@ def test_a_long_journal_is_sent_in_parts(store: Store, training: Path, monkeypat
     real = Store.points
 
     def counted(self: Store, run: str, sent: Any) -> None:
-        sizes.append(sum(point[0] == "loss" for point in sent))
+        sizes.append(sum(point[0] == metrics.LOSS for point in sent))
         real(self, run, sent)
 
     monkeypatch.setattr(Store, "points", counted)

@@ -16,7 +16,7 @@ import pytest
 from src import config
 from src.base.errors import Problem
 from src.generate import __main__ as generate
-from src.record import layout, tracking
+from src.record import guarded, layout, registry, tracking
 from src.record.tracking import Store, TrackingError
 from tests.conftest import StudyFolder
 
@@ -64,7 +64,7 @@ def test_generating_with_an_imported_run_adds_audio_and_no_parameter(
     generate._log(run, made, params)
     shown = store._client.get_run(run_id).data
     assert shown.params == {"genres": "rock"}
-    assert shown.metrics["generation_seconds"] == 2.0
+    assert shown.metrics["run/generation_seconds"] == 2.0
     assert [item.path for item in store._client.list_artifacts(run_id, "generations/step-7")]
 
 
@@ -132,7 +132,7 @@ def slow_server(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def test_a_server_that_takes_an_hour_is_given_up(slow_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", slow_server)
-    monkeypatch.setattr(tracking, "LONGEST_CALL_S", 2.0)
+    monkeypatch.setattr(guarded, "LONGEST_CALL_S", 2.0)
     with pytest.raises(TrackingError, match="no answer to get_experiment_by_name within 2 s"):
         Store()
 
@@ -145,8 +145,8 @@ def test_a_call_that_hangs_is_the_last_one_that_is_waited_for(monkeypatch: pytes
             called.append(1)
             time.sleep(60)
 
-    monkeypatch.setattr(tracking, "LONGEST_CALL_S", 0.2)
-    client = tracking._Bounded(Hanging)
+    monkeypatch.setattr(guarded, "LONGEST_CALL_S", 0.2)
+    client = guarded.Bounded(Hanging)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             client.hang()
@@ -213,6 +213,7 @@ class Client:
 def store_with(client: Client) -> Store:
     made = Store.__new__(Store)
     made._client, made._experiment, made.uri = client, "1", "nowhere"
+    made.registry = registry.Registry(client, "1")
     return made
 
 
@@ -273,17 +274,17 @@ def test_a_run_that_goes_on_is_no_terminated_one() -> None:
     ],
 )
 def test_whatever_mlflow_raises_is_one_line(error: Exception, said: str) -> None:
-    with pytest.raises(TrackingError) as refused, tracking._guarded("testing"):
+    with pytest.raises(TrackingError) as refused, guarded.guarded("testing"):
         raise error
     assert str(refused.value) == said
 
 
 def test_a_measure_that_is_there_is_not_sent_again_and_a_new_value_is_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "now_ms", lambda: 9000)
+    monkeypatch.setattr(registry, "now_ms", lambda: 9000)
     known = [SimpleNamespace(key="rock.bits", value=7.5), SimpleNamespace(key="hip.bits", value=6.0)]
     client = Client(get_logged_model=SimpleNamespace(metrics=known))
     points = [("rock.bits", 7.5, 100, 20), ("hip.bits", 5.5, 100, 20), ("metal.bits", 4.0, 100, 20)]
-    store_with(client).checkpoint_points("run", "model", points)
+    store_with(client).registry.points("run", "model", points)
     (sent,) = client.sent("metrics")
     assert [(m.key, m.value, m.timestamp, m.step, m.model_id) for m in sent] == [
         ("hip.bits", 5.5, 9000, 20, "model"),
@@ -319,7 +320,7 @@ def test_an_evaluation_is_logged_to_the_step_s_checkpoint_at_the_time_it_was_tra
 
 def test_the_training_set_is_recorded_by_its_digest_and_counts_alone() -> None:
     client = Client()
-    store_with(client).dataset("run", "clips", "d" * 64, {"train_rock": 7})
+    store_with(client).registry.dataset("run", "clips", "d" * 64, {"train_rock": 7})
     ((name, given, named),) = client.calls
     (recorded,) = named["datasets"]
     assert (name, given) == ("log_inputs", ("run",))

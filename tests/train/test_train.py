@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from src.base import files
-from src.record import journal
+from src.record import journal, metrics
 from src.record.tracking import Store
 from tests.chaos.harness import sabotaged
 from tests.conftest import StudyFolder
@@ -148,7 +148,7 @@ def test_a_lost_mlflow_is_made_again_from_the_journal(undisturbed: StudyFolder, 
     assert "has all its" in done.stdout
     store = Store(study.root)
     (run_id,) = [run.info.run_id for run in store._client.search_runs([store._experiment], "tags.part = 'study'")]
-    assert len(store._client.get_metric_history(run_id, "loss")) == journal.read(book(study)).last_step
+    assert len(store._client.get_metric_history(run_id, metrics.LOSS)) == journal.read(book(study)).last_step
 
 
 def test_audio_of_a_step_that_is_no_longer_compared_goes(undisturbed: StudyFolder, tmp_path: Path) -> None:
