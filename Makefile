@@ -10,6 +10,7 @@
 
 SHELL := /bin/bash
 PYTHON ?= python3.11
+# `python -m` everywhere: programs in .venv/bin name the folder that they were made in, which may be moved.
 BIN := .venv/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := true
@@ -22,7 +23,7 @@ help:
 # The environment: requirements.lock names every package with the hashes of its files, so none is looked up and none that
 # was swapped is taken. Where pip finds no CPU build of torch, torch also needs NVIDIA's libraries, on Linux even without
 # a GPU (requirements-cuda.lock, 3 GB). Made anew when a lock changes.
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 .venv/made: requirements.lock requirements-cuda.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or name yours: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1). The packages of requirements.lock and the results are of Python 3.11. Name one: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -35,13 +36,13 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --re
 
 repro: .venv/made
 	@[ -e .git ] || { echo "error: this folder is not a git checkout, which DVC needs. Run first: git init" >&2; exit 1; }
-	$(BIN)/dvc repro
+	$(BIN)/python -m dvc repro
 	@$(BIN)/python -m src.reproduced
 
 # Plain `dvc pull` gets the same and ends with an error, because its owner's songs are not there.
 pull: .venv/made
-	$(BIN)/dvc pull --allow-missing
-	@for name in $$($(BIN)/dvc list . data --dvc-only); do [ -e "data/$$name" ] || echo "Not published, so not here: data/$$name"; done
+	$(BIN)/python -m dvc pull --allow-missing
+	@for name in $$($(BIN)/python -m dvc list . data --dvc-only); do [ -e "data/$$name" ] || echo "Not published, so not here: data/$$name"; done
 
 # A module's tests share what they set up, so a process takes whole modules.
 test: .venv/made
@@ -64,18 +65,18 @@ seeds: .venv/made
 	@$(BIN)/python -m src.evaluate.seeds
 
 check: .venv/made
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -c "from importlinter.cli import lint_imports_command as check; check()" --no-logo
 
 ui: .venv/made
 	@$(BIN)/python -c "from src.record.tracking import Store; print('The runs, in 10 to 20 seconds:', Store().page)"
 	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) echo "Ctrl-C ends it."; MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
-	  $(BIN)/mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}";; esac
+	  $(BIN)/python -m mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}";; esac
 
 docs: .venv/made
-	$(BIN)/zensical build --strict --config-file mkdocs.yml
+	$(BIN)/python -m zensical build --strict --config-file mkdocs.yml
 
 notebooks: .venv/made
 	$(BIN)/python notebooks/execute.py
