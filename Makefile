@@ -67,7 +67,7 @@ seeds: .venv/made
 check: .venv/made
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 	$(BIN)/python -c "from importlinter.cli import lint_imports_command as check; check()" --no-logo
 
 ui: .venv/made

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from src.base import files
 from src.base.errors import Problem
 from src.config import Params
-from src.record import journal, layout, shipping, tracking
+from src.record import browsing, journal, layout, shipping
 from src.record.layout import RunFiles
 
 ABOUT = "run.json"
@@ -43,16 +43,10 @@ class Trained(BaseModel):
     params: Params
 
     def differences(self, other: "Trained") -> list[str]:
-        """What is not as in `other`: "train.learning_rate 0.004", "other clips"."""
-        mine, theirs = (tracking.flatten(tracking.shown(each.params)) for each in (self, other))
-        said = [f"{key} {_short(mine[key])}" for key in mine if key != "profile" and mine[key] != theirs.get(key, mine)]
+        """What is not as in `other`: "lr 0.004", "other clips"."""
+        said = browsing.differences(self.params, other.params)
         said += ["other clips"] if self.clips != other.clips else []
         return said + (["other code"] if self.code != other.code else [])
-
-
-def _short(value: object) -> str:
-    """A value as it fits into a table: of a list of dilations, how many layers that are."""
-    return f"({len(value)} layers)" if isinstance(value, (list, tuple)) else str(value)
 
 
 def write(folder: Path, trained: Trained) -> None:

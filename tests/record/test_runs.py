@@ -8,7 +8,7 @@ import pytest
 from src import config
 from src.base.errors import Problem
 from src.config import Params
-from src.record import layout, runs
+from src.record import layout, runs, shipping
 from src.record.journal import Journal
 from tests.conftest import StudyFolder
 
@@ -31,7 +31,9 @@ def params(study: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> Params:
             monkeypatch.delenv(runs.EXPERIMENT)
         runs.write(folder, runs.Trained(clips="c" * 64, code="d" * 64, params=loaded))
     sent = {"uri": "sqlite:///x", "run_id": RUN_ID, "offset": 0, "border": "", "last_step": 0, "last_validation": -1}
-    (layout.TRAINING / ONE / "shipped.json").write_text(json.dumps(sent | {"runs": {}, "touched": [], "ended": False}))
+    (layout.TRAINING / ONE / "shipped.json").write_text(
+        json.dumps(sent | {"runs": {}, "touched": [], "ended": False, "names": shipping.NAMES})
+    )
     (layout.IMPORTED / "study-2019").mkdir(parents=True)
     return loaded
 
@@ -87,8 +89,8 @@ def test_what_differs_is_said(params: Params) -> None:
         update={"params": params.model_copy(update={"profile": profile}), "clips": "", "code": ""}
     )
     assert changed.differences(known) == [
-        "model.dilations (2 layers)",
-        "train.learning_rate 0.5",
+        "lr 0.5",
+        "layers 2",
         "other clips",
         "other code",
     ]
