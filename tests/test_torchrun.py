@@ -11,7 +11,7 @@ from tests.bundle.conftest import finished
 from tests.bundle.conftest import study as copied
 from tests.clone import in_clone
 from tests.conftest import StudyFolder
-from tests.hosts import Host, Process, hosts, torchrun
+from tests.hosts import Host, Process, hosts, outputs, torchrun
 from tests.processes import hashes
 
 __all__ = ["copied", "finished", "hosts"]
@@ -42,9 +42,9 @@ def contents(root: Path) -> dict[str, dict[str, bytes]]:
 
 def ends(*processes: Process) -> str:
     """What processes that belong together printed; all of them have ended well."""
-    outputs = [process.communicate(timeout=200)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), outputs
-    return "".join(outputs)
+    printed = outputs(*processes)
+    assert [process.returncode for process in processes] == [0] * len(processes), printed
+    return "".join(printed)
 
 
 def test_two_processes_make_what_one_makes(finished: Path, study: StudyFolder) -> None:
@@ -67,6 +67,7 @@ def test_two_hosts_with_one_folder_make_what_one_process_makes(
         )
     )
     assert contents(study.root) == contents(finished)
+    assert not list(study.root.glob("trained-together/work/train/*/led-elsewhere"))
     for step in (2, 10, 30):
         alone, together = (
             load_file(root / f"checkpoints/step-{step}/weights.safetensors")
@@ -85,7 +86,7 @@ def test_disks_of_their_own_are_refused_in_a_sentence(
         host.torchrun(where, "src.generate", meets_at=hosts[0])
         for host, where in zip(hosts, (study, other), strict=True)
     ]
-    printed = [process.communicate(timeout=100)[0] for process in processes]
+    printed = outputs(*processes)
     assert all("The processes do not work in one folder" in text for text in printed), printed
     assert all(process.returncode for process in processes)
     assert not (study.root / "generations").exists()
