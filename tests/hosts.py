@@ -42,7 +42,7 @@ class Host:
         command += ["--rdzv-endpoint", f"{meets_at.address}:{PORT}", "--rdzv-id", "study", "--local-addr", self.address]
         # A lost machine is known by its silence; torch's default would wait for half a minute. Both have this
         # machine's name, so torchrun cannot tell by itself which of them is meant by the address.
-        patience = "join_timeout=60,last_call_timeout=2,keep_alive_interval=1,keep_alive_max_attempt=3,read_timeout=5"
+        patience = "join_timeout=300,last_call_timeout=2,keep_alive_interval=1,keep_alive_max_attempt=3,read_timeout=5"
         command += ["--rdzv-conf", f"{patience},is_host={str(self == meets_at).lower()}", "--monitor-interval", "0.5"]
         command += [*options, "-m", module]
         again = f"for try in $(seq {tries}); do {shlex.join(command)} && exit; sleep 1; done; exit 1"
@@ -70,8 +70,19 @@ def started(command: Sequence[str], study: StudyFolder, **environment: str) -> P
     )
 
 
+def outputs(*processes: Process) -> list[str]:
+    """Wait for processes that belong together; what each printed. None of them is left."""
+    try:
+        return [process.communicate(timeout=600)[0] for process in processes]
+    finally:
+        for process in processes:
+            kill_all(process)
+
+
 def kill_all(process: Process) -> None:
     """SIGKILL a torchrun with all it started: what a machine does that loses its power."""
+    if process.poll() is not None:
+        return
     family, new = [process.pid], [process.pid]
     while new:
         new = [child for parent in new for child in children(parent)]

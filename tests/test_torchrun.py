@@ -8,11 +8,13 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.bundle.conftest import finished
+from tests.bundle.conftest import study as copied
+from tests.clone import in_clone
 from tests.conftest import StudyFolder
-from tests.hosts import Host, Process, hosts, torchrun
+from tests.hosts import Host, Process, hosts, outputs, torchrun
 from tests.processes import hashes
 
-__all__ = ["finished", "hosts"]
+__all__ = ["copied", "finished", "hosts"]
 
 SHARED = ("src.manifest", "src.clips", "src.generate", "src.evaluate")
 MADE = ("data/manifest.csv", "data/clips", "generations", "metrics/evaluate.json", "metrics/manifest.json")
@@ -21,25 +23,16 @@ WEIGHTS_DIFFER_BY = 1e-5
 
 
 @pytest.fixture
-def study(finished: Path, tmp_path: Path) -> StudyFolder:
+def study(copied: Path) -> StudyFolder:
     """A copy of the finished study, without what the stages write and remember."""
-    together = tmp_path / "trained-together"
-    for name in ("params", "params.yaml", "checkpoints", "data", "work/train"):
-        copy(finished / name, tmp_path / name)
-    for name in ("params", "params.yaml", "data/clips"):
-        copy(finished / name, together / name)
-    for name in ("data/manifest.csv", "data/clips", "data/library-cache"):
-        remove(tmp_path / name)
-    return StudyFolder(tmp_path)
-
-
-def copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-
-
-def remove(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name in ("params", "data/clips"):
+        shutil.copytree(copied / name, copied / "trained-together" / name)
+    shutil.copy(copied / "params.yaml", copied / "trained-together")
+    for name in ("data/clips", "data/library-cache", "generations"):
+        shutil.rmtree(copied / name)
+    for name in ("dvc.lock", "data/manifest.csv", "metrics/evaluate.json", "metrics/manifest.json"):
+        (copied / name).unlink()
+    return StudyFolder(copied)
 
 
 def contents(root: Path) -> dict[str, dict[str, bytes]]:
@@ -49,9 +42,9 @@ def contents(root: Path) -> dict[str, dict[str, bytes]]:
 
 def ends(*processes: Process) -> str:
     """What processes that belong together printed; all of them have ended well."""
-    outputs = [process.communicate(timeout=200)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), outputs
-    return "".join(outputs)
+    printed = outputs(*processes)
+    assert [process.returncode for process in processes] == [0] * len(processes), printed
+    return "".join(printed)
 
 
 def test_two_processes_make_what_one_makes(finished: Path, study: StudyFolder) -> None:
@@ -59,6 +52,8 @@ def test_two_processes_make_what_one_makes(finished: Path, study: StudyFolder) -
     assert contents(study.root) == contents(finished)
     assert printed.count("files kept") == printed.count("clips in data/clips") == 1
     assert [printed.count(f"Step {step}: 5 clips") for step in (2, 10, 30)] == [1, 1, 1]
+    in_clone(study.root, "dvc", "commit", "--force")
+    assert (study.root / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
 
 
 def test_two_hosts_with_one_folder_make_what_one_process_makes(
@@ -72,6 +67,7 @@ def test_two_hosts_with_one_folder_make_what_one_process_makes(
         )
     )
     assert contents(study.root) == contents(finished)
+    assert not list(study.root.glob("trained-together/work/train/*/led-elsewhere"))
     for step in (2, 10, 30):
         alone, together = (
             load_file(root / f"checkpoints/step-{step}/weights.safetensors")
@@ -85,13 +81,13 @@ def test_disks_of_their_own_are_refused_in_a_sentence(
     hosts: tuple[Host, Host], study: StudyFolder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     other = StudyFolder(tmp_path_factory.mktemp("other"))
-    copy(study.root / "params.yaml", other.root / "params.yaml")
+    shutil.copy(study.root / "params.yaml", other.root)
     processes = [
         host.torchrun(where, "src.generate", meets_at=hosts[0])
         for host, where in zip(hosts, (study, other), strict=True)
     ]
-    printed = [process.communicate(timeout=100)[0] for process in processes]
+    printed = outputs(*processes)
     assert all("The processes do not work in one folder" in text for text in printed), printed
     assert all(process.returncode for process in processes)
     assert not (study.root / "generations").exists()
-    assert [path.name for path in (study.root / "work").iterdir()] == ["train"]
+    assert not list((study.root / "work").glob(".seen*"))

@@ -24,15 +24,15 @@ def lost_and_found(chaos: Chaos) -> Outcome:
             return Outcome(fault, "network namespaces need root and iproute2", [], tried=False)
         first, second = (_start(host, study, hosts[0]) for host, study in zip(hosts, studies, strict=True))
         try:
-            _wait_for_processes(studies[0], 2)
+            attempt = wait_for_processes(studies[0], 2)
             kill_all(second)
-            _wait_for_processes(studies[0], 1)
+            attempt = wait_for_processes(studies[0], 1, later_than=attempt)
             second = _start(hosts[1], studies[1], hosts[0])
-            _wait_for_processes(studies[0], 2)
+            attempt = wait_for_processes(studies[0], 2, later_than=attempt)
             kill_all(first)
             time.sleep(5)
             first = _start(hosts[0], studies[0], hosts[0])
-            _wait_for_processes(studies[0], 2)
+            wait_for_processes(studies[0], 2, later_than=attempt)
             printed, _ = first.communicate(timeout=300)
         finally:
             kill_all(first)
@@ -62,19 +62,19 @@ def _start(host: Host, study: StudyFolder, meets_at: Host) -> Process:
     return host.torchrun(study, "src.train", *options, nodes="1:2", meets_at=meets_at, tries=20, **slow)
 
 
-def _wait_for_processes(study: StudyFolder, count: int, longest_s: float = 120) -> None:
-    """Wait until the newest attempt has this many processes and has done some steps."""
+def wait_for_processes(study: StudyFolder, count: int, *, later_than: int = 0, longest_s: float = 120) -> int:
+    """Wait until an attempt later than that one has this many processes and has done some steps; its number."""
     deadline = time.monotonic() + longest_s
     while time.monotonic() < deadline:
         with contextlib.suppress(ValueError, OSError):
             view = journal.read(book(study))
             newest = view.attempts[max(view.attempts)]
-            if newest.end is None and newest.details["processes"] == count and newest.attempt in view.spans:
+            if newest.attempt > later_than and newest.details["processes"] == count and newest.attempt in view.spans:
                 before = step_lines(study)
                 while step_lines(study) < before + 25:
                     time.sleep(0.05)
                     if time.monotonic() > deadline:
                         break
-                return
+                return newest.attempt
         time.sleep(0.1)
     raise AssertionError(f"the training did not go on with {count} processes within {longest_s:.0f} s")

@@ -17,7 +17,7 @@ from src.record import journal
 from src.train import __main__ as train
 from src.train.run import Run
 from tests.conftest import StudyFolder
-from tests.hosts import Host, Process, hosts, kill_all, torchrun
+from tests.hosts import Host, Process, hosts, kill_all, outputs, torchrun
 from tests.processes import book, children, losses, training_folder, wait_for_step
 
 __all__ = ["hosts"]
@@ -73,13 +73,8 @@ def test_one_that_knows_the_run_waits_for_the_journal(
         said = next(line for line in waiting.stdout if "journal" in line)
         assert f"the journal of run {folder.name} is on a machine that is not here. Waiting for it for 10 min" in said
         leading = start(hosts[0], first)
-        try:
-            output, _ = leading.communicate(timeout=240)
-            assert leading.returncode == 0, output
-            output, _ = waiting.communicate(timeout=60)
-            assert waiting.returncode == 0, output
-        finally:
-            kill_all(leading)
+        printed = outputs(leading, waiting)
+        assert (leading.returncode, waiting.returncode) == (0, 0), printed
     finally:
         kill_all(waiting)
     attempts = journal.read(book(first)).attempts
