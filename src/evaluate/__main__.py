@@ -58,7 +58,8 @@ def main(
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {path}")
     if run_files.own:
-        log(run_files, params, evaluation)
+        with console.if_slow("Telling MLflow ..."):
+            log(run_files, params, evaluation)
 
 
 def measured_with(run_files: RunFiles, params: Params) -> Params:

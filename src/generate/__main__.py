@@ -66,9 +66,11 @@ def main(
     for together in clips.batches(params, share.mine(steps)):
         loaded = [checkpoint.load(run_files.checkpoint(number)) for number in together]
         made += _generate(loaded, run_files, params, held_out)
-    for each in share.gather(made):
-        if share.leads:
-            _log(run_files, each, params)
+    every = share.gather(made)
+    if share.leads:
+        with console.if_slow("Telling MLflow ..."):
+            for each in every:
+                _log(run_files, each, params)
 
 
 def _generate(

@@ -272,4 +272,4 @@ def publish(run: Run, *, beside: bool) -> None:
 
 
 if __name__ == "__main__":
-    console.run(app, shares=True)
+    console.run(app, "" if "--child-of" in sys.argv else console.KEPT, shares=True)
