@@ -87,6 +87,8 @@ def main(
     if mushra:
         config_file = webmushra.write(folder.with_name(f"webmushra-{folder.name}"), compared)
         console.say(f"The listening test for webMUSHRA: {config_file}")
+    if runs[0].passing:
+        return
     with console.if_slow("Telling MLflow ..."):
         log(compared, trained_with(runs[0], params), folder)
 

@@ -57,7 +57,7 @@ def main(
     for section, reason in evaluation.why.items():
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {path}")
-    if run_files.own:
+    if run_files.own and not run_files.passing:
         with console.if_slow("Telling MLflow ..."):
             log(run_files, params, evaluation)
 

@@ -102,8 +102,8 @@ def embeddings(results: Results) -> tuple[Embedding, ...]:
 
 
 def steps_of(files: RunFiles, params: Params, *, own: bool) -> tuple[int, ...]:
-    """The compared steps; of an imported run, all that have a checkpoint or a generation."""
-    if own:
+    """The compared steps; of an imported run or a preview, all that have a checkpoint or a generation."""
+    if own and not files.passing:
         return params.compared_steps
     return tuple(sorted({*checkpoint.steps(files.checkpoints), *checkpoint.steps(files.generations)}))
 

@@ -67,7 +67,7 @@ def main(
         loaded = [checkpoint.load(run_files.checkpoint(number)) for number in together]
         made += _generate(loaded, run_files, params, held_out)
     every = share.gather(made)
-    if share.leads:
+    if share.leads and not run_files.passing:
         with console.if_slow("Telling MLflow ..."):
             for each in every:
                 _log(run_files, each, params)
