@@ -212,9 +212,9 @@ def _runs() -> Iterator[Finding]:
         return
     named = few(f"{folder.name} ({_size(folder) / 1e6:,.1f} MB)" for folder in waiting)
     yield Finding(
-        "warning",
-        f"Runs that checkpoints/ is not of: {named}. One goes on when its parameters, clips and code are back; delete "
-        f"what you do not want: rm -r {layout.TRAINING}/<run>",
+        "ok",
+        f"Other runs: {named}. One goes on when its parameters, clips and code are back. What you want no more you may "
+        f"delete: rm -r {layout.TRAINING}/<run>",
     )
 
 

@@ -129,7 +129,7 @@ def test_runs_that_are_not_the_study_s_and_those_at_work(checkout: Path) -> None
     book.append("attempt", time_ms=1, start_step=0, automatic=False, steps=30)
     book.close()
     (folder / "weights").write_bytes(bytes(3_000_000))
-    assert found("0123456789abcdef (3.0 MB)").state == "warning"
+    assert found("Other runs: 0123456789abcdef (3.0 MB)").state == "ok"
     with files.exclusive(Path("work/train/0123456789abcdef/lock"), what="It"):
         assert found("Run 0123456789abcdef is being trained.").state == "ok"
         assert found("No other runs take room")

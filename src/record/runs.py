@@ -107,7 +107,9 @@ def named(name: str | None, root: Path = Path()) -> RunFiles:
     """The run that a name means; None: the study's own. Raises `Problem` naming those that exist."""
     known = list(every(root))
     found = [run for run in known if run.name == (name or "current")]
-    found = found or [run for run in known if run.training is not None and not run.passing and _means(str(name), run.training)]
+    found = found or [
+        run for run in known if run.training is not None and not run.passing and _means(str(name), run.training)
+    ]
     if len(found) == 1:
         return found[0]
     which = ", ".join(run.name for run in (found or known))

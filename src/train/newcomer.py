@@ -45,7 +45,7 @@ def outlook(run: Run) -> str:
 def note(run: Run) -> str:
     """How a new run differs from the one most like it; empty if it is not new, or the first one."""
     others = [found.parent for found in layout.TRAINING.glob(f"*/{journal.NAME}") if found.parent != run.folder]
-    if run.journal.is_file() or not others:
+    if not others or (run.journal.is_file() and run.journal.stat().st_size):  # torchrun's leader has just made it
         return ""
     before = {folder: _changes(folder, run.trained) for folder in others}
     nearest = min(others, key=lambda folder: (len(before[folder]), -(folder / journal.NAME).stat().st_mtime))
