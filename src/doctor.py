@@ -26,7 +26,7 @@ from src.base import console, files, provenance
 from src.base.console import few
 from src.base.errors import Problem
 from src.library import record
-from src.record import journal, layout, tracking, tracking_database
+from src.record import guarded, journal, layout, tracking, tracking_database
 from src.wavenet import device
 
 app = console.command_app("Look at everything a study stands on, and say what is wrong with it and the way out.")
@@ -236,7 +236,7 @@ def _mlflow() -> Iterator[Finding]:
             lambda: tracking_database.prepare(database, artifacts),
         )
     console.say(f"{'...':<10}Asking MLflow (10 s at most, once it is loaded).")
-    tracking.LONGEST_CALL_S = MLFLOW_LONGEST_S
+    guarded.LONGEST_CALL_S = MLFLOW_LONGEST_S
     try:
         tracking.Store(writes=False)
         yield Finding("ok", "MLflow answers.")

@@ -13,7 +13,7 @@ from src import doctor
 from src.base import files
 from src.base.errors import Problem
 from src.doctor import Finding
-from src.record import tracking, tracking_database
+from src.record import guarded, tracking, tracking_database
 from src.record.journal import Journal
 from tests.conftest import ROOT, StudyFolder
 
@@ -26,9 +26,7 @@ def checkout(study: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout in which all is well, as the working folder; no commit is needed for that."""
     monkeypatch.chdir(study.root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(
-        tracking, "LONGEST_CALL_S", tracking.LONGEST_CALL_S
-    )  # the doctor waits less, and this undoes it
+    monkeypatch.setattr(guarded, "LONGEST_CALL_S", guarded.LONGEST_CALL_S)  # the doctor waits less, and this undoes it
     for name in (".gitignore", "requirements.lock"):
         shutil.copy(ROOT / name, study.root)
     subprocess.run(["git", "init", "-q"], check=True)

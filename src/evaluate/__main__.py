@@ -39,8 +39,9 @@ def main(
     run: Annotated[str | None, typer.Option(help="Measure another run: a name that src.status lists.")] = None,
 ) -> None:
     """Measure a run's checkpoints and generations."""
-    from src.evaluate import result, schema  # torch and scipy take seconds to load, and --help needs neither
-    from src.evaluate.evaluation import evaluate
+    with console.if_slow("Loading what measures ..."):
+        from src.evaluate import result, schema  # torch and scipy take seconds to load, and --help needs neither
+        from src.evaluate.evaluation import evaluate
 
     share = Share.of_environment()
     run_files = runs.named(run) if run else layout.current()

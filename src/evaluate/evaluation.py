@@ -189,8 +189,9 @@ def read_clips(
     songs, measured = zip(*share.gather(described), strict=True)
     results.songs = tuple(song for song, (_, training) in zip(songs, kinds, strict=True) if song and not training)
     results.training = tuple(song for song, (_, training) in zip(songs, kinds, strict=True) if song and training)
-    results.baselines = heldout.score_baselines(counts, results.songs, context, workers, share)
-    results.linear_training = heldout.score_linear(results.training, context, method.channels, workers, share)
+    with console.if_slow("Scoring what the network is measured against ..."):
+        results.baselines = heldout.score_baselines(counts, results.songs, context, workers, share)
+        results.linear_training = heldout.score_linear(results.training, context, method.channels, workers, share)
     return tuple(song for song in measured if song)
 
 

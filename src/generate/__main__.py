@@ -50,7 +50,8 @@ def main(
     run: Annotated[str | None, typer.Option(help="Generate with another run: a name that src.status lists.")] = None,
 ) -> None:
     """Generate every genre's clips of the compared checkpoints, or of one."""
-    from src.generate import clips  # torch takes seconds to load, and --help needs none of it
+    with console.if_slow("Loading what generates ..."):
+        from src.generate import clips  # torch takes seconds to load, and --help needs none of it
 
     share = Share.of_environment()
     run_files = runs.named(run) if run else layout.current()

@@ -16,7 +16,6 @@ from src.record.runs import Trained
 from src.train.run import Run, identity
 from src.wavenet.shape import parameter_shapes
 
-
 RATE_MACS = 3.2e10
 """Multiply-adds in a second that a core did in trainings of the demo's network and the study's; others do half."""
 
