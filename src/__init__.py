@@ -10,9 +10,10 @@ The pipeline, a room for each stage, run as `python -m src.<stage>` (`python -m 
     evaluate  measures each checkpoint on songs it was never trained on, and the audio made with it
     compare   contrasts checkpoints: a table in the terminal, a page with sound in reports/
 
-Beside it: `make seeds` trains again with other seeds, `status` says how a training is doing, `reproduced` how far the
-results are the published ones, `legacy` imports the 2019 study as a run in the same formats, `bundle` makes of a study
-what may be published, and `audit` checks what somebody says of one.
+Beside it: `make seeds` trains again with other seeds, `status` says how a training is doing, `preview` compares the
+checkpoints that it has so far, `doctor` says what is wrong with the checkout and its environment, `reproduced` how far
+the results are the published ones, `legacy` imports the 2019 study as a run in the same formats, `bundle` makes of a
+study what may be published, and `audit` checks what somebody says of one.
 
 A later stage may import an earlier one, and all import the rooms below them: `record` makes a run durable and
 traceable, `wavenet` is the network and nothing else, `audio` decodes and encodes, `config` reads the parameters, `base`

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -163,13 +164,26 @@ def progress(label: str, total: float, unit: str, start: float = 0) -> Iterator[
         yield Meter(label, total, unit, start, bar)
 
 
+@contextmanager
+def if_slow(text: str, after_s: float = 1.0) -> Iterator[None]:
+    """Say what the block does if it takes longer than this: a silence looks like a fault."""
+    notice = threading.Timer(after_s, say, [text])
+    notice.daemon = True
+    notice.start()
+    try:
+        yield
+    finally:
+        notice.cancel()
+
+
 KEPT = "what was finished is kept. The same command goes on from there."
 
 
 def run(app: typer.Typer, interrupted: str = KEPT, *, shares: bool = False) -> None:
     """Run a stage's command line: a `Problem` is printed as one sentence and ends with status 1.
 
-    Ctrl-C and SIGTERM end the program through the same clean-up as an error. interrupted: what is said of it then.
+    Ctrl-C and SIGTERM end the program through the same clean-up as an error. interrupted: what is said of it then;
+    nothing, where another process says it.
     shares: several processes that torchrun starts share the work out; otherwise each would do all of it.
     """
 
@@ -185,7 +199,7 @@ def run(app: typer.Typer, interrupted: str = KEPT, *, shares: bool = False) -> N
         error(problem)
         sys.exit(1)
     except SystemExit as end:
-        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP):
+        if interrupted and end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP):
             err.print(f"Interrupted; {interrupted}", markup=False)
         raise
     except BrokenPipeError:

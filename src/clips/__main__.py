@@ -133,7 +133,7 @@ def report(made: Sequence[ClipRow], genres: tuple[str, ...], lost: Counter[str])
         table.add_row(genre, f"{parts.count('train'):,}", f"{parts.count('validation'):,}")
     console.show(table)
     for reason, count in sorted(lost.items()):
-        console.say(f"{count:>9,} songs gave no clip: {reason}")
+        console.say(f"{count:>9,} gave no clip: {reason}")
 
 
 if __name__ == "__main__":

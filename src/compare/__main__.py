@@ -87,7 +87,10 @@ def main(
     if mushra:
         config_file = webmushra.write(folder.with_name(f"webmushra-{folder.name}"), compared)
         console.say(f"The listening test for webMUSHRA: {config_file}")
-    log(compared, trained_with(runs[0], params), folder)
+    if runs[0].passing:
+        return
+    with console.if_slow("Telling MLflow ..."):
+        log(compared, trained_with(runs[0], params), folder)
 
 
 def parse_steps(words: Sequence[str], known: Sequence[int] = ()) -> tuple[int, ...]:

@@ -77,9 +77,12 @@ def _compared(run: Run, wanted: Sequence[int]) -> Iterator[Sentence]:
     yield Sentence(f"{text}. A step is one update of its weights.")
     training, held_out = (sum(getattr(count, part) or 0 for count in run.counts) for part in ("training", "validation"))
     if training:
+        genres = sum(bool(count.training) for count in run.counts)  # params.yaml may name more than had songs
+        held = "was held out: it never heard it, and is tested on it"
+        held = held if held_out == 1 else "were held out: it never heard them, and is tested on them"
         yield Sentence(
-            f"It learned from {plural(training, 'song')} of {plural(len(run.counts), 'genre')}; "
-            f"{plural(held_out, 'other song')} were held out: it never heard them, and is tested on them."
+            f"It learned from {plural(training, 'song')} of {plural(genres, 'genre')}; "
+            f"{plural(held_out, 'other song')} {held}."
         )
     clips = max((run.generated[step].clips for step in steps if step in run.generated), default=0)
     lengths = [clip.sound.duration_s - clip.sound.seam_s for clip in run.clips if clip.sound and clip.step in steps]

@@ -39,8 +39,9 @@ def main(
     run: Annotated[str | None, typer.Option(help="Measure another run: a name that src.status lists.")] = None,
 ) -> None:
     """Measure a run's checkpoints and generations."""
-    from src.evaluate import result, schema  # torch and scipy take seconds to load, and --help needs neither
-    from src.evaluate.evaluation import evaluate
+    with console.if_slow("Loading what measures ..."):
+        from src.evaluate import result, schema  # torch and scipy take seconds to load, and --help needs neither
+        from src.evaluate.evaluation import evaluate
 
     share = Share.of_environment()
     run_files = runs.named(run) if run else layout.current()
@@ -57,8 +58,9 @@ def main(
     for section, reason in evaluation.why.items():
         console.warn(f"{section}: {reason}")
     console.say(f"Everything measured: {path}")
-    if run_files.own:
-        log(run_files, params, evaluation)
+    if run_files.own and not run_files.passing:
+        with console.if_slow("Telling MLflow ..."):
+            log(run_files, params, evaluation)
 
 
 def measured_with(run_files: RunFiles, params: Params) -> Params:

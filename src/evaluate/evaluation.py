@@ -102,8 +102,8 @@ def embeddings(results: Results) -> tuple[Embedding, ...]:
 
 
 def steps_of(files: RunFiles, params: Params, *, own: bool) -> tuple[int, ...]:
-    """The compared steps; of an imported run, all that have a checkpoint or a generation."""
-    if own:
+    """The compared steps; of an imported run or a preview, all that have a checkpoint or a generation."""
+    if own and not files.passing:
         return params.compared_steps
     return tuple(sorted({*checkpoint.steps(files.checkpoints), *checkpoint.steps(files.generations)}))
 
@@ -189,8 +189,9 @@ def read_clips(
     songs, measured = zip(*share.gather(described), strict=True)
     results.songs = tuple(song for song, (_, training) in zip(songs, kinds, strict=True) if song and not training)
     results.training = tuple(song for song, (_, training) in zip(songs, kinds, strict=True) if song and training)
-    results.baselines = heldout.score_baselines(counts, results.songs, context, workers, share)
-    results.linear_training = heldout.score_linear(results.training, context, method.channels, workers, share)
+    with console.if_slow("Scoring what the network is measured against ..."):
+        results.baselines = heldout.score_baselines(counts, results.songs, context, workers, share)
+        results.linear_training = heldout.score_linear(results.training, context, method.channels, workers, share)
     return tuple(song for song in measured if song)
 
 

@@ -50,7 +50,8 @@ def main(
     run: Annotated[str | None, typer.Option(help="Generate with another run: a name that src.status lists.")] = None,
 ) -> None:
     """Generate every genre's clips of the compared checkpoints, or of one."""
-    from src.generate import clips  # torch takes seconds to load, and --help needs none of it
+    with console.if_slow("Loading what generates ..."):
+        from src.generate import clips  # torch takes seconds to load, and --help needs none of it
 
     share = Share.of_environment()
     run_files = runs.named(run) if run else layout.current()
@@ -66,9 +67,11 @@ def main(
     for together in clips.batches(params, share.mine(steps)):
         loaded = [checkpoint.load(run_files.checkpoint(number)) for number in together]
         made += _generate(loaded, run_files, params, held_out)
-    for each in share.gather(made):
-        if share.leads:
-            _log(run_files, each, params)
+    every = share.gather(made)
+    if share.leads and not run_files.passing:
+        with console.if_slow("Telling MLflow ..."):
+            for each in every:
+                _log(run_files, each, params)
 
 
 def _generate(

@@ -4,7 +4,6 @@ In: checkpoints, the `generate` section, and the held-out songs if clips go on f
 folder with a .wav and an .mp3 of each clip, and generation.json.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -112,13 +111,9 @@ class Session:
     def compile(self) -> None:
         """Make one sample of each clip and forget it: kernels are compiled once on each machine, not in the timing."""
         unprimed, numbers = replace(self._sampling, start="zeros"), np.zeros((len(self._models) * len(self._ids), 1))
-        notice = threading.Timer(1.0, console.say, [COMPILING])
-        notice.start()
-        try:
+        with console.if_slow(COMPILING):
             for _ in sampler.generate(self._models, self._ids, 1, numbers, unprimed, threads=self._threads):
                 pass
-        finally:
-            notice.cancel()
 
     def _numbers(self, row: int, start: int, count: int) -> sampler.Doubles:
         network, stream = divmod(row, len(self._streams))

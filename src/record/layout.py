@@ -19,6 +19,8 @@ NAME = r"[a-z0-9][a-z0-9-]{0,40}"
 """What an imported run may be called: it becomes a folder."""
 SEED = r"seed-(\d+)"
 """A run of the study with another seed of its training, beside the imported ones."""
+PREVIEW = "preview"
+"""Copies of checkpoints of a training under way (`src.preview`), beside the imported runs."""
 
 
 class ImportedRun(BaseModel):
@@ -46,7 +48,7 @@ class RunFiles:
     """Paths of one run's files; they need not exist."""
 
     name: str
-    """"current", the imported run's name, seed-2020, or the fingerprint of one that was trained here otherwise."""
+    """"current", the imported run's name, seed-2020, preview, or the fingerprint of one trained here otherwise."""
     checkpoints: Path
     generations: Path
     metrics: Path
@@ -56,7 +58,7 @@ class RunFiles:
     @property
     def own(self) -> bool:
         """Whether it was trained here, on data/clips/."""
-        return self.name == "current" or re.fullmatch(SEED, self.name) is not None or self.other
+        return self.name in ("current", PREVIEW) or re.fullmatch(SEED, self.name) is not None or self.other
 
     @property
     def other(self) -> bool:
@@ -66,6 +68,11 @@ class RunFiles:
             and self.training == self.checkpoints.parent
             and self.training.parent.name == TRAINING.name
         )
+
+    @property
+    def passing(self) -> bool:
+        """Whether it is a look at a training under way, of which nothing is kept in MLflow or with the run."""
+        return self.name == PREVIEW
 
     @property
     def journal(self) -> Path | None:
@@ -83,7 +90,8 @@ class RunFiles:
 
     def generation_times(self, step: int) -> Path | None:
         """File with the seconds each clip of a step took; with the run, so that another run's are never shown."""
-        return self.training / "times" / f"generate-{step_name(step)}.json" if self.training else None
+        home = self.metrics.parent if self.passing else self.training
+        return home / "times" / f"generate-{step_name(step)}.json" if home else None
 
 
 def studied(run: RunFiles, params: Params) -> Params:
@@ -116,6 +124,11 @@ def current(root: Path = Path()) -> RunFiles:
 def seed(number: int, root: Path = Path()) -> RunFiles:
     """The study's run with another seed of its training; it need not exist."""
     return _trained_here(f"seed-{number}", root / IMPORTED / f"seed-{number}", root)
+
+
+def preview(root: Path = Path()) -> RunFiles:
+    """Copies of checkpoints of a training under way; they need not exist."""
+    return _trained_here(PREVIEW, root / IMPORTED / PREVIEW, root)
 
 
 def seeded(root: Path = Path()) -> list[RunFiles]:
@@ -153,6 +166,8 @@ def imported(name: str, root: Path = Path()) -> RunFiles:
         raise Problem(
             f"There is no run named {name!r}; imported runs: {known}. Import one with: python -m src.legacy DIR"
         )
+    if name == PREVIEW:
+        return preview(root)
     if match := re.fullmatch(SEED, name):
         return seed(int(match[1]), root)
     return RunFiles(

@@ -91,7 +91,7 @@ def every(root: Path = Path()) -> Iterator[RunFiles]:
         *(layout.imported(name, root) for name in beside if re.fullmatch(layout.NAME, name)),
     ]
     yield from titled
-    taken = {run.training for run in titled}
+    taken = {run.training for run in titled if not run.passing}
     for folder in sorted((root / layout.TRAINING).glob("*")):
         if folder not in taken and (folder / journal.NAME).is_file():
             yield trained(folder)
@@ -101,7 +101,9 @@ def named(name: str | None, root: Path = Path()) -> RunFiles:
     """The run that a name means; None: the study's own. Raises `Problem` naming those that exist."""
     known = list(every(root))
     found = [run for run in known if run.name == (name or "current")]
-    found = found or [run for run in known if run.training is not None and _means(str(name), run.training)]
+    found = found or [
+        run for run in known if run.training is not None and not run.passing and _means(str(name), run.training)
+    ]
     if len(found) == 1:
         return found[0]
     which = ", ".join(run.name for run in (found or known))

@@ -199,7 +199,8 @@ class BackgroundShipping(threading.Thread):
     def finish(self, patience_s: float) -> None:
         """Send the rest, within so many seconds."""
         self._over.set()
-        self.join(patience_s)
+        with console.if_slow("Sending the rest to MLflow ..."):
+            self.join(patience_s)
         if self.is_alive():
             self._failure = f"it has not answered for {patience_s:.0f} s."
         if self._failure:

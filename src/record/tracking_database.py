@@ -5,6 +5,7 @@ none of this.
 """
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from src.base import files
@@ -12,6 +13,7 @@ from src.base.errors import Problem
 
 ARTIFACTS = Path("mlruns/artifacts")
 EXPERIMENT = "wavenet-study"
+_LOCATION = "SELECT artifact_location FROM experiments WHERE name = ?"
 
 
 def prepare(database: Path, artifacts: Path) -> None:
@@ -25,6 +27,20 @@ def prepare(database: Path, artifacts: Path) -> None:
     if not database.exists():
         _create(database)
     _relocate(database, artifacts)
+
+
+def is_elsewhere(database: Path, artifacts: Path) -> bool:
+    """Whether the addresses in a database are those of a checkout in another place; `prepare` points them here."""
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", timeout=5, uri=True)) as connection:
+        try:
+            row = connection.execute(_LOCATION, (EXPERIMENT,)).fetchone()
+        except sqlite3.Error:
+            return False
+    return row is not None and _is_other(row[0], artifacts)
+
+
+def _is_other(address: str, artifacts: Path) -> bool:
+    return address != artifacts.as_uri() and address.endswith(f"/{ARTIFACTS}")
 
 
 def _create(database: Path) -> None:
@@ -55,10 +71,8 @@ def _relocate(database: Path, artifacts: Path) -> None:
     here = artifacts.as_uri()
     with sqlite3.connect(database, timeout=5) as connection:
         try:
-            row = connection.execute(
-                "SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)
-            ).fetchone()
-            if row is None or row[0] == here or not row[0].endswith(f"/{ARTIFACTS}"):
+            row = connection.execute(_LOCATION, (EXPERIMENT,)).fetchone()
+            if row is None or not _is_other(row[0], artifacts):
                 return
             before = row[0]
             for table, column in (

@@ -82,6 +82,7 @@ def train_supervised(run: Run, *, beside: bool = False) -> None:
             console.say(f"Run {run.fingerprint} has all its {run.params.profile.train.steps:,} steps already.")
             ship_the_rest(run, beside=beside)
         else:
+            console.say(newcomer.outlook(run))
             console.outlive_the_terminal()
             child = [sys.executable, "-m", "src.train", "--profile", run.params.study.profile]
             child += ["--device", run.params.device, *(["--seed", str(run.params.study.seed)] if beside else [])]
@@ -272,4 +273,4 @@ def publish(run: Run, *, beside: bool) -> None:
 
 
 if __name__ == "__main__":
-    console.run(app, shares=True)
+    console.run(app, "" if "--child-of" in sys.argv else console.KEPT, shares=True)

@@ -1,22 +1,50 @@
-"""Why a training begins at step 0 although there are others: what is different since.
+"""What is said before a run begins: how long and how large it will be, and why it does not go on with one before it.
 
-In: a run about to begin, and the run.json of the others. Out: one sentence.
+In: a run about to begin, and the run.json of the others. Out: sentences.
 """
 
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from src.base import console
 from src.base.console import few, listed
 from src.record import journal, layout, runs
 from src.record.runs import Trained
 from src.train.run import Run, identity
+from src.wavenet.shape import parameter_shapes
+
+RATE_MACS = 3.2e10
+"""Multiply-adds in a second that a core did in trainings of the demo's network and the study's; others do half."""
+
+
+def outlook(run: Run) -> str:
+    """How much is trained on what, and about how long it takes and how much disk."""
+    settings, clips = run.params.profile.train, run.clips.clips
+    songs = sum(clip.split == "train" for clip in clips)
+    weights = sum(math.prod(shape) for shape in parameter_shapes(run.params.profile.model).values())
+    samples = settings.batch_size * (settings.sample_size + run.params.profile.model.receptive_field)
+    cores = min(settings.threads, os.cpu_count() or 1)
+    seconds = settings.steps * 3 * weights * samples / (RATE_MACS * cores)  # forwards, and twice backwards
+    long = (
+        f"About {console.duration(seconds)} on {cores} fast cores, twice that on slow ones; "
+        if run.params.device == "cpu"
+        else ""
+    )
+    # Three numbers of four bytes for each weight; the compared ones also in checkpoints/ and in DVC's cache.
+    kept = len(run.params.kept_steps | run.params.audit_steps) + settings.keep_last + 2 * len(run.params.compared_steps)
+    return (
+        f"Training to step {settings.steps:,} on {songs:,} songs ({', '.join(run.params.genres)}), "
+        f"{len(clips) - songs:,} more held out. {long}{kept * 12 * weights / 1e6:,.0f} MB of checkpoints."
+    )
 
 
 def note(run: Run) -> str:
     """How a new run differs from the one most like it; empty if it is not new, or the first one."""
     others = [found.parent for found in layout.TRAINING.glob(f"*/{journal.NAME}") if found.parent != run.folder]
-    if run.journal.is_file() or not others:
+    if not others or (run.journal.is_file() and run.journal.stat().st_size):  # torchrun's leader has just made it
         return ""
     before = {folder: _changes(folder, run.trained) for folder in others}
     nearest = min(others, key=lambda folder: (len(before[folder]), -(folder / journal.NAME).stat().st_mtime))

@@ -8,8 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -145,3 +148,19 @@ def test_a_narrow_terminal_drops_notes_and_cuts_none(
     assert shown in last
     assert left_out not in last
     assert "…" not in last
+
+
+def test_what_takes_long_is_said_while_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, timers = threading.Event(), list[threading.Timer]()
+
+    def timer(*given: Any) -> threading.Timer:
+        timers.append(threading.Timer(*given))
+        return timers[-1]
+
+    monkeypatch.setattr(console, "say", lambda text: said.set())
+    monkeypatch.setattr(console, "threading", SimpleNamespace(Timer=timer))
+    with console.if_slow("It works ...", after_s=0.01):
+        assert said.wait(60)
+    with console.if_slow("It works ...", after_s=600):
+        pass
+    assert timers[-1].finished.is_set(), "what is over is not said any more"

@@ -1,6 +1,8 @@
 """What is said of a run that begins at step 0 beside others."""
 
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from src.record import journal, runs
 from src.record.journal import Journal
 from src.train import newcomer
 from src.train.run import Run
-from tests.conftest import StudyFolder, write_clips
+from tests.conftest import ROOT, StudyFolder, write_clips
 
 
 def begun(last_step: int = 0) -> str:
@@ -79,3 +81,14 @@ def test_clips_of_a_genre_that_params_do_not_name_are_refused(first: str, study_
     with pytest.raises(Problem, match="has songs of classical, hardcore, hip, metal, which `genres`"):
         Run.open(config.load())
     assert journal.read(Path(f"work/train/{first}") / journal.NAME).last_step == 7
+
+
+def test_the_outlook_counts_songs_time_and_disk(first: str, study_with_clips: StudyFolder) -> None:
+    said = newcomer.outlook(Run.open(config.load(device="cpu")))
+    assert said.startswith("Training to step 30 on 10 songs (classical, hardcore, hip, metal, rock), 5 more held out.")
+    assert "About 0.0 s on 1 fast cores, twice that on slow ones; 1 MB of checkpoints." in said
+    shutil.copy(ROOT / "params/demo.yaml", "params/demo.yaml")
+    said = newcomer.outlook(replace(Run.open(config.load(device="cpu")), params=config.load(profile="demo")))
+    assert re.search(r"About (3 min 57 s on 2|7 min 54 s on 1) fast cores", said), said
+    # 55,752 weights, three times in four bytes: 4 compared ones, 8 for an audit, the 3 last, 3 twice more.
+    assert "14 MB of checkpoints" in said

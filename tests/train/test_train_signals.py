@@ -19,6 +19,7 @@ def test_sigterm_saves_the_step_and_leaves(study_with_clips: StudyFolder, undist
     process.terminate()
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 143, output
+    assert output.count("Interrupted") == 1, "one process says it, for both"
     stopped_at = re.search(r"Stopped after step (\d+), which is saved", output)
     assert stopped_at is not None, output
     done = study_with_clips.run("src.train")
