@@ -22,6 +22,8 @@ from src.record.layout import RunFiles
 ABOUT = "run.json"
 EXPERIMENT = "DVC_EXP_NAME"
 """Where DVC says which experiment a stage is run for."""
+DECIDES = ("seed", "genres", "model.", "train.")
+"""Beginnings of the parameters that are a training's."""
 FEWEST_DIGITS = 4
 """So much of a fingerprint or an id names a run."""
 
@@ -43,7 +45,9 @@ class Trained(BaseModel):
     def differences(self, other: "Trained") -> list[str]:
         """What is not as in `other`: "train.learning_rate 0.004", "other clips"."""
         mine, theirs = (tracking.flatten(tracking.shown(each.params)) for each in (self, other))
-        said = [f"{key} {_short(mine[key])}" for key in mine if key != "profile" and mine[key] != theirs.get(key, mine)]
+        said = [
+            f"{key} {_short(mine[key])}" for key in mine if key.startswith(DECIDES) and mine[key] != theirs.get(key)
+        ]
         said += ["other clips"] if self.clips != other.clips else []
         return said + (["other code"] if self.code != other.code else [])
 
@@ -55,8 +59,10 @@ def _short(value: object) -> str:
 
 def write(folder: Path, params: Params, clips: str, code: str) -> None:
     """Write run.json of the run in this folder, unless it says the same already: the disk may be full."""
-    new = Trained(experiment=os.environ.get(EXPERIMENT), clips=clips, code=code, params=params)
-    if new != about(folder):
+    known = about(folder)
+    experiment = os.environ.get(EXPERIMENT) or (known.experiment if known else None)
+    new = Trained(experiment=experiment, clips=clips, code=code, params=params)
+    if new != known:
         files.write_json(folder / ABOUT, new.model_dump(mode="json", by_alias=True))
 
 

@@ -96,12 +96,13 @@ def test_what_differs_is_said(params: Params) -> None:
 
 def test_damage_of_run_json_only_loses_what_differs(params: Params) -> None:
     path = layout.TRAINING / ONE / runs.ABOUT
-    before = path.stat().st_mtime_ns
+    before = path.stat().st_ino
     runs.write(path.parent, params, "c" * 64, "d" * 64)  # not for an experiment this time
-    assert path.stat().st_mtime_ns != before
-    before = path.stat().st_mtime_ns
-    runs.write(path.parent, params, "c" * 64, "d" * 64)
-    assert path.stat().st_mtime_ns == before
+    assert path.stat().st_ino == before
+    runs.write(path.parent, params.with_seed(7), "c" * 64, "d" * 64)
+    known = runs.about(path.parent)
+    assert known is not None
+    assert (known.experiment, known.params.study.seed) == ("flory-palp", 7)
     for damage in (b"", b"{}", b"\xff", b'{"format": 2}'):
         path.write_bytes(damage)
         assert runs.about(path.parent) is None
