@@ -12,7 +12,7 @@ from typing import Any
 from src.bundle import layout as bundle
 from src.evaluate import measure, schema, seeds
 from src.generate import generations
-from src.record import checkpoint, layout
+from src.record import checkpoint, layout, runs
 
 PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
 BEGIN = "<!-- written by python -m tests.formats -->\n"
@@ -37,6 +37,7 @@ FILES: dict[str, tuple[type[Any], ...]] = {
         schema.Change,
     ),
     "metrics/seeds.json": (seeds.Seeds, seeds.SeedRow),
+    "run.json of a trained run": (runs.Trained,),
     "about.json of an imported run": (layout.ImportedRun,),
     "digests.json of a bundle": (bundle.Digests, bundle.FileDigest),
     "private.json of a bundle": (bundle.Private,),

@@ -56,7 +56,10 @@ def walk(root: Path) -> list[Seen]:
 
     Order: depth first, names by their bytes; so the same tree gives the same order on every machine.
     """
-    top, project, visited = os.fsencode(root), Path().stat(), dict[tuple[int, int], bytes]()
+    checkout = Path(
+        re.sub(r"/\.dvc/tmp/exps/.*", "", str(Path.cwd()))
+    )  # an experiment's copy lies in the checkout itself
+    top, project, visited = os.fsencode(root), checkout.stat(), dict[tuple[int, int], bytes]()
     seen: list[Seen] = []
     waiting: list[bytes] = [b""]
     for tried, pause_s in enumerate((*PAUSES_S, None)):

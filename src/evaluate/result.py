@@ -103,7 +103,7 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
     linear, guesses = evaluation.against.get(step, {}).get("linear", {}).get(ALL), evaluation.conditioning.get(step)
     figures = {
         "bits": [row[BITS].value for row in evaluation.steps.get(step, {}).values() if BITS in row],
-        "less_linear": [linear.difference.value] if linear else [],
+        "bits_less_linear": [linear.difference.value] if linear else [],
         "accuracy": [guesses.accuracy.value] if guesses else [],
         "sound": [row.share.value for row in evaluation.closed.get(step, {}).get(ALL, {}).values()],
     }

@@ -87,7 +87,7 @@ def _remembered() -> str | None:
         return str(known.get("path"))
     if not RECORD.exists() and _published_own():
         raise Problem(
-            "This is a study of music that is not published. Get its results with `dvc pull` and check them with "
+            "This is a study of music that is not published. Get its results with `make pull` and check them with "
             f"`dvc repro --allow-missing`; with the same music at hand, set {ENVIRONMENT} to its folder. To overwrite "
             f"it by a study of composed songs: {MADE_BY} --demo"
         )

@@ -22,6 +22,8 @@ from src.record.layout import RunFiles
 ABOUT = "run.json"
 EXPERIMENT = "DVC_EXP_NAME"
 """Where DVC says which experiment a stage is run for."""
+DECIDES = ("seed", "genres", "model.", "train.")
+"""Beginnings of the parameters that are a training's."""
 FEWEST_DIGITS = 4
 """So much of a fingerprint or an id names a run."""
 
@@ -51,8 +53,10 @@ class Trained(BaseModel):
 
 def write(folder: Path, trained: Trained) -> None:
     """Write run.json of the run in this folder, unless it says the same already: the disk may be full."""
-    new = trained.model_copy(update={"experiment": os.environ.get(EXPERIMENT)})
-    if new != about(folder):
+    known = about(folder)
+    experiment = os.environ.get(EXPERIMENT) or (known.experiment if known else None)
+    new = trained.model_copy(update={"experiment": experiment})
+    if new != known:
         files.write_json(folder / ABOUT, new.model_dump(mode="json", by_alias=True))
 
 

@@ -91,7 +91,7 @@ def test_names_that_only_look_like_it_stay(library: Path, name: str) -> None:
     assert reasons(library)[name] == ""
 
 
-def test_the_project_in_the_library_is_left_out(tmp_path: Path, library: Path) -> None:
+def test_the_project_in_the_library_is_left_out(tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "study/.dvc/cache/files/md5/ab/cd")
     make(tmp_path / "study/data/clips/rock/a.flac")
     make(tmp_path / "other study/.dvc/cache/files/md5/ab/ef")
@@ -103,6 +103,10 @@ def test_the_project_in_the_library_is_left_out(tmp_path: Path, library: Path) -
     assert len([name for name, reason in found.items() if not reason]) == 4
     # What the stages write changes nothing of what is seen.
     make(tmp_path / "study/work/train/journal")
+    assert reasons(tmp_path) == found
+    copy = tmp_path / "study/.dvc/tmp/exps/standalone/tmp1/data"  # of an experiment
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy.parent)
     assert reasons(tmp_path) == found
 
 

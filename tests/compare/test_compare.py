@@ -166,7 +166,7 @@ def test_an_unknown_run_names_those_that_exist(project: Path) -> None:
 
 
 def test_a_run_name_cannot_leave_its_folder(project: Path) -> None:
-    assert "no run named" in failure("--run", "../train")
+    assert "There is no run '../train' here" in failure("--run", "../train")
 
 
 def test_nothing_trained_says_how_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

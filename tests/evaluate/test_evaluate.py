@@ -134,7 +134,7 @@ def test_a_whole_study(whole: StudyFolder, monkeypatch: pytest.MonkeyPatch, caps
     summary = json.loads((whole.root / "metrics" / "summary.json").read_text())
     bits = [content["steps"]["30"][genre]["bits_per_sample"]["value"] for genre in content["genres"]]
     assert (summary["step"], summary["bits"]) == (30, float(f"{sum(bits) / len(bits):.4g}"))
-    assert summary["less_linear"] == float(f"{worse['difference']['value']:.4g}")
+    assert summary["bits_less_linear"] == float(f"{worse['difference']['value']:.4g}")
     assert summary["accuracy"] == content["conditioning"]["30"]["accuracy"]["value"]
     shares = sorted(row["share"]["value"] for row in content["closed"]["30"]["all"].values())
     assert shares[0] <= summary["sound"] <= shares[-1]

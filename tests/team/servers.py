@@ -18,9 +18,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFA
 class Storage(NamedTuple):
     """One place to push to."""
 
-    url: str
-    settings: dict[str, str]
-    """Of the remote; they stay in .dvc/config.local."""
+    stands_for: dict[str, str]
+    """Addresses that docs/team.md gives as examples → these here."""
+    secrets: dict[str, str]
+    """Settings of the remote that stay in .dvc/config.local."""
     environment: dict[str, Any]
     content: Callable[[], dict[str, bytes]]
     """Name → bytes of everything that lies there."""
@@ -29,7 +30,7 @@ class Storage(NamedTuple):
 @contextlib.contextmanager
 def folder(place: Path) -> Iterator[Storage]:
     """A folder that several people reach."""
-    yield Storage(str(place / "store"), {}, {}, lambda: _files(place / "store"))
+    yield Storage({"/mnt/shared/study": str(place / "store")}, {}, {}, lambda: _files(place / "store"))
 
 
 @contextlib.contextmanager
@@ -55,7 +56,9 @@ def ssh(place: Path) -> Iterator[Storage]:
     thread.start()
     try:
         url = f"ssh://someone@{HERE}:{server.get_port()}{place}/store"
-        yield Storage(url, {"keyfile": str(place / "key")}, {}, lambda: _files(place / "store"))
+        yield Storage(
+            {"ssh://you@server/srv/study": url}, {"keyfile": str(place / "key")}, {}, lambda: _files(place / "store")
+        )
     finally:
         loop.call_soon_threadsafe(server.close)
         loop.call_soon_threadsafe(loop.stop)
@@ -83,7 +86,7 @@ def s3(_place: Path) -> Iterator[Storage]:
             names = [item["Key"] for page in pages for item in page.get("Contents", ())]
             return {name: client.get_object(Bucket="music", Key=name)["Body"].read() for name in names}
 
-        yield Storage("s3://music/study", {"endpointurl": address}, KEYS, content)
+        yield Storage({"s3://bucket": "s3://music", "http://storage.example:9000": address}, {}, KEYS, content)
     finally:
         server.stop()
 

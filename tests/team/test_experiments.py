@@ -1,23 +1,24 @@
 """DVC's experiments: in a copy of the checkout, killed there, queued as a sweep; and what is made of their runs."""
 
-import json
 import os
-import signal
+import re
+import shlex
 import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-import psutil  # type: ignore[import-untyped]
 import pytest
+import yaml
 
-from src.record import journal
+from src.record import journal, runs
 from tests import clone
 from tests.clone import in_clone
+from tests.processes import children, kill
+from tests.team.page import commands
 
-SLOW = ("-S", "params/tiny.yaml:train.steps=4000", "-S", "params/tiny.yaml:train.checkpoint_every=50")
+SLOW = ("-S", "params/tiny.yaml:train.steps=2000", "-S", "params/tiny.yaml:train.checkpoint_every=50")
 """Some seconds of training, so that there is a middle."""
 COMMIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qam")
 
@@ -34,15 +35,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def dvc(folder: Path, *arguments: str, **more: str) -> str:
+def dvc(folder: Path, *arguments: str) -> str:
     """DVC by its path, as one who has not activated the environment calls it."""
-    environment: dict[str, Any] = {"PATH": os.defpath} | more
-    return in_clone(folder, str(folder / ".venv" / "bin" / "python"), "-m", "dvc", *arguments, **environment)
+    return in_clone(folder, str(folder / ".venv" / "bin" / "python"), "-m", "dvc", *arguments, PATH=os.defpath)
 
 
 def journals(checkout: Path) -> dict[str, journal.View]:
     """Fingerprint → journal of every run of the checkout."""
     return {path.parent.name: journal.read(path) for path in (checkout / "work" / "train").glob("*/journal.jsonl")}
+
+
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    return [pid, *(each for child in children(pid) for each in family(child))]
 
 
 def kill_in_the_middle(checkout: Path, *arguments: str) -> str:
@@ -59,18 +64,19 @@ def kill_in_the_middle(checkout: Path, *arguments: str) -> str:
                 return new[0]
             time.sleep(0.05)
     finally:
-        for victim in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
-            victim.send_signal(signal.SIGKILL)
+        kill(*family(process.pid))
         process.wait()
     raise AssertionError("the experiment did not begin to train")
 
 
 def test_an_experiment_in_a_copy_that_is_killed_goes_on(checkout: Path) -> None:
     kept = {path: path.read_bytes() for path in (checkout / "checkpoints").rglob("*.json")}
-    command = ("exp", "run", "--temp", "-n", "long", *SLOW, "-S", "params/tiny.yaml:train.learning_rate=0.003", "train")
+    line = commands("Ten configurations")[1].replace("params/demo.yaml", "params/tiny.yaml")
+    dvc_, *command = [*shlex.split(line), *SLOW, "train"]
+    assert (dvc_, *command[:3]) == ("dvc", "exp", "run", "--temp")
     run = kill_in_the_middle(checkout, *command)
     reached = journals(checkout)[run].last_step
-    assert 300 <= reached < 4000
+    assert 300 <= reached < 2000
     dvc(checkout, *command)
     view = journals(checkout)[run]
     assert [attempt.cause for attempt in view.attempts.values()][-1] == "finished"
@@ -85,29 +91,50 @@ def test_an_experiment_in_a_copy_that_is_killed_goes_on(checkout: Path) -> None:
         steps = database.execute(
             "SELECT step FROM metrics WHERE run_uuid = ? AND key = 'loss' ORDER BY step", runs_of_it[0]
         ).fetchall()
-    assert [step for (step,) in steps] == list(range(1, 4001))
+    assert [step for (step,) in steps] == list(range(1, 2001))
     # The study's own files are as they were, and the copy left nothing but what was killed with it.
     assert {path: path.read_bytes() for path in (checkout / "checkpoints").rglob("*.json")} == kept
     assert in_clone(checkout, "git", "status", "--porcelain") == ""
 
 
 def test_a_sweep_is_one_table_and_its_runs_can_be_compared(checkout: Path) -> None:
-    in_clone(
-        checkout,
-        *("dvc", "exp", "run", "--queue"),
-        *("-S", "params/tiny.yaml:train.learning_rate=0.001,0.004"),
-        *("-S", "params/tiny.yaml:model.dilations=[1,2,4],[1,2,4,8]"),
+    lines = commands("Ten configurations")
+    assert len(lines) == 9
+    assert lines[0] == "source .venv/bin/activate"
+    _, _, sweep, start, queue, table, status, compare, apply = (
+        line.replace("params/demo.yaml", "params/tiny.yaml")
+        .replace(",16,32,64,128,256,512]", "]")
+        .replace("[1,2,4,8,16,32,64,128]", "[1,2,4]")
+        for line in lines
     )
-    in_clone(checkout, "dvc", "queue", "start", "-j", "2")
+    in_clone(checkout, "bash", "-c", sweep)
+    in_clone(checkout, "bash", "-c", start)
     deadline = time.monotonic() + 900
-    while "Running" in (said := in_clone(checkout, "dvc", "queue", "status")) or "Queued" in said:
+    while "Running" in (said := in_clone(checkout, "bash", "-c", queue)) or "Queued" in said:
         assert time.monotonic() < deadline, said
         time.sleep(2)
-    assert said.count("Success") == 4, said
-    table = json.loads(in_clone(checkout, "dvc", "exp", "show", "--json"))
-    rows = [row["revs"][0]["data"] for row in table[1]["experiments"] if row["revs"]]
-    figures = [
-        row["metrics"]["metrics/summary.json"]["data"] for row in rows if "metrics/summary.json" in row["metrics"]
-    ]
-    swept = [each for each in figures if each["step"] == 30]
-    assert len({each["bits"] for each in swept}) >= 4
+    names = re.findall(r"^[0-9a-f]{7} +([a-z]+-[a-z]+) .*Success", said, re.MULTILINE)
+    assert len(names) == 4, said
+    shown = in_clone(checkout, "bash", "-c", table)
+    columns = next(line for line in shown.splitlines() if "Experiment" in line).split()
+    assert {"bits", "bits_less_linear", "accuracy", "sound", "model.dilations", "train.learning_rate"} <= {*columns}
+    assert len(columns) <= 14
+    rows = {name: line.split() for line in shown.splitlines() for name in names if f"[{name}]" in line}
+    assert len({tuple(row[5:]) for row in rows.values()}) == 4
+    # The same runs by their journals and in MLflow, each with what differs.
+    shown = in_clone(checkout, "bash", "-c", status)
+    lines_of = {name: next(line for line in shown.splitlines() if name in line.split()) for name in names}
+    assert sum("model.dilations (3 layers)" in line for line in lines_of.values()) == 2
+    assert sum("train.learning_rate 0.004" in line for line in lines_of.values()) == 2
+    with sqlite3.connect(checkout / "mlruns" / "mlflow.db") as database:
+        ids = {row[0][:8] for row in database.execute("SELECT run_uuid FROM runs WHERE status = 'FINISHED'")}
+    assert {line.split()[2] for line in lines_of.values()} <= ids
+    # The same one by each of its names.
+    name = next(name for name, line in lines_of.items() if "3 layers" in line)
+    run, _, run_id = lines_of[name].split()[:3]
+    assert len({runs.named(known, checkout).training for known in (name, run, run_id)}) == 1
+    said = " ".join(in_clone(checkout, "bash", "-c", compare.replace("NAME", run_id)).split())
+    assert "On the same held-out songs, step 30 of this study needs" in said
+    in_clone(checkout, "bash", "-c", apply.replace("NAME", name))
+    assert yaml.safe_load((checkout / "params" / "tiny.yaml").read_text())["model"]["dilations"] == [1, 2, 4]
+    assert runs.named(None, checkout).training == runs.named(name, checkout).training
