@@ -88,6 +88,7 @@ def test_the_outlook_counts_songs_time_and_disk(first: str, study_with_clips: St
     assert said.startswith("Training to step 30 on 10 songs (classical, hardcore, hip, metal, rock), 5 more held out.")
     assert "About 0.0 s on 1 fast cores, twice that on slow ones; 1 MB of checkpoints." in said
     shutil.copy(ROOT / "params/demo.yaml", "params/demo.yaml")
+    study_with_clips.change("params/demo.yaml", train__sample_size=2000)
     said = newcomer.outlook(replace(Run.open(config.load(device="cpu")), params=config.load(profile="demo")))
     assert re.search(r"About (3 min 57 s on 2|7 min 54 s on 1) fast cores", said), said
     # 55,752 weights, three times in four bytes: 4 compared ones, 8 for an audit, the 3 last, 3 twice more.
