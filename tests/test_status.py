@@ -6,7 +6,7 @@ import pytest
 
 from src import config, status
 from src.base import code
-from src.record import runs
+from src.record import runs, shipping
 from src.record.journal import Journal
 from src.train.run import DECIDES_A_STEP
 from tests.conftest import StudyFolder
@@ -30,6 +30,7 @@ def test_it_tells_a_dead_run_from_a_living_one(study: StudyFolder) -> None:
         "runs": {},
         "touched": [],
         "ended": 0,
+        "names": shipping.NAMES,
     }
     (folder / "shipped.json").write_text(json.dumps(shipped))
     found = status.read(folder)

@@ -89,7 +89,7 @@ def test_an_experiment_in_a_copy_that_is_killed_goes_on(checkout: Path) -> None:
         ).fetchall()
         assert len(runs_of_it) == 1
         steps = database.execute(
-            "SELECT step FROM metrics WHERE run_uuid = ? AND key = 'loss' ORDER BY step", runs_of_it[0]
+            "SELECT step FROM metrics WHERE run_uuid = ? AND key = 'learning/loss' ORDER BY step", runs_of_it[0]
         ).fetchall()
     assert [step for (step,) in steps] == list(range(1, 2001))
     # The study's own files are as they were, and the copy left nothing but what was killed with it.
