@@ -6,7 +6,7 @@ import pytest
 
 from src import config, status
 from src.base import code
-from src.record import runs
+from src.record import runs, shipping
 from src.record.journal import Journal
 from src.train.run import DECIDES_A_STEP
 from tests.conftest import StudyFolder
@@ -30,6 +30,7 @@ def test_it_tells_a_dead_run_from_a_living_one(study: StudyFolder) -> None:
         "runs": {},
         "touched": [],
         "ended": 0,
+        "names": shipping.NAMES,
     }
     (folder / "shipped.json").write_text(json.dumps(shipped))
     found = status.read(folder)
@@ -68,7 +69,7 @@ def test_every_run_has_a_line_with_its_names_and_what_differs(
     lines = {
         line.split()[0]: line for line in shown.stdout.split("Runs of this machine")[1].splitlines() if line.split()
     }
-    for words in ("first-try", "finished", "5.000", "3.46", "train.learning_rate 0.002, other clips"):
+    for words in ("first-try", "finished", "5.000", "3.46", "lr 0.002, other clips"):
         assert words in lines["01234567"], shown.stdout
     assert "other code" not in lines["01234567"]
     assert lines["abcdef01"].split()[1:4] == ["–", "–", "finished"]

@@ -89,7 +89,7 @@ def test_an_experiment_in_a_copy_that_is_killed_goes_on(checkout: Path) -> None:
         ).fetchall()
         assert len(runs_of_it) == 1
         steps = database.execute(
-            "SELECT step FROM metrics WHERE run_uuid = ? AND key = 'loss' ORDER BY step", runs_of_it[0]
+            "SELECT step FROM metrics WHERE run_uuid = ? AND key = 'learning/loss' ORDER BY step", runs_of_it[0]
         ).fetchall()
     assert [step for (step,) in steps] == list(range(1, 2001))
     # The study's own files are as they were, and the copy left nothing but what was killed with it.
@@ -124,13 +124,13 @@ def test_a_sweep_is_one_table_and_its_runs_can_be_compared(checkout: Path) -> No
     # The same runs by their journals and in MLflow, each with what differs.
     shown = in_clone(checkout, "bash", "-c", status)
     lines_of = {name: next(line for line in shown.splitlines() if name in line.split()) for name in names}
-    assert sum("model.dilations (3 layers)" in line for line in lines_of.values()) == 2
-    assert sum("train.learning_rate 0.004" in line for line in lines_of.values()) == 2
+    assert sum("layers 3" in line for line in lines_of.values()) == 2
+    assert sum("lr 0.004" in line for line in lines_of.values()) == 2
     with sqlite3.connect(checkout / "mlruns" / "mlflow.db") as database:
         ids = {row[0][:8] for row in database.execute("SELECT run_uuid FROM runs WHERE status = 'FINISHED'")}
     assert {line.split()[2] for line in lines_of.values()} <= ids
     # The same one by each of its names.
-    name = next(name for name, line in lines_of.items() if "3 layers" in line)
+    name = next(name for name, line in lines_of.items() if "layers 3" in line)
     run, _, run_id = lines_of[name].split()[:3]
     assert len({runs.named(known, checkout).training for known in (name, run, run_id)}) == 1
     said = " ".join(in_clone(checkout, "bash", "-c", compare.replace("NAME", run_id)).split())
