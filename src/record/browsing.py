@@ -25,6 +25,8 @@ STORY = "\n\n## The training\n\n"
 MOST_OF_RESULTS = 3_000
 """Characters; with the story's they stay below the 8,000 that a description may have."""
 
+NAME = "attributes.`Run Name`"
+"""The first column; the others are chosen."""
 COLUMNS = (
     f"metrics.`{metrics.BITS_GAINED}`",
     f"metrics.`{metrics.WAY_TO_MUSIC}`",
@@ -63,7 +65,8 @@ def experiment_tags(experiment: str) -> dict[str, str]:
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": COLUMNS,
-        "columnOrder": COLUMNS,
+        "columnOrder": (NAME, *COLUMNS),
+        "columnWidths": {NAME: 280, **{column: 150 if "results/" in column else 110 for column in COLUMNS}},
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
     saved = {"name": "Results", "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"}
