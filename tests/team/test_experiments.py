@@ -108,7 +108,7 @@ def test_a_sweep_is_one_table_and_its_runs_can_be_compared(checkout: Path) -> No
         for line in lines
     )
     in_clone(checkout, "bash", "-c", sweep)
-    in_clone(checkout, "bash", "-c", start)
+    in_clone(checkout, "bash", "-c", f"{start} > work/queue.log 2>&1")  # its workers keep what it prints to open
     deadline = time.monotonic() + 900
     while "Running" in (said := in_clone(checkout, "bash", "-c", queue)) or "Queued" in said:
         assert time.monotonic() < deadline, said
