@@ -21,14 +21,19 @@ help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
 
 # The environment: requirements.lock names every package with the hashes of its files, so none is looked up and none that
-# was swapped is taken. Where pip finds no CPU build of torch, torch also needs NVIDIA's libraries, on Linux even without
-# a GPU (requirements-cuda.lock, 3 GB). Made anew when a lock changes.
+# was swapped is taken. A CPU build of torch in a folder that pip knows (find-links) is taken first: by itself pip prefers
+# the registry's file, whose hash it sees. That build needs NVIDIA's libraries, on Linux even without a GPU
+# (requirements-cuda.lock, 3 GB). Made anew when a lock changes.
+TORCH := $(shell sed -n 's/^torch==//p' requirements.in)
+TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 .venv/made: requirements.lock requirements-cuda.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or name yours: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1). The packages of requirements.lock and the results are of Python 3.11. Name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up .venv (some minutes the first time) ..."
 	@$(PYTHON) -m venv .venv
+	@echo "torch==$(TORCH) --hash=sha256:$(TORCH_CPU)" > .venv/torch-cpu.lock
+	@$(INSTALL) --no-index --requirement .venv/torch-cpu.lock 2>/dev/null || true
 	@$(INSTALL) --requirement requirements.lock
 	@$(BIN)/python -c 'from importlib.metadata import version as v; raise SystemExit(not v("torch").endswith("+cpu"))' \
 	  || { echo "No CPU build of torch was found: installing NVIDIA's libraries, too (3 GB) ..."; $(INSTALL) --requirement requirements-cuda.lock; }
@@ -82,8 +87,7 @@ notebooks: .venv/made
 	$(BIN)/python notebooks/execute.py
 
 # After a change of requirements.in. Versions that nothing there rules out stay; for a newer one take its line out of the
-# lock first. torch's CPU builds are not where the other files are, so their hashes stand here.
-TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+# lock first. torch's CPU builds are not where the other files are, so their hash stands above.
 RESOLVE := work/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock:
 	$(PYTHON) -m venv work/lock
