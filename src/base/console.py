@@ -166,8 +166,8 @@ def progress(label: str, total: float, unit: str, start: float = 0) -> Iterator[
 
 @contextmanager
 def if_slow(text: str, after_s: float = 1.0) -> Iterator[None]:
-    """Say what the block does if it takes longer than this: a silence looks like a fault."""
-    notice = threading.Timer(after_s, say, [text])
+    """Say to standard error what the block does if it takes longer than this: a silence looks like a fault."""
+    notice = threading.Timer(after_s, err.print, [text], {"markup": False})
     notice.daemon = True
     notice.start()
     try:

@@ -157,7 +157,7 @@ def test_what_takes_long_is_said_while_it_does(monkeypatch: pytest.MonkeyPatch) 
         timers.append(threading.Timer(*given))
         return timers[-1]
 
-    monkeypatch.setattr(console, "say", lambda text: said.set())
+    monkeypatch.setattr(console.err, "print", lambda text, markup: said.set())
     monkeypatch.setattr(console, "threading", SimpleNamespace(Timer=timer))
     with console.if_slow("It works ...", after_s=0.01):
         assert said.wait(60)
