@@ -18,6 +18,7 @@ from src import config
 from src.base import console, provenance
 from src.base.errors import Problem
 from src.bundle import parts
+from src.record.tracking import flatten
 
 app = console.command_app("Did I reproduce it? This checkout's results beside the ones that its last commit published.")
 
@@ -73,7 +74,7 @@ def verdict(
     code = [
         path for path in _changed(_md5(published.get(first, {}), "deps"), _md5(here[first], "deps")) if path not in made
     ]
-    values = _changed(_flat(published.get(first, {}).get("params", {})), _flat(here[first].get("params", {})))
+    values = _changed(flatten(published.get(first, {}).get("params", {})), flatten(here[first].get("params", {})))
     yield f"{same} of {count} outputs are bit for bit the published ones; from the stage {first} on they differ."
     if code or values:
         yield (
@@ -97,8 +98,8 @@ def verdict(
 
 def _apart(published: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
     """How far the figures are from the published ones."""
-    ours = _flat(here)
-    both = {name: (value, ours[name]) for name, value in _flat(published).items() if name in ours}
+    ours = flatten(here)
+    both = {name: (value, ours[name]) for name, value in flatten(published).items() if name in ours}
     bits = [abs(one - other) for name, (one, other) in both.items() if "bits" in name]
     shares = {
         name: abs(one - other) / abs(one)
@@ -124,14 +125,6 @@ def _md5(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-
-
-def _flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} as {"a.b": 1}."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        flat |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
-    return flat
 
 
 if __name__ == "__main__":

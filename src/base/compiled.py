@@ -11,7 +11,9 @@ from pathlib import Path
 from numba import config
 from numba.core.caching import InTreeCacheLocator
 
-COPY = r"/\.dvc/tmp/exps/(standalone/)?[^/]+(?=/src/)"
+from src.base.walk import COPY
+
+IN_A_COPY = f"{COPY}(?=/src/)"
 
 
 class WithTheCheckout(InTreeCacheLocator):  # type: ignore[misc]
@@ -20,8 +22,8 @@ class WithTheCheckout(InTreeCacheLocator):  # type: ignore[misc]
     def __init__(self, function: Callable[..., object], path: str) -> None:
         """path: of the function's source, in the copy."""
         super().__init__(function, path)
-        original = re.sub(COPY, "", path)
+        original = re.sub(IN_A_COPY, "", path)
         folder = Path(original).parent / "__pycache__"
         if config.CACHE_DIR:
-            folder = Path(re.sub(COPY, "", config.CACHE_DIR), self.get_suitable_cache_subpath(original))
+            folder = Path(re.sub(IN_A_COPY, "", config.CACHE_DIR), self.get_suitable_cache_subpath(original))
         self._cache_path = str(folder)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from src.base.errors import Problem, reason_of
 
+COPY = r"/\.dvc/tmp/exps/(?:standalone/)?[^/]+"
+"""Where an experiment's copy lies in the checkout itself (see ./stage)."""
 PAUSES_S = (1.0, 3.0, 9.0)
 """Before each new look at what could not be read."""
 _TRASH = re.compile(
@@ -56,9 +58,7 @@ def walk(root: Path) -> list[Seen]:
 
     Order: depth first, names by their bytes; so the same tree gives the same order on every machine.
     """
-    checkout = Path(
-        re.sub(r"/\.dvc/tmp/exps/.*", "", str(Path.cwd()))
-    )  # an experiment's copy lies in the checkout itself
+    checkout = Path(re.split(COPY, str(Path.cwd()))[0])
     top, project, visited = os.fsencode(root), checkout.stat(), dict[tuple[int, int], bytes]()
     seen: list[Seen] = []
     waiting: list[bytes] = [b""]
