@@ -63,7 +63,7 @@ seeds: .venv/made
 	@set -e; for seed in $(SEEDS); do \
 	  $(BIN)/python -m src.train --seed $$seed; \
 	  for step in work/runs/seed-$$seed/checkpoints/step-*; do \
-	    $(BIN)/python -m src.generate --run seed-$$seed --step $${step##*step-}; \
+	    $(BIN)/python -m src.generate --run seed-$$seed --steps $${step##*step-}; \
 	  done; \
 	  $(BIN)/python -m src.evaluate --run seed-$$seed; \
 	done
@@ -77,7 +77,7 @@ check: .venv/made
 
 ui: .venv/made
 	@$(BIN)/python -c "from src.record.tracking import Store; print('The runs, in 10 to 20 seconds:', Store().page)"
-	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) echo "Ctrl-C ends it."; MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) echo "Ctrl-C ends it. Another port: MLFLOW_PORT=5001 make ui"; MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	  $(BIN)/python -m mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}";; esac
 
 docs: .venv/made

@@ -32,7 +32,7 @@ app.command()(browse)
 def scan(
     count: Annotated[int, typer.Option("--files", min=1, help="Small tagged files to make and read.")] = 100_000,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores without it.")] = None,
-    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/scan.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the figures go.")] = Path("work/bench/scan.json"),
 ) -> None:
     """Time a first and a second scan of a large library."""
     from benchmarks import library
@@ -45,7 +45,7 @@ def scan(
 @app.command()
 def clips(
     songs: Annotated[int, typer.Option(min=1, help="Songs of each format.")] = 4,
-    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/clips.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the figures go.")] = Path("work/bench/clips.json"),
 ) -> None:
     """Time cutting clips, beside the way of 2019."""
     from benchmarks import library

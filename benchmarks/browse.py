@@ -56,7 +56,7 @@ class Opened:
 def browse(
     runs: Annotated[int, typer.Option(min=COMPARED_RUNS, help="Runs on the server.")] = 20,
     steps: Annotated[int, typer.Option(min=500, help="Steps of each.")] = 15_000,
-    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/browse.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the figures go.")] = Path("work/bench/browse.json"),
 ) -> None:
     """Fill an MLflow server with PostgreSQL and time its pages in a browser."""
     chromium = shutil.which("chromium")

@@ -51,7 +51,7 @@ def checkpoint(
     profile: Annotated[str, typer.Option(help="Whose network and training.")] = "study",
     sample_size: Annotated[int | None, typer.Option(min=1, help="Scored samples of a row instead of its own.")] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Checkpoints to save.")] = 8,
-    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/checkpoint.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the figures go.")] = Path("work/bench/checkpoint.json"),
 ) -> None:
     """Time what a checkpoint takes from the training."""
     changes = {} if sample_size is None else {"sample_size": sample_size}

@@ -36,7 +36,7 @@ def generate(
     rounds: Annotated[int, typer.Option(min=1, help="Timed rounds of each variant.")] = 5,
     threads: Annotated[int | None, typer.Option(min=1, help="Besides one thread; instead of the profile's.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/generate.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the figures go.")] = Path("work/bench/generate.json"),
 ) -> None:
     """Time generation with this network, ours and an eager PyTorch loop's."""
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):

@@ -91,7 +91,7 @@ def outage(
     seconds: Annotated[int, typer.Option(min=4, help="Length of a phase.")] = 60,
     rounds: Annotated[int, typer.Option(min=1, help="Times that every fault is inflicted.")] = 2,
     profile: Annotated[str, typer.Option(help="Whose network and training.")] = "demo",
-    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/outage.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the figures go.")] = Path("work/bench/outage.json"),
 ) -> None:
     """Time steps while MLflow's server fails, and count what arrived."""
     with temporary_study(profile, steps=STEPS, validate_every=0) as study:

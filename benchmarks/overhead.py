@@ -37,7 +37,7 @@ def overhead(
     profile: Annotated[str, typer.Option(help="Whose network and training.")] = "demo",
     steps: Annotated[int, typer.Option(min=4, help="Steps of each training.")] = 3000,
     rounds: Annotated[int, typer.Option(min=1, help="Trainings of each variant.")] = 3,
-    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/overhead.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the figures go.")] = Path("work/bench/overhead.json"),
     bare: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Time whole trainings with and without what makes them survive."""

@@ -43,7 +43,7 @@ def resume(
     clips: Annotated[int, typer.Option(min=10, help="Clips in clips.csv; 8,920 as in 2019.")] = 8920,
     rounds: Annotated[int, typer.Option(min=1, help="Starts with compiled code.")] = 3,
     cold: Annotated[bool, typer.Option(help="Begin with a round that has to compile.")] = True,
-    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/resume.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the figures go.")] = Path("work/bench/resume.json"),
     prepare: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Time the way from the command to the first new step."""

@@ -45,7 +45,7 @@ def train(
     steps: Annotated[int, typer.Option(min=1, help="Timed steps of each variant.")] = 3,
     threads: Annotated[int | None, typer.Option(min=1, help="Instead of the profile's.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("work/bench/train.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the figures go.")] = Path("work/bench/train.json"),
     only: Annotated[
         list[str] | None, typer.Option(help="A variant to measure (may be repeated); all without it.")
     ] = None,

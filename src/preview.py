@@ -38,7 +38,7 @@ def main(profile: options.Profile = None, device: options.Device = None) -> None
     device_too = [*scale, "--device", params.device]
     named = [str(step) for step in steps]
     for stage, more in (
-        ("generate", [*device_too, *(word for step in named for word in ("--step", step))]),
+        ("generate", [*device_too, "--steps", *named]),
         ("evaluate", device_too),
         ("compare", [*scale, "--steps", *named]),
     ):

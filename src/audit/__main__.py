@@ -38,7 +38,7 @@ REFUTED, NOT_AUDITABLE = 1, 2
 def main(
     place: Annotated[Path, typer.Argument(metavar="[DIR|ZIP]", help="Checkout or bundle (default: here).")] = Path(),
     segments: Annotated[int, typer.Option(min=0, help="Pieces of the training to do again.")] = 3,
-    steps: Annotated[int, typer.Option(min=1, help="Longest of these, in steps.")] = AUDIT_REACH,
+    steps: Annotated[int, typer.Option("--segment-steps", min=1, help="Longest of these, in steps.")] = AUDIT_REACH,
     seed: Annotated[int | None, typer.Option(min=0, help="Draws the pieces (default: a new one, printed).")] = None,
     audio_s: Annotated[float, typer.Option(min=0.01, help="Seconds of every generated clip to make again.")] = 1.0,
     clips: Annotated[

@@ -5,7 +5,7 @@ bytes, but for the signature. Commands:
 
     python -m src.bundle
     python -m src.bundle --key private.pem
-    python -m src.bundle --all-checkpoints --output elsewhere/bundle
+    python -m src.bundle --all-checkpoints --out elsewhere/bundle
 """
 
 import shutil
@@ -31,7 +31,7 @@ app = console.command_app("Publish a study: one folder and one .zip that anyone 
 
 @app.command()
 def main(
-    output: Annotated[Path, typer.Option(help="Folder to write; the .zip is beside it.")] = Path("bundle"),
+    output: Annotated[Path, typer.Option("--out", help="Folder to write; the .zip is beside it.")] = Path("bundle"),
     key: Annotated[
         Path | None, typer.Option(help="Private key to sign with (EC P-256, PEM). Default: unsigned.")
     ] = None,
@@ -74,9 +74,9 @@ def main(
 
 def _is_ours_or_free(output: Path) -> Path:
     """The .zip beside the folder. Raises `Problem` if something that is not a bundle would be replaced."""
-    way_out = "Move it away, or name another folder with --output."
+    way_out = "Move it away, or name another folder with --out."
     if Path().resolve().is_relative_to(output.resolve()):
-        raise Problem(f"{output} is the folder of the study, or has it inside. Name another folder with --output.")
+        raise Problem(f"{output} is the folder of the study, or has it inside. Name another folder with --out.")
     packed = output.with_name(f"{output.name}.zip")
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise Problem(f"{output} is not a folder. {way_out}")

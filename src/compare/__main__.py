@@ -11,7 +11,6 @@ metrics/plots/ for DVC. Commands:
     python -m src.compare --webmushra
 """
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,11 +33,8 @@ app = console.command_app("Contrast checkpoints: a table in the terminal and a p
 
 @app.command()
 def main(
-    steps: Annotated[
-        list[str] | None,
-        typer.Option(help="Steps to compare: --steps 20 15000. Default: those of params.yaml."),
-    ] = None,
-    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="STEPS")] = None,
+    steps: options.Steps = None,
+    more: options.MoreSteps = None,
     run: Annotated[str | None, typer.Option(help="Compare within another run: a name that src.status lists.")] = None,
     against: Annotated[str | None, typer.Option(help="Set a second run beside it, named in the same way.")] = None,
     ratings: Annotated[
@@ -67,7 +63,8 @@ def main(
     if against and runs[0].name == runs[1].name:
         raise Problem(f"{against} is compared already. Name another run with --against.")
     known = gathering.known_steps(runs[0])
-    chosen = parse_steps([*(steps or []), *(more or [])], known) or default_steps(params.compared_steps, runs[0])
+    words = [*(steps or []), *(more or [])]
+    chosen = options.parse_steps(words, known) or default_steps(params.compared_steps, runs[0])
     if not chosen:
         raise Problem(f"The run {runs[0].name} has no checkpoint and no audio: there is nothing to compare.")
     if len(chosen) < 2 and not against:
@@ -91,28 +88,6 @@ def main(
         return
     with console.if_slow("Telling MLflow ..."):
         log(compared, trained_with(runs[0], params), folder)
-
-
-def parse_steps(words: Sequence[str], known: Sequence[int] = ()) -> tuple[int, ...]:
-    """The steps of the command line, ascending, each once: numbers (20, 15,000) or folder names (step-20).
-
-    They are separated by blanks or commas. A comma before three digits groups thousands, unless there is no such step
-    and the parts are steps: 20,300 are two where 20 and 300 are `known`. Raises `Problem` for any other word.
-    """
-    steps: set[int] = set()
-    for word in re.findall(r"[^\s,]+(?:,[^\s,]+)*", " ".join(words)):
-        whole = re.fullmatch(r"[0-9]{1,3}(?:,[0-9]{3})+", word)
-        parts = [_step(part) for part in word.split(",")]
-        number = int(word.replace(",", "")) if whole else None
-        steps |= {*parts} if number is None or (number not in known and {*parts} <= {*known}) else {number}
-    return tuple(sorted(steps))
-
-
-def _step(word: str) -> int:
-    match = re.fullmatch(r"(?:step-)?([0-9]+)", word)
-    if match is None:
-        raise Problem(f"{word!r} is not a step. Write steps as numbers: --steps 20 15000")
-    return int(match[1])
 
 
 def default_steps(wanted: Sequence[int], run: RunFiles) -> tuple[int, ...]:

@@ -240,5 +240,5 @@ def _not_generated(step: int, name: str) -> str:
     run = "" if name == "current" else f" --run {name}"
     return (
         f"Step {step:,} has a checkpoint ({step_name(step)}), but nothing was generated with it. "
-        f"Make its audio with: python -m src.generate{run} --step {step}"
+        f"Make its audio with: python -m src.generate{run} --steps {step}"
     )

@@ -2,5 +2,5 @@
 
 In: checkpoints/step-20/. Out: generations/step-20/, which later stages read with `generations`.
 
-    python -m src.generate --step 20
+    python -m src.generate --steps 20
 """

@@ -5,7 +5,7 @@ held-out songs (`generate.primer_s`). Out: generations/step-20/ with a .wav and 
 it took beside the run's journal.
 
     python -m src.generate
-    python -m src.generate --step 20
+    python -m src.generate --steps 20
 
 Under `torchrun` each process takes every world-size-th checkpoint.
 """
@@ -19,7 +19,6 @@ import typer
 
 from src import config
 from src.base import console, files, options
-from src.base.errors import Problem
 from src.base.share import Share
 from src.clips.clipset import ClipSet
 from src.config import Params, step_name
@@ -41,37 +40,31 @@ class Made(NamedTuple):
 
 @app.command()
 def main(
-    step: Annotated[
-        list[str] | None,
-        typer.Option(help="Step of a checkpoint, 20 or 000020; may be repeated. Without it: all compared steps."),
-    ] = None,
+    steps: options.Steps = None,
+    more: options.MoreSteps = None,
     profile: options.Profile = None,
     device: options.Device = None,
     run: Annotated[str | None, typer.Option(help="Generate with another run: a name that src.status lists.")] = None,
 ) -> None:
-    """Generate every genre's clips of the compared checkpoints, or of one."""
+    """Generate every genre's clips of the compared checkpoints, or of some."""
     with console.if_slow("Loading what generates ..."):
         from src.generate import clips  # torch takes seconds to load, and --help needs none of it
 
     share = Share.of_environment()
     run_files = runs.named(run) if run else layout.current()
     params = layout.studied(run_files, config.load(profile=profile, device=device))
-    for text in step or ():
-        if not text.strip().isdigit():
-            raise Problem(f"--step {text!r} is not a step. Write a number, such as 20.")
-    steps = sorted({int(text) for text in step}) if step else list(params.compared_steps)
+    chosen = options.parse_steps([*(steps or []), *(more or [])]) or params.compared_steps
     if params.device == "mps":
         console.say("Sampling does not run on Apple's GPU; it runs on the CPU.")
     held_out = ClipSet.open(Path("data/clips")) if params.profile.generate.primer_s > 0 else None
     made: list[Made] = []
-    for together in clips.batches(params, share.mine(steps)):
+    for together in clips.batches(params, share.mine(chosen)):
         loaded = [checkpoint.load(run_files.checkpoint(number)) for number in together]
         made += _generate(loaded, run_files, params, held_out)
     every = share.gather(made)
     if share.leads and not run_files.passing:
         with console.if_slow("Telling MLflow ..."):
-            for each in every:
-                _log(run_files, each, params)
+            _log(run_files, every, params)
 
 
 def _generate(
@@ -109,23 +102,25 @@ def _generate(
     return [Made(each.step, each.fingerprint, seconds, times_real_time) for each in loaded]
 
 
-def _log(run_files: RunFiles, made: Made, params: Params) -> None:
+def _log(run_files: RunFiles, made: Sequence[Made], params: Params) -> None:
     """Put the audio and its time into the MLflow run; a warning if MLflow does not take it."""
     try:
         store = tracking.Store()
         trained = runs.trained_with(run_files, params) or params
-        run_id = tracking.study_run(store, made.fingerprint, trained)
-        store.files(run_id, run_files.generation(made.step), f"generations/{step_name(made.step)}")
-        at = tracking.now_ms()
-        store.points(
-            run_id,
-            [
-                (metrics.GENERATION_SECONDS, made.seconds, at, made.step),
-                (metrics.GENERATION_TIMES_REAL_TIME, made.times_real_time, at, made.step),
-            ],
-        )
+        for each in made:
+            run_id = tracking.study_run(store, each.fingerprint, trained)
+            store.files(run_id, run_files.generation(each.step), f"generations/{step_name(each.step)}")
+            at = tracking.now_ms()
+            store.points(
+                run_id,
+                [
+                    (metrics.GENERATION_SECONDS, each.seconds, at, each.step),
+                    (metrics.GENERATION_TIMES_REAL_TIME, each.times_real_time, at, each.step),
+                ],
+            )
     except tracking.TrackingError as failure:
-        console.warn(f"{failure} The audio is in {run_files.generation(made.step)}/.")
+        folders = ", ".join(f"{run_files.generation(each.step)}/" for each in made)
+        console.warn(f"{failure} The audio is in {folders}.")
 
 
 if __name__ == "__main__":

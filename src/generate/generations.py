@@ -163,4 +163,4 @@ def _read(folder: Path, clip: GeneratedClip, rate_hz: int) -> Generated:
 
 
 def _command(folder: Path) -> str:
-    return f"{MADE_BY} --step {folder.name.removeprefix('step-')}"
+    return f"{MADE_BY} --steps {folder.name.removeprefix('step-')}"

@@ -81,7 +81,8 @@ class Store:
     @property
     def page(self) -> str:
         """Where its runs are to be looked at: on its server, or with `make ui`."""
-        base = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        here = f"http://127.0.0.1:{os.environ.get('MLFLOW_PORT', '5000')}"
+        base = self.uri.rstrip("/") if self.uri.startswith("http") else here
         return browsing.page(base, self._experiment)
 
     def run(

@@ -13,6 +13,7 @@ from src.base import console
 from src.base.console import few, listed
 from src.record import journal, layout, runs
 from src.record.runs import Trained
+from src.record.tracking import flatten
 from src.train.run import Run, identity
 from src.wavenet.shape import parameter_shapes
 
@@ -66,7 +67,7 @@ def _differences(before: Trained, now: Trained) -> Iterator[str]:
         yield f"the clips changed ({_songs(before.songs, now.songs)})"
     if before.code != now.code:
         yield "the code that computes a step changed"
-    old, new = (_flat(identity(each.params, each.clips)) for each in (before, now))
+    old, new = (_named(identity(each.params, each.clips)) for each in (before, now))
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             yield f"{name} is {_shown(new.get(name))} and was {_shown(old.get(name))}"
@@ -78,11 +79,10 @@ def _songs(before: dict[str, int], now: dict[str, int]) -> str:
     return f"songs: {few(moved)}" if moved else "as many songs, other ones or cut otherwise"
 
 
-def _flat(value: dict[str, Any]) -> dict[str, Any]:
+def _named(value: dict[str, Any]) -> dict[str, Any]:
     """Parameters by name, as params.yaml and the profile have them; but for the number of genres, which follows."""
-    rest = {name: item for name, item in value.items() if name not in ("clips", "code", "model", "train")}
-    nested = {f"{part}.{name}": item for part in ("model", "train") for name, item in value[part].items()}
-    return {name: item for name, item in (rest | nested).items() if name != "model.global_condition_cardinality"}
+    rest = {name: item for name, item in value.items() if name not in ("clips", "code")}
+    return {name: item for name, item in flatten(rest).items() if name != "model.global_condition_cardinality"}
 
 
 def _shown(value: Any) -> str:

@@ -52,7 +52,7 @@ def test_divergence_of_bfloat16_is_small_and_not_zero() -> None:
 )
 def test_the_command_measures_and_writes(study: StudyFolder, arguments: Any, variants: Any) -> None:
     output = study.root / "figures.json"
-    done = study.run("benchmarks", *arguments, "--profile", "tiny", "--output", str(output))
+    done = study.run("benchmarks", *arguments, "--profile", "tiny", "--out", str(output))
     assert done.returncode == 0, done.stdout
     found = json.loads(output.read_text())
     assert set(variants) <= set(found["variants"])

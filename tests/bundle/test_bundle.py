@@ -300,7 +300,7 @@ def test_own_music_is_not_published(study: Path) -> None:
 
 
 def test_more_checkpoints_if_asked(study: Path) -> None:
-    bundle(study, "--all-checkpoints", "--output", "all")
+    bundle(study, "--all-checkpoints", "--out", "all")
     run = training(study)
     kept = {path.name for path in (run / "checkpoints").glob("step-*")}
     assert len(kept) > len(STEPS)
@@ -311,17 +311,17 @@ def test_more_checkpoints_if_asked(study: Path) -> None:
 def test_what_is_not_a_bundle_is_not_replaced(study: Path) -> None:
     (study / "mine").mkdir()
     (study / "mine" / "letter.txt").write_text("dear")
-    assert "is a folder with other things in it" in refusal(study, "--output", "mine")
+    assert "is a folder with other things in it" in refusal(study, "--out", "mine")
     (study / "mine" / layout.DIGESTS).write_text("{}\n")
-    bundle_of_mine = refusal(study, "--output", "mine")
+    bundle_of_mine = refusal(study, "--out", "mine")
     assert "mine/digests.json is damaged" in bundle_of_mine
     assert (study / "mine" / "letter.txt").read_text() == "dear"
     (study / "bundle").write_text("a file")
     assert "bundle is not a folder" in refusal(study)
     (study / "other.zip").write_bytes(zipped({"letter.txt": b"dear"}))
-    assert "other.zip is not a bundle" in refusal(study, "--output", "other")
-    assert ". is the folder of the study" in refusal(study, "--output", ".")
-    assert ".. is the folder of the study" in refusal(study, "--output", "..")
+    assert "other.zip is not a bundle" in refusal(study, "--out", "other")
+    assert ". is the folder of the study" in refusal(study, "--out", ".")
+    assert ".. is the folder of the study" in refusal(study, "--out", "..")
 
 
 def test_killed_it_leaves_no_bundle_and_the_next_one_clears_up(study: Path) -> None:

@@ -58,7 +58,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="A fault (may be repeated); all without it.")] = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Every variant of every fault, not a sample.")] = False,
     folder: Annotated[Path | None, typer.Option(help="Keep the trainings here, to look at them.")] = None,
-    output: Annotated[Path, typer.Option(help="Where the outcomes go.")] = Path("work/chaos.json"),
+    output: Annotated[Path, typer.Option("--out", help="Where the outcomes go.")] = Path("work/chaos.json"),
 ) -> None:
     """Inflict every fault and print what became of the training."""
     known = faults(count)

@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner, Result
 
@@ -91,35 +89,6 @@ def test_the_page_lies_where_the_steps_say(project: Path) -> None:
     assert (project / "reports" / "compare-20-300" / "index.html").is_file()
 
 
-@given(st.lists(st.integers(0, 999_999), min_size=1, max_size=6), st.sampled_from([" ", ",", ", "]))
-def test_steps_are_read_whatever_stands_between_them(steps: list[int], between: str) -> None:
-    assert compare.parse_steps([between.join(map(str, steps))], steps) == tuple(sorted(set(steps)))
-
-
-@pytest.mark.parametrize(
-    ("words", "steps"),
-    [
-        ("20 15,000", (20, 15000)),
-        ("20, 15,000", (20, 15000)),
-        ("20,15000", (20, 15000)),
-        ("20 5,020 10,020 15,000", (20, 5020, 10020, 15000)),
-        ("1,234,567 20", (20, 1234567)),
-        ("20,300", (20, 300)),
-        ("20,400", (20400,)),
-    ],
-)
-def test_a_comma_groups_thousands_unless_both_sides_are_steps(words: str, steps: tuple[int, ...]) -> None:
-    assert compare.parse_steps(words.split(" "), (20, 300, 5020, 10020, 15000)) == steps
-
-
-@pytest.mark.parametrize(
-    "word", ["twenty", "-20", "2.5e3", "20k", "vs", "and", "20..300", "15_000", "step", "../20", "1e3", "٣"]
-)
-def test_what_is_not_a_step_is_named(word: str) -> None:
-    with pytest.raises(Problem, match="is not a step"):
-        compare.parse_steps(["20", word])
-
-
 def test_the_steps_of_params_are_the_default(project: Path) -> None:
     assert call().exit_code == 0
     assert (project / "reports" / "compare-20-120-220-300" / "index.html").is_file()
@@ -180,7 +149,7 @@ def test_a_step_without_audio_is_said_and_the_rest_is_made(project: Path) -> Non
     (project / "generations" / "step-120").rename(project / "aside")
     result = call("--steps", "20", "120", "300")
     assert result.exit_code == 0, result.output
-    assert "src.generate --step 120" in result.output
+    assert "src.generate --steps 120" in result.output
     page = (project / "reports" / "compare-20-120-300" / "index.html").read_text(encoding="utf-8")
     assert page.count("Step 120 has a checkpoint, but nothing was generated with it.") == len(tiny_run.GENRES)
     assert page.count("data-player") >= 2 * len(tiny_run.GENRES)

@@ -36,7 +36,7 @@ def trained(study: StudyFolder) -> StudyFolder:
 def generated(study: StudyFolder, **settings: Any) -> tuple[generations.Generation, dict[str, NDArray[np.int16]]]:
     """Run the stage; what it says of the generation, and the samples of each file."""
     study.change("params/tiny.yaml", **{f"generate__{name}": value for name, value in settings.items()})
-    done = study.run("src.generate", "--step", str(STEP))
+    done = study.run("src.generate", "--steps", str(STEP))
     assert done.returncode == 0, done.stdout
     folder = study.root / "generations" / f"step-{STEP}"
     about = generations.load(folder)
@@ -120,7 +120,7 @@ def test_a_clip_goes_on_from_a_held_out_song_of_its_genre(study_with_clips: Stud
 def test_a_primer_without_clips_or_longer_than_every_song_is_one_sentence(trained: StudyFolder) -> None:
     trained.change("params/tiny.yaml", generate__primer_s=10, clips__duration_s=10, manifest__minimum_duration_s=10)
     for sentence in ("clips.csv does not exist", "No held-out song of classical has the 10 s"):
-        done = trained.run("src.generate", "--step", str(STEP))
+        done = trained.run("src.generate", "--steps", str(STEP))
         assert done.returncode != 0
         assert sentence in done.stdout
         assert "python -m src.clips" in done.stdout
@@ -144,7 +144,7 @@ def test_a_full_disk_is_one_sentence(trained: StudyFolder) -> None:
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this user may not mount a small disk")
     try:
-        done = trained.run("src.generate", "--step", str(STEP))
+        done = trained.run("src.generate", "--steps", str(STEP))
     finally:
         subprocess.run(["umount", str(place)], check=True)
     assert done.returncode == 1

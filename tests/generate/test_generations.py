@@ -103,7 +103,7 @@ def test_a_forged_description_is_one_sentence(tmp_path: Path, field: str, conten
     said = str(raised.value)
     assert said.startswith(f"{folder / 'generation.json'} is damaged (")
     assert field in said
-    assert said.endswith("Make it again with: python -m src.generate --step 20")
+    assert said.endswith("Make it again with: python -m src.generate --steps 20")
     assert "\n" not in said
 
 
@@ -143,5 +143,5 @@ def test_a_damaged_description_is_a_problem(tmp_path: Path, text: str) -> None:
 def test_a_missing_description_names_the_command(tmp_path: Path) -> None:
     folder = tmp_path / "step-20"
     folder.mkdir()
-    with pytest.raises(Problem, match=r"src\.generate --step 20$"):
+    with pytest.raises(Problem, match=r"src\.generate --steps 20$"):
         generations.read(folder)

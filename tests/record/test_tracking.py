@@ -56,7 +56,7 @@ def test_generating_with_an_imported_run_adds_audio_and_no_parameter(
     (layout.IMPORTED / "study-2019" / "generations" / "step-7").mkdir(parents=True)
     (layout.IMPORTED / "study-2019" / "generations" / "step-7" / "rock.wav").write_bytes(b"RIFF")
     run = layout.imported("study-2019")
-    made = generate.Made(7, IMPORTED, seconds=2.0, times_real_time=1.0)
+    made = [generate.Made(7, IMPORTED, seconds=2.0, times_real_time=1.0)]
     generate._log(run, made, params)
     assert f"MLflow has no run {IMPORTED}" in " ".join(capsys.readouterr().err.split())
     store = Store(Path())

@@ -131,7 +131,7 @@ def test_a_stage_says_that_its_device_is_missing(study_with_clips: StudyFolder) 
 
 
 def test_a_word_that_is_no_device_is_refused_with_those_that_are(study: StudyFolder) -> None:
-    done = study.run("src.generate", "--step", "2", "--device", "abacus")
+    done = study.run("src.generate", "--steps", "2", "--device", "abacus")
     assert done.returncode == 1
     assert "device: Input should be 'auto', 'cpu', 'cuda' or 'mps'" in done.stdout
 
