@@ -26,17 +26,22 @@ help:
 # (requirements-cuda.lock, 3 GB). Made anew when a lock changes.
 TORCH := $(shell sed -n 's/^torch==//p' requirements.in)
 TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 .venv/made: requirements.lock requirements-cuda.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or name yours: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1). The packages of requirements.lock and the results are of Python 3.11. Name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up .venv (some minutes the first time) ..."
 	@$(PYTHON) -m venv .venv
 	@echo "torch==$(TORCH) --hash=sha256:$(TORCH_CPU)" > .venv/torch-cpu.lock
-	@$(INSTALL) --no-index --requirement .venv/torch-cpu.lock 2>/dev/null || true
-	@$(INSTALL) --requirement requirements.lock
+	@$(PIP) --quiet --no-index --requirement .venv/torch-cpu.lock 2>/dev/null || true
+	@# Minutes: of what pip prints, how far it is. Its errors are not piped; a pipe's status is its last command's.
+	@{ PYTHONUNBUFFERED=1 $(PIP) --progress-bar off --requirement requirements.lock; echo "pip ended $$?"; } | awk \
+	  -v all="$$(grep -c '^[a-z]' requirements.lock)" -v back="$$([ -t 2 ] && printf '\r')" ' \
+	  /^(Collecting|Processing) / {n++; if (back || n % 50 == 0) printf "%s%d of %d packages loaded%s", back, n, all, back ? "" : "\n"; fflush()} \
+	  /^Installing/ {printf "%sInstalling %d packages ...     \n", back, n; fflush()} \
+	  /^pip ended/ {exit $$3}'
 	@$(BIN)/python -c 'from importlib.metadata import version as v; raise SystemExit(not v("torch").endswith("+cpu"))' \
-	  || { echo "No CPU build of torch was found: installing NVIDIA's libraries, too (3 GB) ..."; $(INSTALL) --requirement requirements-cuda.lock; }
+	  || { echo "No CPU build of torch was found: installing NVIDIA's libraries, too (3 GB) ..."; $(PIP) --quiet --requirement requirements-cuda.lock; }
 	@touch $@
 
 repro: .venv/made

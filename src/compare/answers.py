@@ -44,25 +44,33 @@ def answers(comparison: Comparison) -> list[Answer]:
         "What changed?": lambda run: _changed(run, comparison.steps),
         "How far is it still from music?": lambda run: _left(run, comparison.steps),
     }
-    none = Sentence("No measure answers this: what is missing is said below.")
+    none = (Sentence("No measure answers this: what is missing is said below."),)
+    runs = comparison.runs
     return [
-        Answer(
-            question,
-            tuple(said.of(run.name, comparison.name(run)) for run in comparison.runs for said in ask(run)) or (none,),
-        )
+        Answer(question, tuple(said for run in runs for said in _of(run, list(ask(run)), len(runs))) or none)
         for question, ask in asked.items()
     ] + _beside(comparison)
 
 
+def _of(run: Run, said: list[Sentence], runs: int) -> tuple[Sentence, ...]:
+    """What is said of a run; where there are two, as one paragraph that begins with its name."""
+    if runs == 1 or not said:
+        return tuple(one.of(run.name) for one in said)
+    label = capital(run.label) if run.name == "current" else run.label
+    text = " ".join(one.text for one in said)
+    return (Sentence(f"{label}: {text}", tuple(claim for one in said for claim in one.claims), run.name),)
+
+
 def _beside(comparison: Comparison) -> list[Answer]:
-    """Which of two runs predicts better, if their held-out songs are the same clips."""
+    """Which of two runs predicts better, on the songs that both held out."""
     if len(comparison.runs) != 2:
         return []
     one, other = comparison.runs
-    if one.evaluation is None or other.evaluation is None or not one.digest or one.digest != other.digest:
+    if one.evaluation is None or other.evaluation is None:
         return []
     names = (one.label, other.label)
-    said = tuple(sentences.beside(one.evaluation, other.evaluation, comparison.steps[-1], names))
+    same = bool(one.digest) and one.digest == other.digest
+    said = tuple(sentences.beside(one.evaluation, other.evaluation, comparison.steps[-1], names, same_clips=same))
     return [Answer("Which of the two predicts better?", said)] if said else []
 
 

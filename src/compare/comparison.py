@@ -79,11 +79,13 @@ class Run:
     notes: tuple[str, ...] = ()
     seeds: Seeds | None = None
     """What trainings with other seeds say, if there are any."""
+    title: str = ""
+    """What it is called where it has a name besides: DVC's for an experiment."""
 
     @property
     def label(self) -> str:
         """The run as the page names it."""
-        return "this study" if self.name == "current" else self.name
+        return "this study" if self.name == "current" else self.title or self.name
 
     def median_loss(self, step: int) -> float | None:
         """Median loss of the last steps up to this one, in nats per sample."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from src.base import files
 from src.base.console import listed
+from src.base.console import steps as steps_named
 from src.base.errors import Problem
 from src.compare import songs, sounds
 from src.compare.comparison import Clip, Comparison, Counts, Generated, Run
 from src.compare.sounds import Sound
-from src.config import step_name
 from src.evaluate import schema, seeds
 from src.generate import generations
 from src.generate.generations import GeneratedClip, Generation
@@ -31,7 +31,7 @@ def gather(
 ) -> Comparison:
     """Read everything.
 
-    steps: at least one. genres: those to show besides those with clips (the study's, even if nothing was generated).
+    steps: at least one. genres: those to show besides those with clips or measures (the study's).
     with_songs: whether songs may be heard; None: only composed ones. Raises `Problem` if a step has neither checkpoint
     nor audio in the first run.
     """
@@ -44,12 +44,13 @@ def gather(
     read = [read_run(paths, with_primer=heard and paths.name == "current") for paths in runs]
     notes = [note for run in read for note in run.notes]
     for run in read:
-        for step in wanted:
-            if step not in run.known_steps:
-                notes.append(f"The run {run.label} has nothing at step {step:,}.")
-            elif step not in run.generated:
-                notes.append(_not_generated(step, run.name))
+        there = [step for step in wanted if step in run.known_steps]
+        notes += [f"The run {run.label} has nothing at step {step:,}." for step in wanted if step not in there]
+        silent = [step for step in there if step not in run.generated]
+        if silent:
+            notes.append(_not_generated(silent, run))
     all_genres = {*genres, *(clip.genre for run in read for clip in run.clips)}
+    all_genres.update(*(run.evaluation.genres for run in read if run.evaluation))
     lengths = [clip.sound.duration_s for clip in read[0].clips if clip.sound]
     reference = {}
     if heard and lengths:
@@ -109,6 +110,7 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
         others = seeds.read(paths.metrics, fingerprint)
     return Run(
         name=paths.name,
+        title=(trained and trained.experiment) or "",
         fingerprint=fingerprint,
         checkpoints=tuple(checkpoint.steps(paths.checkpoints)),
         generated=generated,
@@ -236,9 +238,9 @@ def _no_such_step(unknown: list[int], known: list[int], paths: RunFiles) -> str:
     return f"{text}. These steps can be compared: {listed([f'{step:,}' for step in known])}."
 
 
-def _not_generated(step: int, name: str) -> str:
-    run = "" if name == "current" else f" --run {name}"
+def _not_generated(steps: Sequence[int], run: Run) -> str:
+    of, option = ("", "") if run.name == "current" else (f" of {run.label}", f" --run {run.name}")
     return (
-        f"Step {step:,} has a checkpoint ({step_name(step)}), but nothing was generated with it. "
-        f"Make its audio with: python -m src.generate{run} --steps {step}"
+        f"Nothing was generated with {steps_named(steps)}{of}. "
+        f"Make the audio with: python -m src.generate{option} --steps {' '.join(map(str, steps))}"
     )

@@ -45,7 +45,7 @@ def all_sentences(comparison: Comparison, listening: Listening | None) -> list[S
     for run in comparison.runs:
         said += sections.findings(comparison, run)
         groups = strips.groups(run.evaluation, comparison.steps, comparison.genres) if run.evaluation else []
-        said += [strip.said.of(run.name, "") for _, group in groups for strip in group if strip.said]
+        said += [strip.said.of(run.name) for _, group in groups for strip in group if strip.said]
     return said
 
 
@@ -73,7 +73,7 @@ def _write(folder: Path, comparison: Comparison, *, made: str, command: str, lis
         steps=comparison.steps,
         tones=[{"tone": tone, "name": f"{step:,}"} for tone, step in enumerate(comparison.steps)],
         rows=rows,
-        columns=max(len(row["clips"]) for row in rows),
+        columns=max((len(row["clips"]) for row in rows), default=0),
         slider=sections.slider(comparison, views),
         blind=sections.blind(comparison, views),
         songs_note=comparison.songs_note,

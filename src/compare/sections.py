@@ -24,10 +24,15 @@ SHOWN = ("label", "heading", "tone", "audio", "image", "outline", "duration", "r
 
 
 def rows(comparison: Comparison, views: Views) -> list[dict[str, Any]]:
-    """A row for each genre of each run, with a clip for each step and, where songs may be heard, a song."""
+    """A row for each genre of each run, with a clip for each step and, where songs may be heard, a song.
+
+    None of a run with which nothing was generated.
+    """
     table = []
     for genre in comparison.genres:
         for index, run in enumerate(comparison.runs):
+            if not run.clips:
+                continue
             clips = [views.clips[index, step, genre] for step in comparison.steps]
             clips += [views.songs[genre]] if index == 0 and genre in views.songs else []
             table.append({"genre": genre, "run": comparison.name(run), "clips": clips})
@@ -93,7 +98,7 @@ def findings(comparison: Comparison, run: Run) -> Iterator[Sentence]:
     if run.evaluation is not None:
         last = comparison.steps[-1]
         for said in (*sentences.gained_by_genre(run.evaluation, last), *sentences.findings(run.evaluation, last)):
-            yield said.of(run.name, "")
+            yield said.of(run.name)
 
 
 def _bits(evaluation: Evaluation, comparison: Comparison) -> list[dict[str, Any]]:

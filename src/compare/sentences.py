@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from src.base.console import listed
-from src.compare.words import bits, capital, number, over, percent, plural, spread
+from src.compare.words import bits, number, over, percent, plural, spread
 from src.evaluate import catalogue
-from src.evaluate.schema import ALL, BITS, Closed, Detection, Difference, Evaluation, Found, Verdict
+from src.evaluate.schema import ALL, BITS, Closed, Detection, Difference, Evaluation, Found, SongBits, Verdict
 from src.evaluate.seeds import Seeds
 
 LINEAR = "an adaptive linear predictor, which has learned nothing"
@@ -49,9 +49,9 @@ class Sentence:
     run: str = ""
     """The run it is about, where there are two."""
 
-    def of(self, run: str, label: str) -> "Sentence":
-        """The same, beginning with the run's label, if there are two runs to tell apart."""
-        return Sentence(f"{capital(label)}: {self.text}" if label else self.text, self.claims, run)
+    def of(self, run: str) -> "Sentence":
+        """The same, about this run."""
+        return Sentence(self.text, self.claims, run)
 
 
 def progression(evaluation: Evaluation, first: int, last: int) -> Iterator[Sentence]:
@@ -172,15 +172,18 @@ def _fewer(found: Difference, than: str) -> str:
     return f"{amount} bits {more} for each sample {than}; {over(found.difference)}: too few to say more"
 
 
-def beside(one: Evaluation, other: Evaluation, step: int, names: tuple[str, str]) -> Iterator[Sentence]:
-    """The bits of two runs that were tested on the same songs, song by song; nothing if one has no such step.
+def beside(
+    one: Evaluation, other: Evaluation, step: int, names: tuple[str, str], *, same_clips: bool
+) -> Iterator[Sentence]:
+    """The bits of two runs on the songs that both held out, song by song; nothing if there is none, or no such step.
 
-    Counted from the linear predictor on the same samples: networks that see farther back score other samples of a song.
+    same_clips: whether they have all clips in common, so that their songs stand in the same order. Counted from the
+    linear predictor on the same samples: networks that see farther back score other samples of a song.
     """
     rows = {
         genre: [
             (mine.network[step] - mine.linear) - (theirs.network[step] - theirs.linear)
-            for mine, theirs in zip(songs, other.songs.get(genre, ()), strict=False)
+            for mine, theirs in _pairs(songs, other.songs.get(genre, ()), same_clips=same_clips)
             if step in mine.network and step in theirs.network
         ]
         for genre, songs in one.songs.items()
@@ -201,6 +204,20 @@ def beside(one: Evaluation, other: Evaluation, step: int, names: tuple[str, str]
     }  # fmt: skip
     by_genre = {genre: row.verdict for genre, row in found.items()}
     yield Sentence(f"{text}. By genre: {_by_verdict(by_genre, words, one)}.", claims)
+
+
+def _pairs(
+    ours: Sequence[SongBits], theirs: Sequence[SongBits], *, same_clips: bool
+) -> Iterable[tuple[SongBits, SongBits]]:
+    """Songs that are the same in two runs.
+
+    Nothing names a song. But the linear predictor has learned nothing, and needs as many bits for the same samples in
+    any run: by that a song is known again.
+    """
+    if same_clips:
+        return zip(ours, theirs, strict=False)
+    known = {(song.samples, song.linear): song for song in theirs}
+    return [(song, known[song.samples, song.linear]) for song in ours if (song.samples, song.linear) in known]
 
 
 def plateau(evaluation: Evaluation) -> Iterator[Sentence]:

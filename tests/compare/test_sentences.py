@@ -237,7 +237,7 @@ def test_the_terminal_fits_80_columns_and_cuts_nothing(compared: Comparison, tmp
 
 def test_two_runs_are_compared_song_by_song() -> None:
     one, other = evaluations.made(1, (20, 300)), evaluations.made(1, (20, 300), learned=0.8)
-    (said,) = sentences.beside(one, other, 300, ("this study", "wide"))
+    (said,) = sentences.beside(one, other, 300, ("this study", "wide"), same_clips=True)
     assert said.text.startswith("On the same held-out songs, step 300 of this study needs ")
     assert " bits fewer for each sample than step 300 of wide (" in said.text
     assert "fewer in 20 of 20" in said.text
@@ -248,8 +248,21 @@ def test_two_runs_are_compared_song_by_song() -> None:
     ]
     assert f" {-sum(by_hand) / len(by_hand):.2f} bits fewer" in said.text
     assert {claim.verdict for claim in said.claims if claim.genre == "all"} == {"better"}
-    (turned,) = sentences.beside(other, one, 300, ("wide", "this study"))
+    (turned,) = sentences.beside(other, one, 300, ("wide", "this study"), same_clips=True)
     assert "bits more for each sample than step 300 of this study" in turned.text
-    (same,) = sentences.beside(one, one, 300, ("a", "b"))
+    (same,) = sentences.beside(one, one, 300, ("a", "b"), same_clips=True)
     assert "neither clearly fewer nor clearly more" in same.text
-    assert list(sentences.beside(one, other, 7, ("a", "b"))) == []
+    assert list(sentences.beside(one, other, 7, ("a", "b"), same_clips=True)) == []
+
+
+def test_songs_that_two_runs_have_in_common_are_known_by_the_linear_predictor() -> None:
+    one, other = evaluations.made(1, (20, 300)), evaluations.made(1, (20, 300), learned=0.8)
+    fewer = {genre: songs[::-1][: 3 if genre == "rock" else 9] for genre, songs in other.songs.items()}
+    (said,) = sentences.beside(one, other.model_copy(update={"songs": fewer}), 300, ("a", "b"), same_clips=False)
+    pairs = [(a, b) for genre, songs in fewer.items() for b in songs for a in one.songs[genre] if a.linear == b.linear]
+    mean = sum((a.network[300] - a.linear) - (b.network[300] - b.linear) for a, b in pairs) / len(pairs)
+    assert f" {-mean:.2f} bits fewer" in said.text
+    assert f"{len(pairs)} songs" in said.text
+    others = {genre: [song.model_copy(update={"linear": 9.0}) for song in songs] for genre, songs in fewer.items()}
+    strangers = other.model_copy(update={"songs": others})
+    assert not list(sentences.beside(one, strangers, 300, ("a", "b"), same_clips=False))
