@@ -82,8 +82,10 @@ check: .venv/made
 
 ui: .venv/made
 	@$(BIN)/python -c "from src.record.tracking import Store; print('The runs, in 10 to 20 seconds:', Store().page)"
-	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) echo "Ctrl-C ends it. Another port: MLFLOW_PORT=5001 make ui"; MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
-	  $(BIN)/python -m mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}";; esac
+	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) \
+	  $(BIN)/python -c "from src.record.tracking import port; port(must_be_free=True)" || exit 1; \
+	  echo "Ctrl-C ends it."; MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow ui --host 127.0.0.1 --workers 1 \
+	  --uvicorn-opts "--log-level critical" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}";; esac
 
 docs: .venv/made
 	$(BIN)/python -m zensical build --strict --config-file mkdocs.yml

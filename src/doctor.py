@@ -157,9 +157,12 @@ def _private() -> Iterator[Finding]:
             yield Finding("broken", f"git does not ignore {few(open_)}. Take .gitignore back: git checkout .gitignore")
         if not (tracked or open_):
             yield Finding("ok", "git ignores everything private.")
-    data = record.RECORD.parent
-    if data.is_dir() and data.stat().st_mode & 0o077:
-        yield Finding("warning", "Others on this machine may look into data/, which names songs.", record.keep_private)
+    open_to_all = [f"{folder}/" for folder in record.PRIVATE if folder.is_dir() and folder.stat().st_mode & 0o077]
+    if open_to_all:
+        names = few(open_to_all)
+        yield Finding(
+            "warning", f"Others on this machine may look into what names songs: {names}.", record.keep_private
+        )
 
 
 def _left_behind() -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from src import config
 from src.base import console, provenance
 from src.base.errors import Problem
 from src.bundle import parts
+from src.library import record
 from src.record.tracking import flatten
 
 app = console.command_app("Did I reproduce it? This checkout's results beside the ones that its last commit published.")
@@ -44,7 +45,8 @@ def main() -> None:
     order = list(yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
     figures = json.loads((root / FIGURES).read_text(encoding="utf-8")) if (root / FIGURES).is_file() else None
     summary = json.loads((root / SUMMARY).read_text(encoding="utf-8")) if (root / SUMMARY).is_file() else None
-    for sentence in verdict(_stages(published), here, order, figures, summary, provenance.describe(root)):
+    own = record.RECORD.is_file() and not record.is_demo()
+    for sentence in verdict(_stages(published), here, order, figures, summary, provenance.describe(root), own=own):
         console.say(sentence)
     params = config.load()
     console.say(f"The page: {parts.report_folder(params.compared_steps)}/index.html. Every step in MLflow: make ui")
@@ -57,8 +59,13 @@ def verdict(
     figures: Mapping[str, Any] | None,
     summary: Mapping[str, Any] | None,
     machine: Mapping[str, str],
+    *,
+    own: bool = False,
 ) -> Iterator[str]:
-    """The sentences. order: of the stages. figures: docs/demo-figures.json. summary: metrics/summary.json."""
+    """The sentences. order: of the stages. figures: docs/demo-figures.json. summary: metrics/summary.json.
+
+    own: the music is the user's own.
+    """
     stages = [name for name in order if name in here]
     outs = {stage: _md5(here[stage], "outs") for stage in stages}
     known = {stage: _md5(published.get(stage, {}), "outs") for stage in stages}
@@ -71,6 +78,14 @@ def verdict(
     if first is None:
         raise Problem("dvc.lock holds no stage with outputs. Run first: make repro")
     made = {path for paths in outs.values() for path in paths}
+    library = str(record.RECORD)
+    if own and library in outs[first] and outs[first][library] != known[first].get(library):
+        yield (
+            "This study is of your own music, the last commit's of other songs: nothing is published that it could be "
+            "compared with. A commit of dvc.lock keeps what it was made of, in digests and without a name; `dvc push` "
+            "sends results to the storage that you name, and never the music (docs/team.md)."
+        )
+        return
     code = [
         path for path in _changed(_md5(published.get(first, {}), "deps"), _md5(here[first], "deps")) if path not in made
     ]

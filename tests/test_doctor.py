@@ -99,10 +99,12 @@ def test_private_folders_that_git_has_or_would_take(checkout: Path) -> None:
 
 def test_data_that_others_may_look_into(checkout: Path) -> None:
     (checkout / "data").mkdir(mode=0o755)
+    (checkout / ".dvc/cache").mkdir(parents=True, mode=0o755)
     finding = found("Others on this machine")
     assert finding.state == "warning"
+    assert "data/, .dvc/cache/" in finding.text
     mended(finding)
-    assert (checkout / "data").stat().st_mode & 0o777 == 0o700
+    assert {(checkout / name).stat().st_mode & 0o777 for name in ("data", ".dvc/cache")} == {0o700}
 
 
 def test_what_dead_processes_left_goes_and_nothing_else(checkout: Path) -> None:
@@ -172,7 +174,7 @@ def test_the_command_says_and_mends_and_ends_with_a_status(checkout: Path, study
     (checkout / "data").mkdir(mode=0o755)
     said = study.run("src.doctor")
     assert said.returncode == 0, said.stdout
-    assert "warning   Others on this machine may look into data/" in said.stdout
+    assert "warning   Others on this machine may look into what names songs: data/" in said.stdout
     assert "Mend it with: python -m src.doctor --repair" in said.stdout
     study.change("params.yaml", seed=-1)
     said = study.run("src.doctor", "--repair")

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from src.bundle import layout
+from src.library import record as library_record
 from src.record import browsing, journal, metrics
 from tests import clone
 from tests.clone import STEPS, in_clone
@@ -35,6 +36,13 @@ def test_everything_is_up_to_date_and_nothing_private_is_in_git(study_clone: Pat
     assert in_clone(study_clone, "git", "status", "--porcelain").splitlines() == ["?? dvc.lock"]
     for name in PRIVATE:
         assert in_clone(study_clone, "git", "check-ignore", name).strip() == name
+
+
+def test_other_users_see_neither_data_nor_dvcs_copies_and_notes_of_it(study_clone: Path) -> None:
+    notes = "from dvc.repo import Repo; print(Repo().site_cache_dir)"
+    where = in_clone(study_clone, "python", "-c", notes).strip()
+    for folder in (*library_record.PRIVATE, Path(where)):
+        assert (study_clone / folder).stat().st_mode & 0o077 == 0, folder
 
 
 def test_the_manifest_keeps_or_explains_every_song(study_clone: Path) -> None:

@@ -54,3 +54,18 @@ def test_other_code_parameters_or_music_make_another_study() -> None:
     other["train"]["params"]["params/demo.yaml"]["train"]["steps"] = 20
     other["clips"] = LOCK["clips"]
     assert "others of these: params/demo.yaml.train.steps. So" in said(other)
+
+
+def test_own_music_is_compared_with_nothing() -> None:
+    stage = {"outs": [{"path": "data/library.json", "md5": "1"}]}
+    before, order = {"library": stage} | LOCK, ["library", *ORDER]
+    here = copy.deepcopy(before) | {"library": {"outs": [{"path": "data/library.json", "md5": "9"}]}}
+    here["train"]["outs"][0]["md5"] = "x"
+    for published, own, expected in (
+        (before, True, "This study is of your own music"),
+        (here, True, "Reproduced: all 4 outputs"),
+        (before, False, "from the stage library on they differ"),
+    ):
+        text = " ".join(verdict(published, here, order, FIGURES, SUMMARY, FIGURES["made_on"], own=own))  # type: ignore[arg-type]
+        assert text.startswith(expected) or f"published ones; {expected}" in text
+        assert ("published ones" in text) != text.startswith("This study")

@@ -10,6 +10,7 @@ Out: data/library.json, and the composed songs in data/demo-library/ (kept as it
 With --look, which `dvc repro` runs each time, only the record of your own library is brought up to date, if it is here.
 """
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -47,6 +48,8 @@ def main(
 ) -> None:
     """Compose the demo library, or record the folder that MUSIC_LIBRARY names or named the last time."""
     keep_private()
+    if "DVC_STAGE" in os.environ:
+        _close_dvcs_notes()
     if look:
         look_again()
         return
@@ -61,6 +64,14 @@ def main(
             prepare_demo(config.load(profile=profile), min(os.cpu_count() or 1, MAX_JOBS))
         else:
             record_own(own)
+
+
+def _close_dvcs_notes() -> None:
+    """Close what DVC notes in /var/tmp of this checkout's files, each clip's digest too: it lets everybody read it."""
+    from dvc.repo import Repo
+
+    with Repo() as repo, contextlib.suppress(OSError):
+        Path(repo.site_cache_dir).chmod(0o700)
 
 
 def look_again() -> None:
@@ -119,7 +130,7 @@ def prepare_demo(params: config.Params, jobs: int) -> None:
     if known.get("recipe") == recipe and DEMO.is_dir() and known == _demo_record(recipe):
         _say_again(f"The demo library is there and whole: {known['files']} files in {DEMO}")
         return
-    console.say(f"No {ENVIRONMENT} is set: composing a demo library of {len(params.genres)} genres in {DEMO}")
+    console.say(f"Composing a demo library of {len(params.genres)} genres in {DEMO}")
     with files.replacing(DEMO) as folder:
         library = params.profile.library
         count = compose.compose(folder, library, params.genres, params.study.seed, jobs)
@@ -150,12 +161,22 @@ def record_own(name: str) -> None:
     DEMO.mkdir(parents=True, exist_ok=True)
     if not any(DEMO.iterdir()):
         (DEMO / NOTHING).touch()
-    changed = record != _known()
-    if changed:
+    known = _known()
+    if record != known:
         files.write_json(RECORD, record)
     # The folder's name may be private; what is printed ends up in logs.
-    told = console.say if changed else _say_again
-    told(f"Your library has {count:,} files: {'recorded' if changed else 'unchanged'}.")
+    told = _say_again if record == known else console.say
+    told(f"Your library has {count:,} files: {_change(known, record)}.")
+
+
+def _change(known: dict[str, Any], record: dict[str, Any]) -> str:
+    if record == known:
+        return "unchanged"
+    if (known.get("kind"), known.get("path")) != (record["kind"], record["path"]):
+        return "recorded"
+    more = record["files"] - int(known["files"])
+    what = f"{abs(more):,} {'more' if more > 0 else 'fewer'} than" if more else "some of them others than"
+    return f"{what} when they were last read. If other clips come of it, a new training begins"
 
 
 def recipe_of(params: config.Params) -> str:

@@ -10,6 +10,8 @@ from src.base import files
 from src.base.errors import Problem
 
 RECORD = Path("data/library.json")
+PRIVATE = (RECORD.parent, Path(".dvc/cache"), Path(".dvc/tmp"))
+"""What names songs: data/, DVC's copies of what lies there, and those of whole checkouts (`dvc exp run --temp`)."""
 MADE_BY = "python -m src.library"
 
 
@@ -31,10 +33,11 @@ def is_demo() -> bool:
 
 
 def keep_private() -> None:
-    """Let nobody but its owner look into data/: it names songs."""
-    RECORD.parent.mkdir(exist_ok=True)
-    with contextlib.suppress(PermissionError):  # it is another user's, who decides
-        RECORD.parent.chmod(0o700)
+    """Let nobody but its owner look into data/ and DVC's copies of it: they name songs, and hold pieces of them."""
+    for folder in PRIVATE:
+        with contextlib.suppress(PermissionError, FileNotFoundError):  # another user's, who decides; DVC is not used
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o700)
 
 
 def _recorded() -> Path:

@@ -6,6 +6,7 @@ MLflow, its database or its server can do wrong arrives as `TrackingError`, so t
 
 import os
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -81,8 +82,7 @@ class Store:
     @property
     def page(self) -> str:
         """Where its runs are to be looked at: on its server, or with `make ui`."""
-        here = f"http://127.0.0.1:{os.environ.get('MLFLOW_PORT', '5000')}"
-        base = self.uri.rstrip("/") if self.uri.startswith("http") else here
+        base = self.uri.rstrip("/") if self.uri.startswith("http") else f"http://127.0.0.1:{port()}"
         return browsing.page(base, self._experiment)
 
     def run(
@@ -268,6 +268,17 @@ def log_evaluation(
     """
     model = store.registry.checkpoint(run_id, step, fingerprint)
     store.registry.points(run_id, model, [(name, value, time_ms, step) for name, value in sorted(values.items())])
+
+
+def port(*, must_be_free: bool = False) -> int:
+    """Where `make ui` listens. Raises SystemExit with a sentence if it must be free and is not."""
+    number = int(os.environ.get("MLFLOW_PORT", "5000"))
+    with socket.socket() as probe:
+        if must_be_free and probe.connect_ex(("127.0.0.1", number)) == 0:
+            raise SystemExit(
+                f"error: something listens on port {number} already. Name another: MLFLOW_PORT=5001 make ui"
+            )
+    return number
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

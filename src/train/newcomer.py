@@ -19,6 +19,8 @@ from src.wavenet.shape import parameter_shapes
 
 RATE_MACS = 3.2e10
 """Multiply-adds in a second that a core did in trainings of the demo's network and the study's; others do half."""
+STEP_S = 0.007
+"""What a step takes besides: what cannot be shared by cores, writing it down, its part of validation."""
 
 
 def outlook(run: Run) -> str:
@@ -28,7 +30,8 @@ def outlook(run: Run) -> str:
     weights = sum(math.prod(shape) for shape in parameter_shapes(run.params.profile.model).values())
     samples = settings.batch_size * (settings.sample_size + run.params.profile.model.receptive_field)
     cores = min(settings.threads, os.cpu_count() or 1)
-    seconds = settings.steps * 3 * weights * samples / (RATE_MACS * cores)  # forwards, and twice backwards
+    # Forwards, and twice backwards.
+    seconds = settings.steps * (STEP_S + 3 * weights * samples / (RATE_MACS * cores))
     long = (
         f"About {console.duration(seconds)} on {cores} fast cores, twice that on slow ones; "
         if run.params.device == "cpu"

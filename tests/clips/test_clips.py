@@ -218,8 +218,10 @@ def test_clips_of_a_full_disk_do_not_name_a_song(listed: StudyFolder, monkeypatc
 
 def test_nobody_else_looks_into_the_data(listed: StudyFolder) -> None:
     (listed.root / "data").chmod(0o755)
+    (listed.root / ".dvc" / "cache").mkdir(parents=True)  # with DVC's copies of manifest and clips
     here.run(listed, "src.clips")
-    assert (listed.root / "data").stat().st_mode & 0o077 == 0
+    for name in ("data", ".dvc/cache", ".dvc/tmp"):
+        assert (listed.root / name).stat().st_mode & 0o077 == 0
 
 
 def test_missing_manifest(study: StudyFolder) -> None:

@@ -40,6 +40,10 @@ def test_the_page_that_it_names_answers_until_ctrl_c(tmp_path: Path) -> None:
             except urllib.error.URLError:
                 time.sleep(0.2)
         assert process.poll() is None, "it ended by itself"
+        again = subprocess.run(
+            ["make", "-o", ".venv/made", "ui"], cwd=ROOT, env=os.environ | where, capture_output=True
+        )
+        assert f"something listens on port {port} already. Name another" in again.stderr.decode()
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
