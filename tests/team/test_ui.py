@@ -11,15 +11,17 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
+COMMAND = ["make", "-o", ".venv/made", "ui"]
+"""-o: the environment that runs the tests is not made anew."""
+
 
 def test_the_page_that_it_names_answers_until_ctrl_c(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     where = {"MLFLOW_PORT": str(port), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
-    # -o: the environment that runs the tests is not made anew.
     process = subprocess.Popen(
-        ["make", "-o", ".venv/made", "ui"],
+        COMMAND,
         cwd=ROOT,
         env=os.environ | where,
         stdout=subprocess.PIPE,
@@ -40,10 +42,8 @@ def test_the_page_that_it_names_answers_until_ctrl_c(tmp_path: Path) -> None:
             except urllib.error.URLError:
                 time.sleep(0.2)
         assert process.poll() is None, "it ended by itself"
-        again = subprocess.run(
-            ["make", "-o", ".venv/made", "ui"], cwd=ROOT, env=os.environ | where, capture_output=True
-        )
-        assert f"something listens on port {port} already. Name another" in again.stderr.decode()
+        again = subprocess.run(COMMAND, cwd=ROOT, env=os.environ | where, capture_output=True, text=True)
+        assert f"something listens on port {port} already. Name another" in again.stderr
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
