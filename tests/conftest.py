@@ -19,6 +19,8 @@ from src.clips import clipset
 ROOT = Path(__file__).parents[1]
 GENRES = ("classical", "hardcore", "hip", "metal", "rock")
 RATE_HZ = 16_000
+PATIENCE_S = 1800
+"""After which a process hangs: on a crowded machine one may take many times as long as on an idle one."""
 
 # A busy machine is no failure: no test asserts a duration.
 settings.register_profile("any machine", deadline=None)
@@ -53,7 +55,7 @@ class StudyFolder:
     def run(self, module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m <module>` here to its end."""
         process = self.start(module, *arguments, **environment)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=PATIENCE_S)
         return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     def change(self, file: str, **values: Any) -> None:

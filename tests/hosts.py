@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.conftest import StudyFolder
+from tests.conftest import PATIENCE_S, StudyFolder
 from tests.processes import children, kill
 
 PORT = 29417
@@ -73,7 +73,7 @@ def started(command: Sequence[str], study: StudyFolder, **environment: str) -> P
 def outputs(*processes: Process) -> list[str]:
     """Wait for processes that belong together; what each printed. None of them is left."""
     try:
-        return [process.communicate(timeout=600)[0] for process in processes]
+        return [process.communicate(timeout=PATIENCE_S)[0] for process in processes]
     finally:
         for process in processes:
             kill_all(process)

@@ -21,7 +21,7 @@ from src.base.errors import Problem
 from src.clips.clipset import ClipSet
 from src.config import Params
 from src.record.journal import Step
-from tests.conftest import StudyFolder
+from tests.conftest import PATIENCE_S, StudyFolder
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_stopped_benchmark_leaves_nothing(study: StudyFolder, tmp_path: Path) 
     while not (children := _children(process)) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 128 + signal.SIGTERM, said
     assert children
     assert [session(child) for child in children] == [[]] * len(children)

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from src.compare import gathering, listening, page
 from src.record import layout
 from tests.compare import tiny_run
+from tests.conftest import PATIENCE_S
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -64,6 +65,7 @@ def opened(browser: Browser, folder: Path) -> Iterator[Page]:
 def watched(browser: Browser, address: str, home: str) -> Iterator[Page]:
     """Open a page and check, when the test is over, that it complained of nothing and loaded only what is its own."""
     context = browser.new_context(accept_downloads=True)
+    context.set_default_timeout(1000 * PATIENCE_S)
     tab = context.new_page()
     complaints: list[str] = []
     foreign: list[str] = []
@@ -207,6 +209,7 @@ def test_blind_listening_hides_the_steps_and_saves_what_compare_reads(
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_nothing_hangs_over_the_edge(browser: Browser, folder: Path, width: int, scheme: str) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    context.set_default_timeout(1000 * PATIENCE_S)
     tab = context.new_page()
     tab.goto((folder / "index.html").as_uri())
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -245,6 +248,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 def test_without_script_the_sound_is_there(browser: Browser, folder: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(1000 * PATIENCE_S)
     tab = context.new_page()
     tab.goto((folder / "index.html").as_uri())
     players = tab.locator("#listen audio")
@@ -256,6 +260,7 @@ def test_without_script_the_sound_is_there(browser: Browser, folder: Path) -> No
 
 def test_the_policy_stops_foreign_scripts_and_requests(browser: Browser, folder: Path) -> None:
     context = browser.new_context()
+    context.set_default_timeout(1000 * PATIENCE_S)
     tab = context.new_page()
     tab.goto((folder / "index.html").as_uri())
     stopped = tab.evaluate(

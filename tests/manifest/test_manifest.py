@@ -13,7 +13,7 @@ import soundfile
 
 from src.manifest import rows
 from tests import here
-from tests.conftest import GENRES, StudyFolder
+from tests.conftest import GENRES, PATIENCE_S, StudyFolder
 from tests.manifest.conftest import manifest
 from tests.sounds import encode, tag, tagged, write
 
@@ -178,7 +178,7 @@ def test_an_interrupted_scan_leaves_the_manifest_whole(full: StudyFolder, stop: 
     while process.poll() is None and not psutil.Process(process.pid).children():
         time.sleep(0.02)  # until its workers show that it has begun
     os.kill(process.pid, stop)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     if process.returncode != 0:
         assert (full.root / "data/manifest.csv").read_bytes() == before
     assert "Traceback" not in output

@@ -19,7 +19,7 @@ from src.base.errors import Problem, Unread
 from src.base.walk import Seen
 from src.manifest import cache, facts, scan
 from tests import here
-from tests.conftest import StudyFolder
+from tests.conftest import PATIENCE_S, StudyFolder
 from tests.manifest.conftest import manifest
 from tests.sounds import encode, tag, tagged, write
 
@@ -91,7 +91,7 @@ def test_a_running_scan_survives_that_its_library_goes_away(full: StudyFolder) -
     for _ in range(3):
         time.sleep(0.3)
         go(full.root / "music", back_after_s=0.25)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     assert "70 of 72 files kept, 2 skipped." in output
 

@@ -19,7 +19,7 @@ from benchmarks.postgres import Postgres
 from src.record import checkpoint, journal, metrics, shipping
 from src.record.tracking import Store, TrackingError
 from tests.chaos.harness import sabotaged
-from tests.conftest import ROOT, StudyFolder, make_study, write_clips
+from tests.conftest import PATIENCE_S, ROOT, StudyFolder, make_study, write_clips
 from tests.processes import book, hashes, training_folder, wait_for_step
 
 pytestmark = pytest.mark.skipif(
@@ -76,7 +76,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             database.kill()
             wait_for_step(study, min(before + 60, STEPS))
             database.start()
-        printed, _ = training.communicate(timeout=300)
+        printed, _ = training.communicate(timeout=PATIENCE_S)
         assert training.returncode == 0, printed
         # The page's commands for whoever trains: they send what the outage left over, and fetch the newest checkpoint.
         words = {**account, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

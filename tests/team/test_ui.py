@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE_S, ROOT
 
 COMMAND = ["make", "-o", ".venv/made", "ui"]
 """-o: the environment that runs the tests is not made anew."""
@@ -46,6 +46,6 @@ def test_the_page_that_it_names_answers_until_ctrl_c(tmp_path: Path) -> None:
         assert f"something listens on port {port} already. Name another" in again.stderr
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0

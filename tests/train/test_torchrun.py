@@ -16,7 +16,7 @@ from src.base.errors import Problem
 from src.record import journal
 from src.train import __main__ as train
 from src.train.run import Run
-from tests.conftest import StudyFolder
+from tests.conftest import PATIENCE_S, StudyFolder
 from tests.hosts import Host, Process, hosts, kill_all, outputs, torchrun
 from tests.processes import book, children, losses, training_folder, wait_for_step
 
@@ -30,7 +30,7 @@ def test_two_processes_train_the_same_run(study_with_clips: StudyFolder, undistu
     wait_for_step(study, 8)
     killed = children(process.pid)[-1]
     os.kill(killed, signal.SIGKILL)
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     found = losses(study)
     assert found == pytest.approx(losses(undisturbed), rel=1e-4)
@@ -46,7 +46,7 @@ def test_two_processes_train_the_same_run(study_with_clips: StudyFolder, undistu
 def test_a_batch_that_cannot_be_shared_is_a_sentence(study_with_clips: StudyFolder) -> None:
     study_with_clips.change("params/tiny.yaml", train__batch_size=3)
     process = torchrun(study_with_clips, "src.train")
-    output, _ = process.communicate(timeout=200)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode != 0
     assert "A batch of 3 cannot be shared evenly by 2 processes" in output
 

@@ -12,7 +12,7 @@ from src.base import files
 from src.record import journal, metrics
 from src.record.tracking import Store
 from tests.chaos.harness import sabotaged
-from tests.conftest import StudyFolder
+from tests.conftest import PATIENCE_S, StudyFolder
 from tests.processes import book, children, hashes, kill_family, losses, training_folder, wait_for_step
 
 
@@ -47,7 +47,7 @@ def test_the_supervisor_restarts_a_killed_training(study_with_clips: StudyFolder
     wait_for_step(study_with_clips, 6)
     (child,) = children(process.pid)
     os.kill(child, signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     assert "killed (SIGKILL)" in output
     assert hashes(study_with_clips.root / "checkpoints") == hashes(undisturbed.root / "checkpoints")

@@ -8,7 +8,7 @@ import pytest
 
 from src.record import journal
 from tests.chaos.harness import enlarge, sabotaged, small_disk
-from tests.conftest import StudyFolder
+from tests.conftest import PATIENCE_S, StudyFolder
 from tests.processes import book, children, hashes, kill, step_lines, wait_for_step
 
 
@@ -68,7 +68,7 @@ def test_want_of_memory_is_tried_again_with_pauses_and_says_what_to_lower(study_
         attempts = journal.read(book(study_with_clips)).attempts
         time.sleep(0.1)
     kill(process.pid, signum=signal.SIGTERM)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143
     assert (attempts[1].cause, attempts[1].detail) == ("out of memory", "sabotage")
     assert "attempt 1 ended at step 8: out of memory (sabotage); the next one starts in" in printed
@@ -80,7 +80,7 @@ def test_parameters_changed_meanwhile_are_not_mixed_in(study_with_clips: StudyFo
     wait_for_step(study, 3)
     study.change("params/tiny.yaml", train__learning_rate=0.5)
     kill(*children(process.pid))
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "changed while run" in printed
     assert len(list((study.root / "work" / "train").iterdir())) == 1

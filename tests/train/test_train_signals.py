@@ -9,7 +9,7 @@ import pytest
 
 from src.record import journal
 from tests.chaos.harness import sabotaged
-from tests.conftest import StudyFolder
+from tests.conftest import PATIENCE_S, StudyFolder
 from tests.processes import book, children, hashes, kill, wait_for_step
 
 
@@ -17,7 +17,7 @@ def test_sigterm_saves_the_step_and_leaves(study_with_clips: StudyFolder, undist
     process = study_with_clips.start("src.train")
     wait_for_step(study_with_clips, 3)
     process.terminate()
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, output
     assert output.count("Interrupted") == 1, "one process says it, for both"
     stopped_at = re.search(r"Stopped after step (\d+), which is saved", output)
@@ -32,7 +32,7 @@ def test_a_signal_while_the_trainer_loads_ends_it_without_another_attempt(study_
     while not children(process.pid):
         time.sleep(0.01)
     kill(process.pid, signum=signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, printed
     assert "Traceback" not in printed
     assert study_with_clips.run("src.train").returncode == 0
@@ -49,7 +49,7 @@ def test_a_long_step_is_given_up_when_asked(study_with_clips: StudyFolder) -> No
     process = study.start("src.train")
     wait_for_step(study, 1)
     kill(process.pid, signum=signal.SIGTERM)
-    printed, _ = process.communicate(timeout=100)
+    printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, printed
     # A request is looked at when a step ends: without giving up, this would be step 2.
     assert "Stopped after step 1, which is saved" in printed
@@ -60,7 +60,7 @@ def test_one_request_that_reaches_both_processes_is_one_request(study_with_clips
     process = study_with_clips.start("src.train", **sabotaged(slow_s=0.05))
     wait_for_step(study_with_clips, 6)
     kill(process.pid, *children(process.pid), signum=signal.SIGTERM)  # as a service manager does
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, printed
     assert re.search(r"Stopped after step \d+, which is saved", printed), printed
 
@@ -72,7 +72,7 @@ def test_a_lost_terminal_saves_and_leaves(study_with_clips: StudyFolder, undistu
     assert process.stdout is not None
     process.stdout.close()  # nobody reads what it prints any more
     kill(process.pid, signum=signal.SIGHUP)
-    assert process.wait(timeout=60) == 129
+    assert process.wait(timeout=PATIENCE_S) == 129
     view = journal.read(book(study))
     assert view.attempts[1].cause == "interrupted"
     assert study.run("src.train").returncode == 0
@@ -84,7 +84,7 @@ def test_under_nohup_a_lost_terminal_is_nothing(study_with_clips: StudyFolder) -
     process = started_with(study_with_clips, hangups=signal.SIG_IGN)
     wait_for_step(study_with_clips, 6)
     kill(process.pid, signum=signal.SIGHUP)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, printed
     assert list(journal.read(book(study_with_clips)).attempts) == [1]
 
