@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from src.record import journal
-from tests.conftest import StudyFolder
+from tests.conftest import PATIENCE_S, StudyFolder
 
 
 def training_folder(study: StudyFolder) -> Path:
@@ -46,9 +46,9 @@ def newest_step(study: StudyFolder) -> int:
     return int(found[-1]) if found else 0
 
 
-def wait_for_step(study: StudyFolder, step: int, longest_s: float = 120) -> None:
+def wait_for_step(study: StudyFolder, step: int) -> None:
     """Wait until the journal has `step`."""
-    deadline = time.monotonic() + longest_s
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for path in (study.root / "work" / "train").glob(f"*/{journal.NAME}"):
             if f'"step": {step},'.encode() in path.read_bytes():

@@ -6,7 +6,7 @@ import time
 
 from src.record import journal
 from tests.chaos.harness import Chaos, Outcome, sabotaged
-from tests.conftest import StudyFolder
+from tests.conftest import PATIENCE_S, StudyFolder
 from tests.hosts import Host, Process, kill_all, two_hosts
 from tests.processes import book, step_lines
 
@@ -62,9 +62,9 @@ def _start(host: Host, study: StudyFolder, meets_at: Host) -> Process:
     return host.torchrun(study, "src.train", *options, nodes="1:2", meets_at=meets_at, tries=20, **slow)
 
 
-def wait_for_processes(study: StudyFolder, count: int, *, later_than: int = 0, longest_s: float = 120) -> int:
+def wait_for_processes(study: StudyFolder, count: int, *, later_than: int = 0) -> int:
     """Wait until an attempt later than that one has this many processes and has done some steps; its number."""
-    deadline = time.monotonic() + longest_s
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         with contextlib.suppress(ValueError, OSError):
             view = journal.read(book(study))
@@ -77,4 +77,4 @@ def wait_for_processes(study: StudyFolder, count: int, *, later_than: int = 0, l
                         break
                 return newest.attempt
         time.sleep(0.1)
-    raise AssertionError(f"the training did not go on with {count} processes within {longest_s:.0f} s")
+    raise AssertionError(f"the training did not go on with {count} processes")

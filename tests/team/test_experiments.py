@@ -15,6 +15,7 @@ import yaml
 from src.record import journal, runs
 from tests import clone
 from tests.clone import in_clone
+from tests.conftest import PATIENCE_S
 from tests.processes import children, kill
 from tests.team.page import commands
 
@@ -57,7 +58,7 @@ def kill_in_the_middle(checkout: Path, *arguments: str) -> str:
     command = [str(checkout / ".venv" / "bin" / "python"), "-m", "dvc", *arguments]
     process = subprocess.Popen(command, cwd=checkout, env=environment | {"PATH": os.defpath}, stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             new = [name for name, view in journals(checkout).items() if name not in before and view.last_step >= 300]
             if new:
@@ -109,7 +110,7 @@ def test_a_sweep_is_one_table_and_its_runs_can_be_compared(checkout: Path) -> No
     )
     in_clone(checkout, "bash", "-c", sweep)
     in_clone(checkout, "bash", "-c", f"{start} > work/queue.log 2>&1")  # its workers keep what it prints to open
-    deadline = time.monotonic() + 900
+    deadline = time.monotonic() + PATIENCE_S
     while "Running" in (said := in_clone(checkout, "bash", "-c", queue)) or "Queued" in said:
         assert time.monotonic() < deadline, said
         time.sleep(2)

@@ -67,7 +67,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     ):
         # The trainer waits 0.05 s at every step, so that the servers are away for a part of the training.
         training = study.start("src.train", **sabotaged(slow_s=0.05), **account, MLFLOW_TRACKING_URI=server.uri)
-        until = time.monotonic() + 120
+        until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until and not shipped(study):
             time.sleep(0.1)
         before = shipped(study)

@@ -73,7 +73,7 @@ def test_a_second_training_is_refused_while_the_first_lives(study_with_clips: St
     finally:
         first.kill()
         first.wait()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not Path(f"/proc/{child}").exists(), "the training outlived its supervisor"
@@ -108,7 +108,7 @@ def test_another_run_that_died_unseen_is_closed_in_mlflow(study_with_clips: Stud
     study = study_with_clips
     process = study.start("src.train", **sabotaged(slow_s=0.5))
     wait_for_step(study, 3)
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until and not (training_folder(study) / "shipped.json").exists():
         time.sleep(0.1)
     kill_family(process.pid)

@@ -60,7 +60,7 @@ def test_a_step_that_always_fails_stops_for_good_and_a_mended_run_goes_on(
 
 def test_want_of_memory_is_tried_again_with_pauses_and_says_what_to_lower(study_with_clips: StudyFolder) -> None:
     process = study_with_clips.start("src.train", **sabotaged(fail="9:MemoryError"))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and step_lines(study_with_clips) < 8:
         time.sleep(0.05)
     attempts: dict[int, journal.Attempt] = {}
