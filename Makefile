@@ -7,6 +7,8 @@
 # make ui      open the MLflow pages of all runs
 # make docs    the pages of docs/ as a site in work/site
 # make notebooks   execute the notebooks again (STUDY_2019=/path: where the 2019 study's files are)
+# make setup   set everything up and do nothing yet
+# make clean   remove .venv and nothing else
 
 SHELL := /bin/bash
 PYTHON ?= python3.11
@@ -15,7 +17,7 @@ BIN := .venv/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := true
 
-.PHONY: repro pull test check chaos seeds ui docs notebooks lock clean help
+.PHONY: repro pull test check chaos seeds ui docs notebooks setup lock clean help
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -43,6 +45,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --requ
 	@$(BIN)/python -c 'from importlib.metadata import version as v; raise SystemExit(not v("torch").endswith("+cpu"))' \
 	  || { echo "No CPU build of torch was found: installing NVIDIA's libraries, too (3 GB) ..."; $(PIP) --quiet --requirement requirements-cuda.lock; }
 	@touch $@
+
+setup: .venv/made
 
 repro: .venv/made
 	@[ -e .git ] || { echo "error: this folder is not a git checkout, which DVC needs. Run first: git init" >&2; exit 1; }

@@ -41,17 +41,17 @@ def checks(study: Study) -> Iterator[Check]:
         yield unknown(PAGE, "it has ratings of listeners, which are not among the study's files.")
         return
     text = _text_of(folder / "index.html")
-    with (
-        tempfile.TemporaryDirectory(prefix="audit-") as made,
-        console.progress("making the page again", 2, "parts") as meter,
-    ):
+    with tempfile.TemporaryDirectory(prefix="audit-") as made:
         again = Path(made) / folder.name
         wanted = {"--with-songs": True, "--without-songs": False}
         asked = next((value for word, value in wanted.items() if f"{word} --steps" in text), None)
         heard = any(folder.glob("audio/song-*"))
         at_hand = study.clips_home is not None and study.clips is not None and study.clips.digest == study.clips_digest
         # Where the songs are, `src.compare` asks of the working folder.
-        with chdir(study.clips_home or Path.cwd()):
+        with (
+            chdir(study.clips_home or Path.cwd()),
+            console.progress("making the page again", 2, "parts") as meter,  # ended before anything is printed
+        ):
             compared = gathering.gather(
                 [study.run], study.params.compared_steps, study.params.genres, with_songs=heard and at_hand
             )
