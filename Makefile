@@ -1,6 +1,6 @@
 # make repro   set everything up and run the whole study (demo scale; on your music with MUSIC_LIBRARY=/path)
 # make pull    get the results of a published study from its DVC remote, and say what was not published
-# make test    set everything up and pass the tests
+# make test    set everything up and pass the tests (make test-team: those of docs/team.md, with servers and remotes)
 # make chaos   break a training in every way we know and see it survive
 #              (KILLS=100 SCALE=demo ONLY=kills, KILLS=1000 SCALE=long ONLY=kills, THOROUGH=1: long forms)
 # make seeds   train again with other seeds, and say how much of each difference is luck (SEEDS="2020 2021"; not part of repro)
@@ -17,7 +17,7 @@ BIN := .venv/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := true
 
-.PHONY: repro pull test check chaos seeds ui docs notebooks setup lock clean help
+.PHONY: repro pull test test-team check chaos seeds ui docs notebooks setup lock clean help
 
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
@@ -58,9 +58,14 @@ pull: .venv/made
 	$(BIN)/python -m dvc pull --allow-missing
 	@for name in $$($(BIN)/python -m dvc list . data --dvc-only); do [ -e "data/$$name" ] || echo "Not published, so not here: data/$$name"; done
 
-# A module's tests share what they set up, so a process takes whole modules.
+# A module's tests share what they set up, so a process takes whole modules. They wait for programs half of their time, so
+# there are two for each core. Those with servers, remotes and experiments take minutes: a target of their own.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(shell $(PYTHON) -c 'import os; print(min(8, 2 * os.cpu_count()))') --dist loadscope
 test: .venv/made
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope
+	$(PYTEST) --ignore tests/team
+
+test-team: .venv/made
+	$(PYTEST) tests/team
 
 KILLS ?= 10
 SCALE ?= tiny
