@@ -29,7 +29,7 @@ from src.wavenet.sampling import Sampling
 STREAMS_PER_THREAD = 6
 """The CPU's kernel takes so many streams through the network together; fewer are faster on one thread than on two."""
 
-COMPILING = "Compiling the generation's kernels: some 20 s, once on each machine ..."
+COMPILING = "Compiling the generation's kernels: some 20 s, once for a network and a number of clips ..."
 
 _PRIMER = 0x7072696D  # keeps the choice of songs apart from every other random number
 
