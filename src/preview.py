@@ -33,7 +33,7 @@ def main(profile: options.Profile = None, device: options.Device = None) -> None
     params = config.load(profile=profile, device=device)
     run = Run.open(params)
     steps = copied(run)
-    console.say(f"Generating, measuring and comparing {console.steps(steps)}: some minutes, while the training goes on.")
+    console.say(f"Generating, measuring, comparing {console.steps(steps)}: some minutes, while the training goes on.")
     os.nice(NICENESS)
     scale = ["--profile", params.study.profile]
     device_too = [*scale, "--device", params.device]
