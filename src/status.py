@@ -26,6 +26,11 @@ from src.train.run import DECIDES_A_STEP
 
 app = console.command_app("Say how a training is doing, while it runs and after it died; and which runs there are.")
 
+BITS = (
+    "bits: a sample of held-out songs, mean of the genres, as src.evaluate measured the last compared step. "
+    "The validation of a training scores short stretches of them, so it differs."
+)
+
 
 @dataclass(frozen=True)
 class Status:
@@ -61,8 +66,10 @@ def main(
         seen: list[tuple[RunFiles, Status]] = []
         problems = []
         for run in runs.every():
+            if run.passing or run.training is None or run.journal is None:  # a preview is no training
+                continue
             try:
-                seen += [(run, read(run.training))] if run.training is not None and run.journal is not None else []
+                seen.append((run, read(run.training)))
             except Problem as damaged:
                 problems.append(damaged)
         if not seen and not problems:
@@ -122,7 +129,7 @@ def table(runs: list[Status]) -> Table:
         "speed": _speed,
         "time left": _left,
         "device": lambda status: status.device or "–",
-        "held-out bits": _validation,
+        "validation, bits": _validation,
         "attempts": _attempts,
         "last checkpoint": lambda status: "–" if status.checkpoint_step is None else f"step {status.checkpoint_step:,}",
         "not yet in MLflow": lambda status: f"{status.unshipped_steps:,} steps",
@@ -139,6 +146,7 @@ def overview(seen: list[tuple[RunFiles, Status]]) -> Table:
     for name in ("run", "name", "in MLflow", "state", "step", "loss", "bits"):
         shown.add_column(name, justify="right" if name in ("step", "loss", "bits") else "left", no_wrap=True)
     shown.add_column("what differs from the present parameters", overflow="fold")
+    shown.caption, shown.caption_justify = BITS, "left"
     for run, status in seen:
         folder = run.training or Path()
         known = runs.about(folder)
@@ -157,16 +165,19 @@ def overview(seen: list[tuple[RunFiles, Status]]) -> Table:
 
 
 def _now() -> runs.Trained | None:
-    """What a training that began now would be; None if the parameters are not usable."""
-    try:
-        clips = json.loads(Path("metrics/clips.json").read_text(encoding="utf-8"))["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
-        clips = ""  # none were cut here yet: they differ from all others
+    """What a training that began now would be: of the genres that have clips. None if the parameters are not usable."""
     try:
         params = config.load()
     except Problem:
         return None
-    return runs.Trained(experiment=None, clips=str(clips), code=code.digest(DECIDES_A_STEP), params=params)
+    clips, songs = "", {}
+    try:
+        counts = json.loads(Path("metrics/clips.json").read_text(encoding="utf-8"))
+        clips, songs = str(counts["digest"]), {genre: sum(had.values()) for genre, had in counts["genres"].items()}
+        params = params.only(songs)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # none were cut here yet: they differ from all others
+    return runs.Trained(clips=clips, code=code.digest(DECIDES_A_STEP), songs=songs, params=params)
 
 
 def _bits(run: RunFiles) -> str:

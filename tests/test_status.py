@@ -1,15 +1,17 @@
 """The status of a training, from its journal alone."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from src import config, status
-from src.base import code
-from src.record import runs, shipping
+from src.base import code, files
+from src.record import checkpoint, layout, runs, shipping
 from src.record.journal import Journal
 from src.train.run import DECIDES_A_STEP
 from tests.conftest import StudyFolder
+from tests.record.test_checkpoint import RUN, sample
 
 
 def test_it_tells_a_dead_run_from_a_living_one(study: StudyFolder) -> None:
@@ -74,9 +76,43 @@ def test_every_run_has_a_line_with_its_names_and_what_differs(
     assert "other code" not in lines["01234567"]
     assert lines["abcdef01"].split()[1:4] == ["–", "–", "finished"]
     assert lines["–"].split()[1] == "old"
-    assert shown.stdout.count("held-out bits") == 1  # of the last one alone
+    assert shown.stdout.count("validation, bits") == 1  # of the last one alone
     for name in ("first-try", "01234567", "old"):
         assert runs.named(name).name in ("0123456789abcdef", "old")
+
+
+def test_a_preview_is_no_training_and_genres_without_songs_are_no_difference(
+    study: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.root)
+    folder = layout.training_folder(Path(), RUN)
+    folder.mkdir(parents=True)
+    book = Journal(folder / "journal.jsonl", 1)
+    book.append("attempt", time_ms=1, start_step=0, automatic=False, steps=30)
+    book.append("step", step=1, loss=5.0, seconds=0.4, time_ms=2)
+    book.close()
+    songs = {"classical": 2, "hip": 2, "metal": 2}
+    study.root.joinpath("metrics").mkdir()
+    split = {genre: {"train": count - 1, "validation": 1} for genre, count in songs.items()}
+    files.write_json(Path("metrics/clips.json"), {"digest": "c" * 64, "genres": split})
+    mine = runs.Trained(
+        clips="c" * 64, code=code.digest(DECIDES_A_STEP), songs=songs, params=config.load().only(list(songs))
+    )
+    runs.write(folder, mine)
+    for place in (Path("checkpoints"), layout.preview().checkpoints):
+        checkpoint.save(place / "step-20", sample(20))
+    shown = study.run("src.status").stdout
+    assert "preview" not in shown
+    assert shown.count(RUN) == 1, shown
+    (line,) = (line for line in shown.splitlines() if line.startswith(RUN[:8]))
+    assert line.split()[1] == "current"
+    assert line.rstrip().endswith(" nothing"), line
+    assert "mean of the genres, as src.evaluate measured" in shown, "the two kinds of bits are told apart"
+    # Another library: what differs of the older run is said as a person would.
+    fewer = {"hip": 2, "metal": 3}
+    other = mine.model_copy(update={"songs": fewer, "clips": "d" * 64, "params": config.load().only(list(fewer))})
+    assert other.differences(mine) == ["2 genres", "5 songs"]
+    assert mine.model_copy(update={"clips": "d" * 64}).differences(mine) == ["other clips"]
 
 
 def test_without_a_run_it_says_how_to_start_one(study: StudyFolder) -> None:

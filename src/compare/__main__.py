@@ -87,7 +87,9 @@ def main(
     if runs[0].passing:
         return
     with console.if_slow("Telling MLflow ..."):
-        log(compared, trained_with(runs[0], params), folder)
+        # What its description says is the study's result; a side comparison is a page among its artifacts.
+        whole = not against and set(chosen) == set(default_steps(params.compared_steps, runs[0]))
+        log(compared, trained_with(runs[0], params), folder, describes=whole)
 
 
 def default_steps(wanted: Sequence[int], run: RunFiles) -> tuple[int, ...]:
@@ -141,10 +143,10 @@ def command_line(runs: Sequence[RunFiles], steps: Sequence[int], with_songs: boo
     return " ".join([*words, "--steps", *map(str, steps)])
 
 
-def log(compared: Comparison, trained: config.Params | None, folder: Path) -> None:
+def log(compared: Comparison, trained: config.Params | None, folder: Path, *, describes: bool) -> None:
     """Put the page and its figures into the MLflow run they are about; what MLflow does not take is a warning.
 
-    trained: what the run was trained with, if it was here.
+    trained: what the run was trained with, if it was here. describes: whether its answers are the run's description.
     """
     run = compared.run
     if not run.fingerprint:
@@ -156,7 +158,8 @@ def log(compared: Comparison, trained: config.Params | None, folder: Path) -> No
         else:
             run_id = store.run(run.fingerprint, run.name, {}, {"imported": "true"})
         store.files(run_id, folder, f"reports/{folder.name}")
-        store.describe(run_id, results=results(compared, folder))
+        if describes:
+            store.describe(run_id, results=results(compared, folder))
     except tracking.TrackingError as failure:
         console.warn(f"{failure} The page is in {folder}/.")
 

@@ -54,7 +54,7 @@ def main(
     if suggest_genres:
         with cache.opened(work, folder, fresh=fresh) as known:
             tagged = scan.scan(folder, NO_GENRES, known, time_limit_s=time_limit_s, workers=workers)
-        console.say(suggest.block(tagged.rows))
+        console.say(suggest.block(tagged.rows, params.study.genre_rules))
         return
     wanted = params.profile.manifest
     scale = f"params/{params.study.profile}.yaml"

@@ -15,7 +15,7 @@ from src import config
 from src.base import provenance
 from src.base.errors import Problem
 from src.config import Params
-from src.record import metrics
+from src.record import layout, metrics
 
 VIEW = "results"
 """Id of the saved view, in its tag and in addresses."""
@@ -45,6 +45,8 @@ SHORT = {"learning_rate": "lr", "dilations": "layers", "seed": "seed"}
 """What is varied most, so it comes first in a name."""
 KEPT = {"checkpoint_every", "keep_last", "keep_for_audit", "validate_every"}
 """Parameters of what is kept and seen of a training, not of the training."""
+FOLLOWS = "global_condition_cardinality"
+"""A parameter that is the number of genres again."""
 MOST_DIFFERENCES = 3
 """In a name: MLflow's pages show about forty characters of it."""
 
@@ -84,11 +86,33 @@ def experiment_tags(experiment: str) -> dict[str, str]:
 
 
 def run_name(params: Params, fingerprint: str, root: Path = Path()) -> str:
-    """A name that says what differs from the parameters of the last commit: `demo lr 0.004, layers 12 · 1a2b3c4d`."""
+    """A name that says what differs from the parameters of the last commit: `demo · lr 0.004, layers 12 · 1a2b3c4d`.
+
+    Of music of one's own it also says how much there is, since "demo" is only the scale: `demo · 6 songs · 1a2b3c4d`.
+    """
     told = differences(params, committed(root, params.study.profile) or params)
+    told += [own] if (own := own_songs(root, fingerprint)) else []
     more = f" +{len(told) - MOST_DIFFERENCES}" if len(told) > MOST_DIFFERENCES else ""
     named = ", ".join(told[:MOST_DIFFERENCES]) + more
-    return f"{params.study.profile}{f' {named}' if named else ''} · {fingerprint[:8]}"
+    return " · ".join(part for part in (params.study.profile, named, fingerprint[:8]) if part)
+
+
+def own_songs(root: Path, fingerprint: str) -> str:
+    """How many songs of one's own a run is trained on: "6 songs"; empty if they were composed or nothing says so."""
+    try:
+        library, run = (
+            json.loads(path.read_text(encoding="utf-8"))
+            for path in (root / "data/library.json", layout.training_folder(root, fingerprint) / "run.json")
+        )
+        songs = sum(run["songs"].values())
+        return counted(songs, "song") if library["kind"] == "own" and songs else ""
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""  # a clone without data, or a run from before run.json
+
+
+def counted(number: int, word: str) -> str:
+    """1 song, 6 songs."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def committed(root: Path, profile: str) -> Params | None:
@@ -105,19 +129,27 @@ def committed(root: Path, profile: str) -> Params | None:
 
 
 def differences(params: Params, base: Params) -> list[str]:
-    """What decides a training and differs from `base`, in a few characters each: ["lr 0.004", "layers 12"]."""
+    """What decides a training and differs from `base`, in a few characters each: ["lr 0.004", "layers 12", "3 genres"].
+
+    Genres are the names of those that are studied, whatever words mean them: the caller leaves out those without songs.
+    """
     here, there = _decisive(params), _decisive(base)
     order = sorted(here, key=lambda key: (key == "steps", key not in SHORT))
-    return [
+    told = [
         f"{SHORT.get(key, key.replace('_', ' '))} {_short(here[key])}" for key in order if here[key] != there.get(key)
     ]
+    if params.genres != base.genres:
+        same_number = len(params.genres) == len(base.genres)
+        told.append("other genres" if same_number else counted(len(params.genres), "genre"))
+    return told
 
 
 def _decisive(params: Params) -> dict[str, Any]:
     sections = params.profile.train, params.profile.model, params.profile.clips
-    own = {"seed": str(params.study.seed), "genres": params.study.genre_rules, "device": params.study.device}
-    # Where two have the same number of layers or genres, what differs is in MLflow's parameters.
-    return {key: value for section in sections for key, value in section.model_dump().items() if key not in KEPT} | own
+    own = {"seed": str(params.study.seed), "device": params.study.device}
+    every = {key: value for section in sections for key, value in section.model_dump().items()} | own
+    # Where two have the same number of layers, what differs is in MLflow's parameters.
+    return {key: value for key, value in every.items() if key not in {*KEPT, FOLLOWS}}
 
 
 def _short(value: Any) -> str:

@@ -153,7 +153,9 @@ def _row(summary: Summary, *, first: bool) -> str:
     by += ", on another machine" if summary.moved else ""
     by += f", {summary.processes} processes" if summary.processes > 1 else ""
     start = f"step {summary.start_step:,}" if summary.start_step else "the beginning"
-    steps = "none" if summary.first_step is None else f"{summary.first_step:,} to {summary.last_step:,}"
+    steps = "none"
+    if summary.first_step is not None:
+        steps = f"{summary.first_step:,} to {summary.last_step:,}" if summary.cause else f"{summary.first_step:,} to …"
     least = "at least " if "time_ms" in summary.inferred else ""
     lost = "no new step" if summary.lost_s is None else f"{least}{summary.lost_s:,.1f} s"
     return (
@@ -165,10 +167,12 @@ def _row(summary: Summary, *, first: bool) -> str:
 def _headline(view: View, attempts: list[Summary]) -> str:
     """The whole story in a few sentences."""
     last = attempts[-1]
-    states = {"finished": "Finished at", "": "Running at", "not recorded": "Recorded up to"}
+    states = {"finished": "Finished at", "not recorded": "Recorded up to"}
     state = states.get(last.cause, f"Stopped ({last.ended}) at")
     detail = f" ({last.detail})" if last.cause == "not recorded" and last.detail else ""
-    steps = f"{state} step {view.newest_step:,}{detail}, {_completeness(view)}."
+    # While it runs this is written once an attempt: a step would be an old one soon.
+    at = f"{state} step {view.newest_step:,}{detail}" if last.cause else "Running (the charts say at which step)"
+    steps = f"{at}, {_completeness(view)}."
     if len(attempts) == 1:
         return f"{steps} Nothing interrupted it." if last.cause in ("", "finished") else steps
     restarts = len(attempts) - 1
@@ -178,11 +182,10 @@ def _headline(view: View, attempts: list[Summary]) -> str:
     by += f", {unknown} by whom is not recorded" if unknown else ""
     least = "at least " if any("time_ms" in summary.inferred for summary in attempts[1:]) else ""
     lost_s = sum(summary.lost_s or 0 for summary in attempts)
-    whole_s = ((last.ended_ms or view.last_times.get(last.attempt, last.began_ms)) - attempts[0].began_ms) / 1000
+    whole = f" of {(last.ended_ms - attempts[0].began_ms) / 1000:,.1f} s" if last.ended_ms is not None else ""
     again = f"{view.replayed:,} step{'s' if view.replayed != 1 else ''} done again"
     return (
-        f"{steps} {restarts} restart{'s' if restarts > 1 else ''} ({by}): {again}, "
-        f"{least}{lost_s:,.1f} s lost of {whole_s:,.1f} s."
+        f"{steps} {restarts} restart{'s' if restarts > 1 else ''} ({by}): {again}, {least}{lost_s:,.1f} s lost{whole}."
     )
 
 

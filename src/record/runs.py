@@ -45,9 +45,12 @@ class Trained(BaseModel):
     params: Params
 
     def differences(self, other: "Trained") -> list[str]:
-        """What is not as in `other`: "lr 0.004", "other clips"."""
+        """What is not as in `other`: "lr 0.004", "3 genres", "6 songs", "other clips"."""
         said = browsing.differences(self.params, other.params)
-        said += ["other clips"] if self.clips != other.clips else []
+        if self.clips != other.clips:
+            songs = sum(self.songs.values())
+            same_number = songs in (0, sum(other.songs.values()))  # 0: written before they were counted
+            said.append("other clips" if same_number else browsing.counted(songs, "song"))
         return said + (["other code"] if self.code != other.code else [])
 
 

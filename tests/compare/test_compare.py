@@ -39,7 +39,7 @@ def project(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A made-up project as the current folder, without MLflow."""
     root = shutil.copytree(template, tmp_path / "project")
     monkeypatch.chdir(root)
-    monkeypatch.setattr(compare, "log", lambda *_: None)
+    monkeypatch.setattr(compare, "log", lambda *_, **_more: None)
     return root
 
 
@@ -399,6 +399,18 @@ def test_the_page_is_an_artifact_of_the_run_it_is_about(tmp_path: Path, monkeypa
     record = json.loads((logged / "comparison.json").read_text(encoding="utf-8"))
     evaluated = json.loads(Path("metrics/evaluate.json").read_text(encoding="utf-8"))
     assert record["runs"][0]["evaluation"] == evaluated
+    assert tracking.NOTE not in run.data.tags, "a side comparison is not the study's result"
+
+    def description(*words: str) -> str:
+        assert call(*words).exit_code == 0
+        return str(client.get_run(run.info.run_id).data.tags.get(tracking.NOTE, ""))
+
+    study = description()
+    assert study.startswith("**What was compared?** Steps 20, 120, 220 and 300 of one training")
+    tiny_run.make_imported(Path(), "study-2019")
+    for words in ("--steps 20 300", "--against study-2019"):
+        assert description(*words.split()) == study, words
+    assert description("--steps", "300", "20", "220", "120") == study, "in whatever order"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from src import config
-from src.record import browsing, metrics
+from src.record import browsing, metrics, runs
 from src.record.tracking import Store, shown
 from tests.clone import in_clone
 from tests.conftest import StudyFolder
@@ -28,11 +28,11 @@ def committed(study: StudyFolder) -> StudyFolder:
     ("changes", "name"),
     [
         ({}, "tiny · 1a2b3c4d"),
-        ({"train__learning_rate": 0.004, "model__dilations": [1, 2, 4, 8, 16]}, "tiny lr 0.004, layers 5 · 1a2b3c4d"),
-        ({"train__steps": 15000, "model__use_biases": False}, "tiny use biases off, steps 15,000 · 1a2b3c4d"),
+        ({"train__learning_rate": 0.004, "model__dilations": [1, 2, 4, 8, 16]}, "tiny · lr 0.004, layers 5 · 1a2b3c4d"),
+        ({"train__steps": 15000, "model__use_biases": False}, "tiny · use biases off, steps 15,000 · 1a2b3c4d"),
         (
             {"train__steps": 40, "train__batch_size": 3, "train__half_life_steps": None, "clips__loudness_lufs": -20.0},
-            "tiny batch size 3, half life steps none, loudness lufs -20 +1 · 1a2b3c4d",
+            "tiny · batch size 3, half life steps none, loudness lufs -20 +1 · 1a2b3c4d",
         ),
         (
             {"generate__temperature": 0.5, "evaluate__seconds_per_clip": 2, "train__keep_last": 9},
@@ -47,7 +47,30 @@ def test_a_run_s_name_says_what_differs(committed: StudyFolder, changes: dict[st
 
 def test_what_differs_from_params_yaml_is_in_the_name(committed: StudyFolder) -> None:
     params = config.load(committed.root, device="cpu").with_seed(2020)
-    assert browsing.run_name(params, FINGERPRINT, committed.root) == "tiny seed 2020, device cpu · 1a2b3c4d"
+    assert browsing.run_name(params, FINGERPRINT, committed.root) == "tiny · seed 2020, device cpu · 1a2b3c4d"
+
+
+def test_of_music_of_one_s_own_the_name_says_how_much_there_is(committed: StudyFolder) -> None:
+    params = config.load(committed.root)
+    few = params.only(["hip", "metal", "rock"])
+    assert browsing.run_name(few, FINGERPRINT, committed.root) == "tiny · 3 genres · 1a2b3c4d"
+    other = params.study.genre_rules.copy()
+    other["jazz"] = other.pop("rock")
+    assert browsing.differences(
+        params.model_copy(update={"study": params.study.model_copy(update={"genre_rules": other})}), params
+    ) == ["other genres"]
+    folder = committed.root / "work" / "train" / FINGERPRINT
+    folder.mkdir(parents=True)
+    (folder / runs.ABOUT).write_text('{"songs": {"hip": 1, "metal": 3, "rock": 2}}')
+    (committed.root / "data").mkdir()
+    library = committed.root / "data" / "library.json"
+    library.write_text('{"kind": "demo"}')
+    assert browsing.run_name(params, FINGERPRINT, committed.root) == "tiny · 1a2b3c4d"
+    library.write_text('{"kind": "own", "path": "/music"}')
+    assert browsing.run_name(params, FINGERPRINT, committed.root) == "tiny · 6 songs · 1a2b3c4d"
+    assert browsing.run_name(few, FINGERPRINT, committed.root) == "tiny · 3 genres, 6 songs · 1a2b3c4d"
+    (folder / runs.ABOUT).unlink()
+    assert browsing.run_name(few, FINGERPRINT, committed.root) == "tiny · 3 genres · 1a2b3c4d"
 
 
 def test_without_a_commit_the_name_has_no_differences(study: StudyFolder) -> None:

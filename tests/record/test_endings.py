@@ -177,7 +177,11 @@ def test_the_story_is_told_in_numbers_that_are_those_of_the_journal(tmp_path: Pa
     path = tmp_path / journal.NAME
     begin(path, 1, 0, range(1, 31), 10_000)
     alone = history.tell(journal.read(path))
-    assert alone.startswith("Running at step 30, each step recorded once. Nothing interrupted it.\n")
+    assert alone.startswith(
+        "Running (the charts say at which step), each step recorded once. Nothing interrupted it.\n"
+    )
+    assert "| the beginning | 1 to … |  | still running |" in alone
+    assert "30" not in alone, "it is not told again while the attempt goes on"
     endings.close(path, 1, Ending("killed", "SIGKILL"), 40_500)
     assert history.tell(journal.read(path)).startswith(
         "Stopped (killed: SIGKILL) at step 30, each step recorded once.\n"
@@ -232,7 +236,7 @@ def test_the_story_of_an_imported_log_says_what_is_missing(tmp_path: Path) -> No
     second = history.summaries(view)[2]
     assert second.lost_s == 11.5  # step 29 ended at 129.0, step 32 began at 140.5
     assert history.tell(view).startswith(
-        "Running at step 35, 2 steps not recorded (30 to 31), every other one once. 1 restart (1 by the supervisor"
+        "Running (the charts say at which step), 2 steps not recorded (30 to 31), every other one once. 1 restart (1 by"
     )
     path.unlink()
     begin(path, 1, 299, range(300, 304), 100_000, inferred_fields=["automatic", "time_ms"])
@@ -251,7 +255,7 @@ def test_each_gap_is_counted_and_the_first_three_are_named(tmp_path: Path) -> No
     path = tmp_path / journal.NAME
     begin(path, 1, 0, range(1, 30), 10_000)
     begin(path, 2, 30, range(31, 34), 50_000)
-    assert "at step 33, 1 step not recorded (30), every other one once." in history.tell(journal.read(path))
+    assert "step), 1 step not recorded (30), every other one once." in history.tell(journal.read(path))
     begin(path, 3, 35, range(36, 37), 60_000)
     begin(path, 4, 37, range(38, 39), 70_000)
     assert "4 steps not recorded (30, 34 to 35, 37), every" in history.tell(journal.read(path))
@@ -270,7 +274,9 @@ def test_the_time_of_an_attempt_without_a_step_is_lost_to_the_first_step(tmp_pat
     assert (first.lost_s, second.lost_s) == (0.0, None)
     assert third.lost_s == 20.5  # the first attempt began at 10.0, step 1 at 30.5
     told = history.tell(journal.read(path))
-    assert "0 steps done again, 20.5 s lost of 23.0 s." in told
+    assert "0 steps done again, 20.5 s lost.\n" in told
+    endings.close(path, 3, Ending("finished"), 33_000)
+    assert "0 steps done again, 20.5 s lost of 23.0 s.\n" in history.tell(journal.read(path))
     assert "| 1 | 1970-01-01 00:00:10 | a person | the beginning | none |  | killed: SIGKILL |  |" in told
 
 
