@@ -27,8 +27,8 @@ from src.train.run import DECIDES_A_STEP
 app = console.command_app("Say how a training is doing, while it runs and after it died; and which runs there are.")
 
 BITS = (
-    "bits: a sample of held-out songs, mean of the genres, as src.evaluate measured the last compared step. "
-    "The validation of a training scores short stretches of them, so it differs."
+    "bits: per sample on held-out songs at the last compared step, mean of the genres (src.evaluate). "
+    "validation, bits: on short stretches of the same songs, while it trains."
 )
 
 

@@ -107,7 +107,9 @@ def test_a_preview_is_no_training_and_genres_without_songs_are_no_difference(
     (line,) = (line for line in shown.splitlines() if line.startswith(RUN[:8]))
     assert line.split()[1] == "current"
     assert line.rstrip().endswith(" nothing"), line
-    assert "mean of the genres, as src.evaluate measured" in shown, "the two kinds of bits are told apart"
+    told = " ".join(shown.split())
+    assert "bits: per sample on held-out songs at the last compared step, mean of the genres (src.evaluate)." in told
+    assert "validation, bits: on short stretches of the same songs" in told
     # Another library: what differs of the older run is said as a person would.
     fewer = {"hip": 2, "metal": 3}
     other = mine.model_copy(update={"songs": fewer, "clips": "d" * 64, "params": config.load().only(list(fewer))})
