@@ -76,7 +76,7 @@ def test_every_run_has_a_line_with_its_names_and_what_differs(
     assert "other code" not in lines["01234567"]
     assert lines["abcdef01"].split()[1:4] == ["–", "–", "finished"]
     assert lines["–"].split()[1] == "old"
-    assert shown.stdout.count("validation, bits") == 1  # of the last one alone
+    assert shown.stdout.count("│ validation, bits") == 1  # of the last one alone
     for name in ("first-try", "01234567", "old"):
         assert runs.named(name).name in ("0123456789abcdef", "old")
 
