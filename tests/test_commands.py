@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,13 @@ ENDS = r"[^`|&;#()\n]*"
 """A command ends where its quotation, its line or its cell does."""
 
 
-def options_of(module: str, words: list[str]) -> set[str]:
+def options_of(module: str, words: Sequence[str] = ()) -> set[str]:
     """The options of `python -m module`, of the subcommand that the words begin with where it has some."""
     name = f"{module}.__main__" if (ROOT / module.replace(".", "/")).is_dir() else module
     command: Any = typer.main.get_command(importlib.import_module(name).app)
     command = getattr(command, "commands", {}).get(words[0], command) if words else command
-    return {"--help"} | {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+    named = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+    return {"--help"} | {option for option in named if option.startswith("--")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
