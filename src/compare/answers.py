@@ -103,7 +103,7 @@ def _changed(run: Run, steps: Sequence[int]) -> Iterator[Sentence]:
     if run.evaluation is not None:
         yield from sentences.progression(run.evaluation, steps[0], steps[-1])
         yield from sentences.gained(run.evaluation, steps[-1])
-        yield from sentences.plateau(run.evaluation)
+        yield from sentences.plateau(run.evaluation, steps)
         if run.seeds is not None:
             yield from sentences.luck(run.seeds, steps[0])
 

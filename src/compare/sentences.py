@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from src.base.console import listed
-from src.compare.words import bits, number, over, percent, plural, spread
+from src.compare.words import bits, capital, number, over, percent, plural, spread
 from src.evaluate import catalogue
-from src.evaluate.schema import ALL, BITS, Closed, Detection, Difference, Evaluation, Found, SongBits, Verdict
+from src.evaluate.measure import Measure
+from src.evaluate.schema import ALL, BITS, Calibration, Closed, Detection, Difference, Evaluation, SongBits, Verdict
 from src.evaluate.seeds import Seeds
 
 LINEAR = "an adaptive linear predictor, which has learned nothing"
@@ -25,7 +26,8 @@ NEARER: dict[str, dict[Verdict, str]] = {
 }
 MOST_LUCK = 3
 """A change of more than so many standard deviations over training seeds is not the luck of one."""
-OPEN: dict[Verdict, str] = {"unclear": "no clear change", "too few": "too few to tell"}
+DOUBT_BITS = 0.05
+"""A network whose expectation is no farther than this from what it needs doubts about right."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def progression(evaluation: Evaluation, first: int, last: int) -> Iterator[Sente
     verdicts = _sound_verdicts(evaluation, first, last)
     if not verdicts:
         return
-    better, worse = (_where(verdicts, verdict) for verdict in ("better", "worse"))
+    better, worse, few = (_where(verdicts, verdict) for verdict in ("better", "worse", "too few"))
     overall: Verdict = "unclear"
     if better and not worse and 2 * len(better) >= len(verdicts):
         text, overall = "There is clear progression towards real music", "better"
@@ -67,19 +69,38 @@ def progression(evaluation: Evaluation, first: int, last: int) -> Iterator[Sente
         text, overall = "There is some progression towards real music", "better"
     elif len(worse) > len(better):
         text, overall = "The sound moved away from real music", "worse"
+    elif len(few) == len(verdicts):
+        lacking = _lacking(evaluation, first, last, ((name, _whole(evaluation)) for name in few))
+        text = f"There are too few {lacking} to tell whether the sound came nearer to real music"
     else:
         text = "There is no clear progression towards real music"
-    counts = [_counted(better, "clearly came nearer"), _counted(worse, "clearly moved away")]
-    rest = len(verdicts) - len(better) - len(worse)
-    counts += [f"{rest} did not clearly change"] if rest else []
     yield Sentence(
         f"{text} from step {first:,} to step {last:,}: of {plural(len(verdicts), 'measure')} of its "
-        f"sound{', averaged over the genres,' if len(evaluation.genres) > 1 else ','} {listed(counts)}.",
+        f"sound{', averaged over the genres,' if len(evaluation.genres) > 1 else ','} "
+        f"{_counts(evaluation, verdicts, first, last)}.",
         (
             Claim("progression", ALL, _step(first), _step(last), overall),
             *_claims(_whole(evaluation), verdicts, first, last),
         ),
     )
+
+
+def _counts(evaluation: Evaluation, verdicts: Mapping[str, Verdict], first: int, last: int) -> str:
+    """How many measures of the sound came nearer, moved away, did neither."""
+    better, worse, same, few = (_where(verdicts, verdict) for verdict in ("better", "worse", "unclear", "too few"))
+    lacking = _lacking(evaluation, first, last, ((name, _whole(evaluation)) for name in few))
+    counts = [_counted(better, "clearly came nearer"), _counted(worse, "clearly moved away")]
+    counts += [f"{len(same)} did not clearly change"] if same else []
+    counts += [f"{len(few)} cannot be told from so few {lacking}"] if few else []
+    return listed(counts)
+
+
+def _lacking(evaluation: Evaluation, first: int, last: int, rows: Iterable[tuple[str, str]]) -> str:
+    """Genres, clips or held-out songs: what these (measure, genre) have too few of for a verdict."""
+    changes = [found.change for name, genre in rows if (found := evaluation.change(first, last, genre, name))]
+    # Clips that are enough have an interval; what is missing then are songs to hold them against.
+    units = {"held-out songs" if one.over == "clips" and one.lo is not None else one.over for one in changes}
+    return " or ".join(sorted(units))
 
 
 def _counted(names: Sequence[str], did: str) -> str:
@@ -144,11 +165,13 @@ def gained_by_genre(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
     by_genre = {genre: linear[genre].verdict for genre in evaluation.genres if genre in linear}
     if by_genre:
         words: dict[Verdict, str] = {
-            "better": "fewer bits than the linear predictor in", "worse": "more bits than the linear predictor in",
-            "unclear": "no clear difference from it in", "too few": "too few songs to tell in",
+            "better": "the network needs fewer bits than the linear predictor in",
+            "worse": "the network needs more bits than the linear predictor in",
+            "unclear": "there is no clear difference between the network and the linear predictor in",
+            "too few": "there are too few songs to compare the network with the linear predictor in",
         }  # fmt: skip
         claims = tuple(Claim(BITS, genre, "linear", _step(step), verdict) for genre, verdict in by_genre.items())
-        yield Sentence(f"At step {step:,}: {_by_verdict(by_genre, words, evaluation)}.", claims)
+        yield Sentence(f"At step {step:,} {_by_verdict(by_genre, words, evaluation)}.", claims)
     if markov is not None and markov.difference.value is not None:
         yield _against(markov, step, "markov", f"the floor, {MARKOV}")
 
@@ -161,8 +184,7 @@ def _against(found: Difference, step: int, baseline: str, label: str) -> Sentenc
 def _fewer(found: Difference, than: str) -> str:
     """0.30 bits fewer for each sample than …, with the interval and what it is over, as far as the verdict goes."""
     value = found.difference.value or 0.0
-    sign = -1 if value < 0 else 1
-    amount, within = bits(abs(value)), spread(found.difference, bits, sign)
+    amount, within = bits(abs(value)), _within(found.difference)
     more = "fewer" if value < 0 else "more"
     if found.verdict in ("better", "worse"):
         paired = "" if found.favourable is None else f"; fewer in {found.favourable} of {found.difference.n}"
@@ -170,6 +192,14 @@ def _fewer(found: Difference, than: str) -> str:
     if found.verdict == "unclear":
         return f"neither clearly fewer nor clearly more bits for each sample {than} ({amount} {more}; {within})"
     return f"{amount} bits {more} for each sample {than}; {over(found.difference)}: too few to say more"
+
+
+def _within(difference: Measure) -> str:
+    """The interval of bits more or fewer in one direction, whatever its middle: 0.36 more to 0.33 fewer, 4 songs."""
+    lo, hi = difference.lo, difference.hi
+    if lo is not None and hi is not None and lo < 0 < hi:
+        return f"{bits(hi)} more to {bits(-lo)} fewer, {over(difference)}"
+    return spread(difference, bits, -1 if (difference.value or 0.0) < 0 else 1)
 
 
 def beside(
@@ -200,10 +230,13 @@ def beside(
     overall = found.pop(ALL, next(iter(found.values())))
     text = f"On the same held-out songs, {mine} needs {_fewer(overall, f'than {theirs}')}"
     words: dict[Verdict, str] = {
-        "better": "fewer in", "worse": "more in", "unclear": "no clear difference in", "too few": "too few to tell in",
-    }  # fmt: skip
+        "better": "fewer in",
+        "worse": "more in",
+        "unclear": "no clear difference in",
+        "too few": "too few songs to tell in",
+    }
     by_genre = {genre: row.verdict for genre, row in found.items()}
-    yield Sentence(f"{text}. By genre: {_by_verdict(by_genre, words, one)}.", claims)
+    yield Sentence(f"{text}. {capital(_by_verdict(by_genre, words, one))}.", claims)
 
 
 def _pairs(
@@ -220,29 +253,33 @@ def _pairs(
     return [(song, known[song.samples, song.linear]) for song in ours if (song.samples, song.linear) in known]
 
 
-def plateau(evaluation: Evaluation) -> Iterator[Sentence]:
-    """Whether it went on improving from the second measured step to the last, in bits and in sound."""
+def plateau(evaluation: Evaluation, compared: Sequence[int]) -> Iterator[Sentence]:
+    """Whether it went on improving from the second measured step to the last, in bits and in sound.
+
+    Of the sound only where the first compared step is an earlier one: else the progression has said it.
+    """
     steps = sorted({*evaluation.against, *evaluation.steps})
     if len(steps) < 3:
         return
     second, last = steps[1], steps[-1]
+    absent = {step: "" if step in compared else " (not shown here)" for step in (second, last)}
     change = evaluation.change(second, last, ALL, BITS)
     if change is not None and change.verdict is not None:
+        after = f"after step {second:,}{absent[second]}"
         begin = {
-            "better": f"It did not plateau after step {second:,}: step {last:,} needs",
-            "worse": f"It got worse after step {second:,}: step {last:,} needs",
-            "unclear": f"It may have reached a plateau after step {second:,}: step {last:,} needs",
-            "too few": f"Whether it reached a plateau after step {second:,} is open: step {last:,} needs",
-        }[change.verdict]
+            "better": f"It did not plateau {after}", "worse": f"It got worse {after}",
+            "unclear": f"It may have reached a plateau {after}",
+            "too few": f"Whether it reached a plateau {after} is open",
+        }[change.verdict]  # fmt: skip
         claim = Claim(BITS, ALL, _step(second), _step(last), change.verdict)
         found = Difference(difference=change.change, verdict=change.verdict, favourable=change.favourable)
-        yield Sentence(f"{begin} {_fewer(found, f'than step {second:,}')}.", (claim,))
+        needs = _fewer(found, f"than step {second:,}")
+        yield Sentence(f"{begin}: step {last:,}{absent[last]} needs {needs}.", (claim,))
     verdicts = _sound_verdicts(evaluation, second, last)
-    if verdicts:
-        better, worse = (_where(verdicts, verdict) for verdict in ("better", "worse"))
+    if verdicts and compared[0] < second:
         yield Sentence(
             f"After step {second:,}, of {plural(len(verdicts), 'measure')} of its sound, "
-            f"{_counted(better, 'clearly came nearer to real music')} and {_counted(worse, 'clearly moved away')}.",
+            f"{_counts(evaluation, verdicts, second, last)}.",
             tuple(_claims(_whole(evaluation), verdicts, second, last)),
         )
 
@@ -290,21 +327,33 @@ def change(evaluation: Evaluation, name: str, first: int, last: int) -> Sentence
     if not verdicts:
         return None
     better = catalogue.BY_NAME[name].better if name in catalogue.BY_NAME else "closer to real"
-    words: dict[Verdict, str] = {**NEARER[better], **OPEN}
     claims = tuple(Claim(name, genre, _step(first), _step(last), verdict) for genre, verdict in verdicts.items())
     over_all = verdicts.pop(ALL, None)
-    said = [f"{words[over_all]} over all"] if over_all else []
-    if over_all and set(verdicts.values()) == {over_all} and len(verdicts) == len(evaluation.genres) > 1:
-        said = [f"{words[over_all]} over all and in every genre"]
+    lacking = _lacking(evaluation, first, last, ((name, genre) for genre in _where(verdicts, "too few")))
+    words: dict[Verdict, str] = {
+        **NEARER[better],
+        "unclear": "no clear change",
+        "too few": f"too few {lacking} to tell",
+    }
+    said = []
+    if over_all and len(verdicts) != 1:  # a genre that is the only one says it itself
+        units = f"genres ({len(verdicts)})" if verdicts else "songs"
+        whole = f"too few {units} to tell" if over_all == "too few" else words[over_all]
+        said = [f"{whole} over all"]
+    if over_all and {*verdicts.values()} == {over_all} != {"too few"} and len(verdicts) == len(evaluation.genres) > 1:
+        both = "or in any single genre" if over_all == "unclear" else "and in every genre"
+        said = [f"{words[over_all]} over all {both}"]
     elif verdicts:
         said.append(_by_verdict(verdicts, {verdict: f"{word} in" for verdict, word in words.items()}, evaluation))
     return Sentence(f"Step {first:,} to {last:,}: {'; '.join(said)}.", claims)
 
 
 def side(row: Closed) -> str:
-    """How far a step has come, with its direction."""
+    """How near a step has come to music, and from where if it is not on the way from noise."""
     share = percent(row.share.value or 0.0)
-    return {"beyond": f"past it ({share})", "wrong way": "wrong way"}.get(row.side or "", share)
+    if row.side == "wrong way":
+        return "beyond noise"
+    return f"beyond music, {share}" if row.side == "beyond" and share != "100 %" else share
 
 
 def findings(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
@@ -318,28 +367,43 @@ def findings(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
     by_genre = {genre: gaps[genre].gap.verdict for genre in evaluation.genres if genre in gaps}
     if by_genre:
         words: dict[Verdict, str] = {
-            "better": "held-out songs cost even less in", "worse": "held-out songs cost more in",
-            "unclear": "no clear gap in", "too few": "too few songs to tell in",
-        }  # fmt: skip
+            "better": "held-out songs need fewer bits than training songs in",
+            "worse": "held-out songs need more bits than training songs in",
+            "unclear": "there is no clear gap between held-out and training songs in",
+            "too few": "there are too few songs to compare held-out with training songs in",
+        }
         claims = tuple(Claim(BITS, genre, "training", "held-out", verdict) for genre, verdict in by_genre.items())
         gap = _by_verdict(by_genre, words, evaluation)
-        yield Sentence(f"Held-out against training songs, beside the linear predictor at step {step:,}: {gap}.", claims)
-    doubt = evaluation.calibration.get(step, {}).get(ALL)
-    if doubt is not None and doubt.entropy.value is not None and doubt.cost.value is not None:
-        says = {
-            "overconfident": "It is too sure of itself", "underconfident": "It is less sure than it could be",
-            "unclear": "Its own doubt is about right", "too few": "There are too few songs to judge its own doubt",
-        }[doubt.says]  # fmt: skip
-        needs = f"it expects to need {bits(doubt.entropy.value)} bits for a sample and needs {bits(doubt.cost.value)}"
-        yield Sentence(f"{says}: {needs}.")
+        yield Sentence(f"At step {step:,}, counted from what the linear predictor needs, {gap}.", claims)
+    if (doubt := evaluation.calibration.get(step, {}).get(ALL)) is not None and doubt.excess.value is not None:
+        yield _doubt(doubt)
     yield from _copying(evaluation, step)
+
+
+def _doubt(found: Calibration) -> Sentence:
+    """Whether what the network expects to need is what it needs: about right only if the whole interval is near 0."""
+    excess = found.excess
+    says = {
+        "overconfident": "It is surer of itself than it should be",
+        "underconfident": "It is less sure of itself than it could be",
+        "unclear": "Whether its own doubt is right cannot be told",
+        "too few": "There are too few songs to judge its own doubt",
+    }[found.says]
+    if excess.lo is not None and excess.hi is not None and max(-excess.lo, excess.hi) <= DOUBT_BITS:
+        says = f"Its own doubt is about right, to within {DOUBT_BITS} bits"
+    value, expected, needed = excess.value or 0.0, found.entropy.value or 0.0, found.cost.value or 0.0
+    apart = f"{bits(abs(value))} {'fewer' if value < 0 else 'more'}; {_within(excess)}"
+    return Sentence(
+        f"{says}: it expects to need {bits(expected)} bits for a sample and needs {bits(needed)} ({apart})."
+    )
 
 
 def _copying(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
     rows = {genre: row for genre, row in evaluation.copying.get(step, {}).items() if row.beyond_held_out is not None}
     hints = [f"{genre} ({row.longest_s:.1f} s)" for genre, row in rows.items() if row.beyond_held_out]
     if hints:
-        yield Sentence(f"It may copy: longer stretches of training songs than held-out songs share in {listed(hints)}.")
+        what = "its clips share longer stretches with training songs than held-out songs do"
+        yield Sentence(f"It may copy: {what}, in {listed(hints)}.")
     elif rows:
         yield Sentence(f"No clip of step {step:,} shares a longer stretch with a training song than held-out songs do.")
     if evaluation.detection is not None and rows:
@@ -348,29 +412,35 @@ def _copying(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
 
 def detection(found: Detection) -> str:
     """One sentence: what the search for copies can find."""
-
-    def limit(value: float | None, row: tuple[Found, ...]) -> str:
-        return f"not even {row[0].at:g}" if value is None else f"{value:g}"
-
+    changes = (
+        ("made up to {} dB quieter", found.level_db, found.lowest_level_db),
+        ("mixed with white noise at least {} dB below them", found.noise_db, found.lowest_noise_db),
+        ("played up to {} % faster", found.speed_percent, found.highest_speed_percent),
+    )
+    finds = [text.format(f"{abs(limit):g}") for text, _, limit in changes if limit is not None]
+    fails = [text.format(f"{abs(row[0].at):g}") for text, row, limit in changes if limit is None]
+    said = [f"it found nine of ten or more of those that were {', or '.join(finds)}"] if finds else []
+    said += [f"it found fewer than nine of ten of those that were {', or '.join(fails)}"] if fails else []
     return (
-        f"Of copies of {found.duration_s:g} s ({found.planted} were planted as a trial), nine of ten are found up "
-        f"to these changes: level {limit(found.lowest_level_db, found.level_db)} dB, "
-        f"{limit(found.lowest_noise_db, found.noise_db)} dB above white noise, "
-        f"{limit(found.highest_speed_percent, found.speed_percent)} % faster."
+        f"The search for copies was tried on {found.planted} stretches of {found.duration_s:g} s of training songs, "
+        f"hidden for it to find: {', and '.join(said)}."
     )
 
 
 def _by_verdict(verdicts: Mapping[str, Verdict], words: Mapping[Verdict, str], evaluation: Evaluation) -> str:
-    """fewer in a and b; more in c: the genres of each verdict together."""
-    found = {word: _where(verdicts, verdict) for verdict, word in words.items()}
-    return "; ".join(f"{word} {_genres(genres, evaluation)}" for word, genres in found.items() if genres)
+    """fewer in a and b; no clear difference in c: the genres of each verdict together."""
+    found = {verdict: _where(verdicts, verdict) for verdict in words}
+    every: dict[Verdict, str] = {"better": "every genre", "worse": "every genre"}
+    return "; ".join(
+        f"{words[verdict]} {_genres(genres, evaluation, every.get(verdict, 'any single genre'))}"
+        for verdict, genres in found.items()
+        if genres
+    )
 
 
-def _genres(genres: Sequence[str], evaluation: Evaluation) -> str:
-    """a and b; every genre."""
-    if len(genres) == len(evaluation.genres) > 1:
-        return "every genre"
-    return listed(["all songs together" if genre == ALL else genre for genre in genres])
+def _genres(genres: Sequence[str], evaluation: Evaluation, every: str = "every genre") -> str:
+    """a and b; `every` where it is all of them."""
+    return every if len(genres) == len(evaluation.genres) > 1 else listed(genres)
 
 
 def _where(verdicts: Mapping[str, Verdict], verdict: str) -> list[str]:

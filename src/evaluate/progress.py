@@ -71,9 +71,12 @@ def closed(values: Floats, way: Way) -> Closed | None:
     return Closed(share=_within(replace(gone, value=1 + (gone.value or 0.0), n=len(known))), side=side)
 
 
-def closed_overall(shares: Sequence[float]) -> Closed:
-    """The mean over genres, of shares in 0..1."""
-    return Closed(share=_within(intervals.mean(shares, "share", "genres")), side=None)
+def closed_overall(rows: Sequence[Closed]) -> Closed:
+    """The mean over genres, of shares in 0..1; on the side on which all of them are, if they are."""
+    shares, sides = [row.share.value or 0.0 for row in rows], {row.side for row in rows}
+    return Closed(
+        share=_within(intervals.mean(shares, "share", "genres")), side=sides.pop() if len(sides) == 1 else None
+    )
 
 
 def _within(effect: Effect) -> Measure:
@@ -121,6 +124,14 @@ def changes(
     for primary in (True, False):
         family = [k for k, row in enumerate(rows) if row.gain is not None and (row.name == BITS) == primary]
         said |= zip(family, intervals.verdicts([g for k in family if (g := rows[k].gain) is not None], 1), strict=True)
+    for index, row in enumerate(rows):
+        if row.genre == ALL and index in said:
+            parts = [
+                said[k]
+                for k, part in enumerate(rows)
+                if k in said and k != index and part.name == row.name and not _blind(ways, part)
+            ]
+            said[index] = intervals.over_all(said[index], parts, row.change.over)
     return [
         Change(
             measure=row.name,
@@ -133,6 +144,11 @@ def changes(
         )
         for index, row in enumerate(rows)
     ]
+
+
+def _blind(ways: Mapping[str, Mapping[str, Way]], row: _Row) -> bool:
+    way = ways.get(row.genre, {}).get(row.name)
+    return way is not None and way.blind
 
 
 def _unit(name: str) -> str:

@@ -166,8 +166,9 @@ def closed_rows(by_genre: Mapping[str, Values], ways: Mapping[str, Mapping[str, 
                 rows.setdefault(genre, {})[name] = gone
     if len(rows) > 1:
         names = [name for name in catalogue.BY_NAME if any(name in row for row in rows.values())]
-        shares = {name: [row[name].share.value or 0.0 for row in rows.values() if name in row] for name in names}
-        rows[ALL] = {name: progress.closed_overall(each) for name, each in shares.items()}
+        rows[ALL] = {
+            name: progress.closed_overall([row[name] for row in rows.values() if name in row]) for name in names
+        }
     return rows
 
 

@@ -26,7 +26,8 @@ Baseline = Literal["linear", "markov", "uniform"]
 Verdict = Literal["better", "worse", "unclear", "too few"]
 """What a difference says after Holm's correction (`intervals.verdicts` decides it and nothing else does).
 
-`unclear`: chance alone gives such a difference too easily. `too few`: one or two units have no interval."""
+`unclear`: chance alone gives such a difference too easily. `too few`: one or two units have no interval, and of four
+genres or fewer the mean may not tell. What is clear in every genre is clear over all (`intervals.over_all`)."""
 Measures = dict[Text, Measure]
 """Name → measure."""
 
@@ -68,7 +69,8 @@ class Closed(BaseModel):
     share: Measure
     """0: no nearer to held-out music than white noise is. 1: there. Never outside."""
     side: Literal["short", "beyond", "wrong way"] | None
-    """`short`: between the two. `beyond`: past held-out music. `wrong way`: past white noise. None for genre `all`."""
+    """`short`: between the two. `beyond`: past held-out music. `wrong way`: past white noise. Of genre `all`:
+    where every genre is, else None."""
 
 
 class Conditioning(BaseModel):

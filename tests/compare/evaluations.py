@@ -24,8 +24,12 @@ def made(
     songs: int = 4,
     clips: int = 10,
     learned: float = 1.0,
+    shares: Sequence[float] = (1, 1, 1, 1, 1),
 ) -> Evaluation:
-    """songs, clips: of each genre. learned: how far towards music the last step is; may be below 0."""
+    """songs, clips: of each genre. learned: how far towards music the last step is; may be below 0.
+
+    shares: of that way, how much the sound of each genre goes.
+    """
     rng = np.random.default_rng(seed)
     way = {step: learned * math.log(step / steps[0] + 1) / math.log(steps[-1] / steps[0] + 1) for step in steps}
     held_out, training = ([song(genre) for genre in genres for _ in range(songs)] for _ in range(2))
@@ -48,7 +52,8 @@ def made(
     speed = rng.choice([1.0, 1.0, 0.6, -0.3], len(SOUND))
     for step in steps:
         results.values[step] = {
-            genre: values(rng, noise + speed * way[step] * (real - noise), clips) for genre in genres
+            genre: values(rng, noise + share * speed * way[step] * (real - noise), clips)
+            for genre, share in zip(genres, shares, strict=False)
         }
         results.copying[step] = {genre: copying(bool(rng.integers(8) == 0)) for genre in genres}
     results.references["real"] = {genre: values(rng, real, songs) for genre in genres}

@@ -166,12 +166,14 @@ def test_songs_are_heard_only_where_they_may_be(project: Path, monkeypatch: pyte
     clips_of_songs(project)
     folder, text = written(project)
     assert songs.COMPOSED in text
+    assert "Among them are the steps, a noise and a held-out song." in text
     assert (folder / "audio" / "song-4-rock.mp3").is_file()
     assert text.count('data-label="rock, held-out song"') == 1
     files.write_json(project / "data" / "library.json", {"kind": "own"})
     folder, text = written(project)
     assert songs.PRIVATE in text
-    assert "No song is among them, because the music may not be heard here." in text
+    assert "Among them are the steps and a noise." in text
+    assert "on one that is not, <code>--with-songs</code> lets a held-out song of each genre be heard." in text
     assert not list((folder / "audio").glob("song*"))
     assert "held-out song" not in Tags(text).labels
 

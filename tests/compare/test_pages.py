@@ -216,6 +216,12 @@ def test_nothing_hangs_over_the_edge(browser: Browser, folder: Path, width: int,
     for details in tab.locator("details").all():
         details.evaluate("e => { e.open = true; }")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width, "with all tables open"
+    cut = tab.evaluate(
+        "[...document.querySelectorAll('.wide')].filter((e) => e.clientWidth && e.scrollWidth > e.clientWidth).length"
+    )
+    assert cut == 0 or width < 1280, "a table is cut only where the screen is narrow"
+    heights = tab.evaluate("[...document.querySelectorAll('.lane:not(.scale)')].map((e) => e.offsetHeight)")
+    assert max(heights) < 30, "what stands at a line's end has one line"
     paper = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, paper[4:-1].split(","))) > 380) == (scheme == "light")
     tab.get_by_role("button", name="Listen blind").click()

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from src.compare import gathering, page, sentences, terminal
+from src.compare import gathering, page, sentences, strips, terminal
 from src.compare.comparison import Comparison
 from src.compare.sentences import Claim, Sentence
-from src.evaluate.schema import ALL, BITS, Evaluation, Verdict
+from src.evaluate.measure import Measure
+from src.evaluate.schema import ALL, BITS, Difference, Evaluation, Verdict
 from src.record import layout
 from tests.compare import evaluations, tiny_run
 
@@ -18,7 +19,11 @@ TURNED: dict[Verdict, Verdict] = {"better": "worse", "worse": "better", "unclear
 
 
 def contradictions(said: Iterable[Sentence]) -> list[str]:
-    """What cannot all be true: two verdicts on the same two things, in either direction, or a circle of better ones."""
+    """What cannot all be true.
+
+    Two verdicts on the same two things, in either direction; a circle of better ones; and one clear verdict in every
+    genre beside another one over all.
+    """
     found = []
     known: dict[tuple[str, str, str, str, str], tuple[Verdict, str]] = {}
     better: dict[tuple[str, str, str], dict[str, set[str]]] = {}
@@ -34,6 +39,15 @@ def contradictions(said: Iterable[Sentence]) -> list[str]:
                     found.append(f"{claim}: {text!r} says {other}, {sentence.text!r} says {claim.verdict}")
                 if verdict == "better":
                     better.setdefault(topic, {}).setdefault(ends[0], set()).add(ends[1])
+    for (run, measure, genre, *pair), (whole, text) in known.items():
+        if genre == ALL:
+            each = [
+                verdict
+                for (other_run, name, other, *between), (verdict, _) in known.items()
+                if [other_run, name, *between] == [run, measure, *pair] and other != ALL
+            ]
+            if len(each) > 1 and {*each} in ({"better"}, {"worse"}) and whole != each[0]:
+                found.append(f"{measure}, {pair}: {text!r} says {whole}, but {each[0]} in every genre")
     return found + [f"{topic}: better and better in a circle" for topic, graph in better.items() if circle(graph)]
 
 
@@ -60,11 +74,12 @@ def with_evaluation(compared: Comparison, evaluation: Evaluation) -> Comparison:
 
 
 def random_evaluation(seed: int) -> Evaluation:
-    """Few and many songs, learning fast, slowly, not at all, and the wrong way."""
+    """Few and many songs, learning fast, slowly, not at all, and the wrong way; genres alike and unlike."""
     genres = evaluations.GENRES[: 1 + seed % 5]
     learned = (1.0, 0.3, 0.0, -0.4, 1.3)[seed % 5 - 2]
+    shares = (0.3, 1.0, 0.15, 0.7, 0.5) if seed % 2 else (1.0,) * 5
     return evaluations.made(
-        seed, STEPS, genres, songs=(1, 2, 3, 6)[seed % 4], clips=(1, 3, 10)[seed % 3], learned=learned
+        seed, STEPS, genres, songs=(1, 2, 3, 6)[seed % 4], clips=(1, 3, 10)[seed % 3], learned=learned, shares=shares
     )
 
 
@@ -104,6 +119,9 @@ def test_a_planted_contradiction_is_found(compared: Comparison) -> None:
         assert contradictions([*said, Sentence("Planted.", (planted,), "current")])
     turned = Claim(claim.measure, claim.genre, claim.after, claim.before, "better")
     assert contradictions([*said, Sentence("Planted, the other way round.", (turned,), "current")])
+    split = [Claim("tempo", genre, "a", "b", "unclear" if genre == ALL else "better") for genre in (ALL, "rock", "hip")]
+    assert contradictions([Sentence("Planted in every genre and not over all.", tuple(split))])
+    assert not contradictions([Sentence("Of one genre.", tuple(split[:2]))])
     ring = [Claim("tempo", "rock", a, b, "better") for a, b in (("a", "b"), ("b", "c"), ("c", "a"))]
     assert contradictions([Sentence("Planted in a circle.", (one,)) for one in ring])
 
@@ -120,8 +138,8 @@ def test_a_sentence_that_judges_by_itself_is_found(compared: Comparison, monkeyp
 
 
 PHRASES = {
-    "better": ("nearer to real music", "better (lower)", "better (higher)", "fewer bits"),
-    "worse": ("farther from real music", "worse (higher)", "worse (lower)", "more bits"),
+    "better": ("nearer to real music", "better (lower)", "better (higher)", "fewer bits than the linear"),
+    "worse": ("farther from real music", "worse (higher)", "worse (lower)", "more bits than the linear"),
     "unclear": ("no clear",),
     "too few": ("too few",),
 }
@@ -135,9 +153,12 @@ def test_the_words_say_what_the_claims_say(seed: int) -> None:
         parts = sentence.text.split(": ", 1)[-1].removesuffix(".").split("; ")
         by_genre = [claim for claim in sentence.claims if claim.genre != ALL]
         for claim in by_genre:
-            saying = [part for part in parts if claim.genre in part or "every genre" in part]
+            named = (claim.genre, "every genre", "any single genre")
+            saying = [part for part in parts if any(name in part for name in named)]
             assert len(saying) == 1, sentence.text
-            assert saying[0].startswith(PHRASES[claim.verdict]), sentence.text
+            told = {verdict for verdict, phrases in PHRASES.items() if any(phrase in saying[0] for phrase in phrases)}
+            assert told == {claim.verdict}, sentence.text
+            assert ("every genre" in saying[0]) <= (claim.verdict in ("better", "worse")), sentence.text
 
 
 def test_numbers_of_the_headline_are_those_of_the_evaluation() -> None:
@@ -164,9 +185,27 @@ def test_the_plateau_has_a_sentence_for_each_verdict(verdict: Verdict, words: st
         change.model_copy(update={"verdict": verdict}) if change.measure == BITS else change
         for change in evaluation.progress
     )
-    said = list(sentences.plateau(evaluation.model_copy(update={"progress": changed})))
+    said = list(sentences.plateau(evaluation.model_copy(update={"progress": changed}), STEPS))
     assert said[0].text.startswith(words)
     assert said[0].claims == (Claim(BITS, ALL, "step 5020", "step 15000", verdict),)
+
+
+@pytest.mark.parametrize(
+    ("compared", "words", "of_sound"),
+    [
+        (STEPS, "after step 5,020: step 15,000 needs", True),
+        ((20, 15000), "after step 5,020 (not shown here): step 15,000 needs", True),
+        ((20, 5020), "after step 5,020: step 15,000 (not shown here) needs", True),
+        ((5020, 15000), "after step 5,020: step 15,000 needs", False),
+        ((10020, 15000), "after step 5,020 (not shown here): step 15,000 needs", False),
+    ],
+)
+def test_the_plateau_says_what_is_not_on_the_page_and_nothing_that_was_said(
+    compared: tuple[int, ...], words: str, of_sound: bool
+) -> None:
+    said = [one.text for one in sentences.plateau(random_evaluation(7), compared)]
+    assert words in said[0]
+    assert [text.startswith("After step 5,020, of ") for text in said[1:]] == [True] * of_sound
 
 
 @pytest.mark.parametrize(
@@ -207,6 +246,100 @@ def test_a_measure_whose_noise_looks_like_music_says_so() -> None:
     every = dict.fromkeys(evaluation.genres, ("rms",))
     said = [one.text for one in sentences.distance_left(evaluation.model_copy(update={"blind": every}), 15000)]
     assert any("white noise already looks like music by it: level." in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        ({ALL: "unclear", "classical": "better", "hardcore": "unclear", "hip": "unclear"},
+         "no clear change over all; nearer to real music in classical; no clear change in hardcore and hip."),
+        ({ALL: "too few", "classical": "better", "hardcore": "unclear", "hip": "unclear"},
+         "too few genres (3) to tell over all; nearer to real music in classical; no clear change in "
+         "hardcore and hip."),
+        ({ALL: "better", "classical": "better", "hardcore": "better", "hip": "better"},
+         "nearer to real music over all and in every genre."),
+        ({ALL: "unclear", "classical": "unclear", "hardcore": "unclear", "hip": "unclear"},
+         "no clear change over all or in any single genre."),
+        ({ALL: "better", "classical": "too few", "hardcore": "too few", "hip": "too few"},
+         "nearer to real music over all; too few held-out songs to tell in any single genre."),
+        ({ALL: "too few", "classical": "too few", "hardcore": "too few", "hip": "too few"},
+         "too few genres (3) to tell over all; too few held-out songs to tell in any single genre."),
+    ],
+)  # fmt: skip
+def test_over_all_and_by_genre_read_as_one(verdicts: dict[str, Verdict], words: str) -> None:
+    evaluation = evaluations.made(1, STEPS, evaluations.GENRES[:3], songs=1)
+    judged = tuple(
+        row.model_copy(update={"verdict": verdicts[row.genre]}) if row.measure == "rms" else row
+        for row in evaluation.progress
+    )
+    sentence = sentences.change(evaluation.model_copy(update={"progress": judged}), "rms", 20, 15000)
+    assert sentence is not None
+    assert sentence.text == f"Step 20 to 15,000: {words}"
+
+
+def test_of_one_clip_a_genre_clips_are_what_is_missing() -> None:
+    evaluation = evaluations.made(3, STEPS, evaluations.GENRES[:3], clips=1)
+    sentence = sentences.change(evaluation, "frechet_logmel", 20, 15000)
+    assert sentence is not None
+    assert sentence.text.endswith("too few clips to tell in any single genre.")
+    (headline,) = sentences.progression(evaluations.made(3, STEPS, ("rock",), clips=1), 20, 15000)
+    assert headline.text.startswith("There are too few clips to tell whether the sound came nearer to real music")
+
+
+def test_the_headline_counts_what_so_few_genres_cannot_tell() -> None:
+    evaluation = evaluations.made(9, STEPS, evaluations.GENRES[:3], shares=(1.0, 0.05, 0.0))
+    verdicts = list(sentences._sound_verdicts(evaluation, 20, 15000).values())
+    (sentence,) = sentences.progression(evaluation, 20, 15000)
+    assert verdicts.count("too few") > 0
+    assert f"{verdicts.count('too few')} cannot be told from so few genres" in sentence.text
+    *_, later = sentences.plateau(evaluation, STEPS)
+    assert later.text.startswith("After step 5,020, of ")
+    assert " cannot be told from so few genres" in later.text
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "says", "begins"),
+    [
+        (-0.05, 0.05, "unclear", "Its own doubt is about right, to within 0.05 bits: "),
+        (0.01, 0.05, "overconfident", "Its own doubt is about right, to within 0.05 bits: "),
+        (0.01, 0.051, "overconfident", "It is surer of itself than it should be: "),
+        (-0.051, -0.01, "underconfident", "It is less sure of itself than it could be: "),
+        (-0.01, 0.73, "unclear", "Whether its own doubt is right cannot be told: "),
+        (None, None, "too few", "There are too few songs to judge its own doubt: "),
+    ],
+)
+def test_a_doubt_is_right_only_within_its_margin(lo: float | None, hi: float | None, says: str, begins: str) -> None:
+    evaluation = random_evaluation(7)
+    value = 0.02 if lo is None or hi is None else (lo + hi) / 2
+    row = evaluation.calibration[15000][ALL]
+    row = row.model_copy(update={"excess": Measure(value, "bits", 4, "songs", lo, hi), "says": says})
+    changed = evaluation.model_copy(update={"calibration": {15000: {ALL: row}}})
+    (said,) = [one.text for one in sentences.findings(changed, 15000) if "it expects to need" in one.text]
+    assert said.startswith(begins)
+    if begins.startswith("Whether"):
+        assert said.endswith(" (0.36 more; 0.73 more to 0.01 fewer, 4 songs).")
+
+
+@pytest.mark.parametrize(
+    ("difference", "verdict", "sentence", "table"),
+    [
+        ((0.01, -0.33, 0.36), "unclear", "(0.01 more; 0.36 more to 0.33 fewer, 4 songs)", ("−0.01", "−0.36 to 0.33")),
+        ((-0.12, -0.91, 0.67), "unclear", "(0.12 fewer; 0.67 more to 0.91 fewer, 4 songs)", ("0.12", "−0.67 to 0.91")),
+        ((-0.3, -0.35, -0.25), "better", "0.30 bits fewer", ("0.30", "0.25 to 0.35")),
+        ((2.8, 2.0, 3.6), "worse", "2.80 bits more", ("−2.80", "−3.60 to −2.00")),
+    ],
+)
+def test_the_sentence_and_the_table_go_in_one_direction(
+    difference: tuple[float, float, float], verdict: Verdict, sentence: str, table: tuple[str, str]
+) -> None:
+    value, lo, hi = difference
+    found = Difference(difference=Measure(value, "bits", 4, "songs", lo, hi), verdict=verdict)
+    evaluation = random_evaluation(7).model_copy(update={"against": {20: {"linear": {ALL: found}}}})
+    (headline,) = sentences.gained(evaluation, 20)
+    assert sentence in headline.text
+    row = strips.bits_row(evaluation, 20, ALL)
+    assert row is not None
+    assert row[1] == table
 
 
 def test_lines_of_the_terminal_end_between_words() -> None:

@@ -42,17 +42,27 @@ def test_lanes_go_from_noise_to_music_and_say_the_direction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "words"),
+    ("share", "side", "words"),
     [
-        ("short", "40 %"),
-        (None, "40 %"),
-        ("beyond", "past it (40 %)"),
-        ("wrong way", "wrong way"),
+        (0.4, "short", "40 %"),
+        (0.4, None, "40 %"),
+        (0.4, "beyond", "beyond music, 40 %"),
+        (0.994, "beyond", "beyond music, 99 %"),
+        (0.996, "beyond", "100 %"),
+        (0.0, "wrong way", "beyond noise"),
     ],
 )
-def test_each_side_has_its_words(side: str | None, words: str) -> None:
-    row = Closed.model_validate({"share": Measure(0.4, "share", 3, "clips"), "side": side})
+def test_each_side_has_its_words(share: float, side: str | None, words: str) -> None:
+    row = Closed.model_validate({"share": Measure(share, "share", 3, "clips"), "side": side})
     assert sentences.side(row) == words
+
+
+def test_all_genres_are_said_to_be_where_each_of_them_is() -> None:
+    evaluation = evaluations.made(2, STEPS, evaluations.GENRES[:3], learned=-1)
+    lanes = {strip.label: strip.lanes for strip in flat(evaluation, STEPS, evaluations.GENRES[:3]).values()}
+    notes = [{lane.note for lane in each} for each in lanes.values()]
+    assert {"beyond noise"} in notes
+    assert all(each == {"beyond noise"} for each in notes if "beyond noise" in each)
 
 
 def test_a_measure_that_cannot_tell_noise_from_music_says_so_and_has_no_verdict() -> None:

@@ -96,10 +96,15 @@ def test_the_limits_of_the_search_are_those_of_the_planted_copies() -> None:
     nothing = copying.detection(other, RATE_HZ, lambda audio: audio)
     assert (nothing.lowest_level_db, nothing.lowest_noise_db, nothing.highest_speed_percent) == (None, None, None)
     said = sentences.detection(found)
-    assert f"level {found.lowest_level_db:g} dB, {found.lowest_noise_db:g} dB above white noise" in said
-    assert "level not even 0 dB, not even 30 dB above white noise, not even 0.5 % faster" in sentences.detection(
-        nothing
-    )
+    assert "5 stretches of 3 s of training songs" in said
+    assert f": it found nine of ten or more of those that were made up to {-found.lowest_level_db:g} dB quieter" in said
+    assert f"white noise at least {found.lowest_noise_db:g} dB below them" in said
+    assert said.endswith(f"or played up to {found.highest_speed_percent:g} % faster.")
+    none = sentences.detection(nothing)
+    assert ": it found fewer than nine of ten of those that were made up to 0 dB quieter, or mixed with" in none
+    assert none.endswith("white noise at least 30 dB below them, or played up to 0.5 % faster.")
+    some = sentences.detection(found.model_copy(update={"highest_speed_percent": None}))
+    assert some.endswith(", and it found fewer than nine of ten of those that were played up to 0.5 % faster.")
 
 
 def test_a_match_is_held_against_pieces_of_the_same_genre() -> None:

@@ -1,13 +1,15 @@
 """Intervals hold the truth as often as they say, verdicts err as seldom as they say, and both agree."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from src.evaluate import intervals
 from src.evaluate.intervals import Effect
-from src.evaluate.measure import Measure, wilson
+from src.evaluate.measure import Measure, Over, wilson
+from src.evaluate.schema import ALL, Verdict
 
 
 def held(effects: list[Effect], truth: float) -> float:
@@ -61,6 +63,48 @@ def test_where_nothing_differs_a_family_errs_in_no_more_than_five_studies_of_a_h
         family = [intervals.mean(rng.standard_t(4, n) + shared, "bits", "songs") for _ in range(genres)]
         wrong += any(verdict in ("better", "worse") for verdict in intervals.verdicts(family, -1))
     assert wrong / studies <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / studies)
+
+
+@pytest.mark.parametrize("genres", [3, 5])
+def test_the_verdict_over_all_errs_only_where_one_of_a_genre_does(genres: int) -> None:
+    rng, studies, wrong = np.random.default_rng(genres), 400, 0
+    for _ in range(studies):
+        family = [intervals.mean(rng.standard_t(4, 4), "bits", "songs") for _ in range(genres)]
+        whole, *each = intervals.verdicts(
+            [intervals.mean([e.value or 0.0 for e in family], "bits", "genres"), *family], -1
+        )
+        said = intervals.over_all(whole, each, "genres")
+        clear = {"better", "worse"}
+        assert said == whole or not clear & {said} or clear & {*each}
+        wrong += bool(clear & {said, *each})
+    assert wrong / studies <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / studies)
+
+
+@pytest.mark.parametrize(
+    ("whole", "genres", "over", "said"),
+    [
+        ("unclear", "better better better", "genres", "better"),
+        ("too few", "worse worse", "genres", "worse"),
+        ("unclear", "better better", "songs", "better"),
+        ("unclear", "better better worse", "genres", "too few"),
+        ("unclear", "better unclear unclear unclear", "genres", "too few"),
+        ("unclear", "better unclear unclear unclear unclear", "genres", "unclear"),
+        ("unclear", "better unclear unclear", "songs", "unclear"),
+        ("better", "unclear unclear unclear", "genres", "better"),
+        ("better", "too few", "genres", "better"),
+        ("too few", "better", "genres", "too few"),
+    ],
+)
+def test_what_is_clear_in_every_genre_is_clear_over_all(whole: Verdict, genres: str, over: Over, said: Verdict) -> None:
+    each: list[Any] = [genres] if genres == "too few" else genres.split()
+    assert intervals.over_all(whole, each, over) == said
+
+
+def test_bits_of_all_songs_follow_the_genres() -> None:
+    rows = {"rock": np.array([-0.010, -0.0101, -0.0099]), "hip": np.array([-3.0, -3.1, -2.9])}
+    assert intervals.verdicts([intervals.paired(np.concatenate([*rows.values()]), "bits")], -1) == ["unclear"]
+    found = intervals.differences(rows | {ALL: np.concatenate([*rows.values()])}, -1, "bits")
+    assert {row.verdict for row in found.values()} == {"better"}
 
 
 def test_one_test_alone_errs_in_five_of_a_hundred_and_finds_what_is_there() -> None:
