@@ -93,11 +93,12 @@ ui: .venv/made
 	@$(BIN)/python -c "from src.record.tracking import Store; print('The runs, in 10 to 20 seconds:', Store().page)"
 	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) \
 	  $(BIN)/python -c "from src.record.tracking import port; port(must_be_free=True)" || exit 1; \
-	  echo "Ctrl-C ends it."; MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow ui --host 127.0.0.1 --workers 1 \
+	  echo "Ctrl-C ends it."; PYTHONWARNINGS=ignore MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow ui --host 127.0.0.1 --workers 1 \
 	  --uvicorn-opts "--log-level critical" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}";; esac
 
 docs: .venv/made
 	$(BIN)/python -m zensical build --strict --config-file mkdocs.yml
+	@echo "Open work/site/index.html; with the search: $(BIN)/python -m http.server --bind 127.0.0.1 --directory work/site"
 
 notebooks: .venv/made
 	$(BIN)/python notebooks/execute.py

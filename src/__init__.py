@@ -1,6 +1,6 @@
 """A reproducibility harness around WaveNet music generation.
 
-The pipeline, a room for each stage, run as `python -m src.<stage>` (`python -m src` lists them):
+The pipeline, a room for each stage, run as `python -m src.<stage>`:
 
     library   composes the demo songs, or records which private library is used
     manifest  reads every file of the library: kept, or skipped with a reason

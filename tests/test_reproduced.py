@@ -36,6 +36,7 @@ def changed(**values: str) -> dict[str, Any]:
 
 def test_the_same_bytes() -> None:
     assert said(LOCK) == "Reproduced: all 3 outputs are bit for bit the published ones (dvc.lock of the last commit)."
+    assert said(changed(src_train="y")).endswith("To put it back: git checkout dvc.lock")
 
 
 def test_other_bytes_of_the_same_code_are_put_down_to_the_machine_and_measured() -> None:

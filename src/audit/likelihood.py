@@ -25,7 +25,7 @@ HELD_OUT = "bits per sample of held-out songs"
 def checks(study: Study, params: Params) -> Iterator[Check]:
     """The headline measure of every compared checkpoint. params: the study's, on the device that is used."""
     if study.clips is None:
-        yield unknown(HELD_OUT, "the songs are private (--clips names the folder of their clips).")
+        yield unknown(HELD_OUT, "the songs are not at hand (--clips names the folder of their clips).")
         return
     if study.clips.digest != study.clips_digest:
         yield unknown(HELD_OUT, "the clips at hand are not those of the study.")

@@ -59,7 +59,10 @@ def signature(study: Study, key: Path | None) -> Iterator[Check]:
             yield unknown(SIGNATURE, "the bundle is unsigned: whoever changed a file could change its digest as well.")
         return
     if key is None:
-        yield unknown(SIGNATURE, "it is signed, but by whom cannot be said without their public key (--key).")
+        yield unknown(
+            SIGNATURE,
+            "nobody can say by whom it is signed without their public key (--key), which they give you, not the bundle.",
+        )
         return
     try:
         from model_signing import hashing, verifying

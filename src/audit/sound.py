@@ -85,7 +85,7 @@ def _again(study: Study, sound_of: dict[int, Generation], audio_s: float, params
     frames = min(round(audio_s * params.profile.clips.rate_hz), clips.generated_frames(params))
     streams = clips.streams_of(params, params.genres)
     if params.profile.generate.primer_s > 0 and study.clips is None:
-        return unknown(SAMPLES, "each clip goes on from a held-out song, and the songs are private.")
+        return unknown(SAMPLES, "each clip goes on from a held-out song, and the songs are not at hand.")
     wrong, count = [], 0
     with console.progress("generating again", len(sound_of) * len(streams) * frames, "samples") as meter:
         for step, generation in sound_of.items():
@@ -173,7 +173,7 @@ def _measures(study: Study, sound_of: dict[int, Generation]) -> Iterator[Check]:
     yield decided(MEASURES, wrong, f"{count:,} measures with their intervals are what the clips give.")
     yield unknown(
         WITH_SONGS,
-        "they compare with songs, which are private."
+        "they compare with songs, which are not at hand (--clips names the folder of their clips)."
         if study.clips is None
         else "they take longer than an audit; `python -m src.evaluate` makes them again from the clips at hand.",
     )
