@@ -61,7 +61,7 @@ def signature(study: Study, key: Path | None) -> Iterator[Check]:
     if key is None:
         yield unknown(
             SIGNATURE,
-            "nobody can say by whom it is signed without their public key (--key), which they give you, not the bundle.",
+            "nobody can say by whom it is signed without their public key (--key), which they give you, no bundle.",
         )
         return
     try:
