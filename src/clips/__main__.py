@@ -78,7 +78,8 @@ def main(
     if halved := selection.halved(divided, moved):
         console.warn(
             f"clips.validation_songs in params/{params.study.profile}.yaml is {wanted.validation_songs:g}, and no more "
-            f"than half of a genre is held out: {halved}. Add songs, or lower it."
+            f"than half of a genre is held out: {halved}. Of one or two held-out songs nothing can be told for a genre "
+            "by itself: more songs help."
         )
     console.say(f"{len(divided):,} clips in {out}: {count:,} cut now, the others known from before.")
 

@@ -239,6 +239,19 @@ def beside(
     yield Sentence(f"{text}. {capital(_by_verdict(by_genre, words, one))}.", claims)
 
 
+def _apart(evaluation: Evaluation, first: int, last: int) -> str:
+    """Where every song of a genre went one way and every song of another the other: the mean of all hides it."""
+    ways: dict[str, list[str]] = {"fewer": [], "more": []}
+    for genre in evaluation.genres:
+        found = evaluation.change(first, last, genre, BITS)
+        if found is None or found.favourable not in (0, found.change.n) or not found.change.n:
+            continue
+        ways["more" if found.favourable == 0 else "fewer"].append(f"{genre} ({over(found.change)})")
+    if not all(ways.values()):
+        return ""
+    return f" Genres part here: every song needs fewer bits of {listed(ways['fewer'])}, more of {listed(ways['more'])}."
+
+
 def _pairs(
     ours: Sequence[SongBits], theirs: Sequence[SongBits], *, same_clips: bool
 ) -> Iterable[tuple[SongBits, SongBits]]:
@@ -274,7 +287,8 @@ def plateau(evaluation: Evaluation, compared: Sequence[int]) -> Iterator[Sentenc
         claim = Claim(BITS, ALL, _step(second), _step(last), change.verdict)
         found = Difference(difference=change.change, verdict=change.verdict, favourable=change.favourable)
         needs = _fewer(found, f"than step {second:,}")
-        yield Sentence(f"{begin}: step {last:,}{absent[last]} needs {needs}.", (claim,))
+        apart = "" if change.verdict in ("better", "worse") else _apart(evaluation, second, last)
+        yield Sentence(f"{begin}: step {last:,}{absent[last]} needs {needs}.{apart}", (claim,))
     verdicts = _sound_verdicts(evaluation, second, last)
     if verdicts and compared[0] < second:
         yield Sentence(

@@ -30,7 +30,10 @@ OUT = rows.PATH
 METRICS = Path("metrics/manifest.json")
 NO_GENRES = Rules({}, 0.0, require_year=False)
 """By these no file is worth more than a look at its tags."""
-WAY_OUT = "Add songs, or let `genres` in params.yaml name genres of yours: python -m src.manifest --suggest-genres"
+WAY_OUT = (
+    "Add songs, or put genres of yours in the place of `genres` in params.yaml: .venv/bin/python -m src.manifest "
+    "--suggest-genres prints a block."
+)
 
 
 @app.command()

@@ -399,3 +399,23 @@ def test_songs_that_two_runs_have_in_common_are_known_by_the_linear_predictor() 
     others = {genre: [song.model_copy(update={"linear": 9.0}) for song in songs] for genre, songs in fewer.items()}
     strangers = other.model_copy(update={"songs": others})
     assert not list(sentences.beside(one, strangers, 300, ("a", "b"), same_clips=False))
+
+
+def test_a_plateau_of_genres_that_part_says_so() -> None:
+    whole = evaluations.made(1, (20, 120, 300))
+
+    def parted(better: int) -> Evaluation:
+        rows = []
+        for row in whole.progress:
+            if (row.from_step, row.to_step, row.measure) == (120, 300, "bits_per_sample"):
+                ways = {"all": None, "rock": row.change.n, "hip": 0, "metal": better}
+                row = row.model_copy(update={"verdict": "unclear", "favourable": ways.get(row.genre, 1)})
+            rows.append(row)
+        return whole.model_copy(update={"progress": tuple(rows)})
+
+    said = next(sentences.plateau(parted(1), (20, 300))).text
+    n = whole.change(120, 300, "rock", "bits_per_sample").change.n  # type: ignore[union-attr]
+    assert said.endswith(f"Genres part here: every song needs fewer bits of rock ({n} songs), more of hip ({n} songs).")
+    assert "more of hip" in said
+    assert "metal (" in next(sentences.plateau(parted(0), (20, 300))).text
+    assert "part here" not in next(sentences.plateau(whole, (20, 300))).text
