@@ -48,7 +48,7 @@ def main(
 ) -> None:
     """Compose the demo library, or record the folder that MUSIC_LIBRARY names or named the last time."""
     keep_private()
-    if "DVC_STAGE" in os.environ:
+    if "DVC_STAGE" in os.environ and Path(".dvc").is_dir():
         _close_dvcs_notes()
     if look:
         look_again()
