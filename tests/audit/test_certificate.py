@@ -72,7 +72,7 @@ def test_the_owner_s_key_verifies_the_signature(signed: Path, keys: dict[str, Pa
     checks = audit(signed, key=keys["owner.pub"], segments=0)
     assert checks["signature"].verdict == "verified"
     assert verdicts(checks, "refuted") == {}
-    assert "by whom cannot be said" in audit(signed, segments=0)["signature"].reason
+    assert "by whom it is signed" in audit(signed, segments=0)["signature"].reason
 
 
 @pytest.mark.parametrize(
