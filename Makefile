@@ -90,9 +90,8 @@ check: .venv/made
 	$(BIN)/python -c "from importlinter.cli import lint_imports_command as check; check()" --no-logo
 
 ui: .venv/made
-	@$(BIN)/python -c "from src.record.tracking import Store; print('The runs, in 10 to 20 seconds:', Store().page)"
+	@$(BIN)/python -c "from src.record.tracking import announce; announce()"
 	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) \
-	  $(BIN)/python -c "from src.record.tracking import port; port(must_be_free=True)" || exit 1; \
 	  echo "Ctrl-C ends it."; PYTHONWARNINGS=ignore MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow ui --host 127.0.0.1 --workers 1 \
 	  --uvicorn-opts "--log-level critical" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}";; esac
 

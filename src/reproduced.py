@@ -74,7 +74,7 @@ def verdict(
     if count and same == count:
         yield f"Reproduced: all {count} outputs are bit for bit the published ones (dvc.lock of the last commit)."
         if any(here[stage] != published.get(stage) for stage in stages):
-            yield "dvc.lock differs only in digests of code that gave the same. To put it back: git checkout dvc.lock"
+            yield "dvc.lock differs in code or parameters, which gave the same. To put it back: git checkout dvc.lock"
         return
     first = next((stage for stage in stages if outs[stage] != known[stage]), None)
     if first is None:

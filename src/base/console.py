@@ -84,6 +84,11 @@ def counted(counts: Mapping[str, int]) -> str:
     return listed([f"{count:,} {what}" for what, count in sorted(counts.items())])
 
 
+def plural(count: int, noun: str) -> str:
+    """1 song, 2 songs."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def steps(numbers: Sequence[int]) -> str:
     """Step 20, or steps 20, 5,020 and 15,000, without the capital."""
     return f"step{'s' if len(numbers) > 1 else ''} {listed([f'{number:,}' for number in numbers])}"

@@ -6,11 +6,11 @@ In: a `Comparison`. Out: three questions and the sentences that answer them, for
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from src.base.console import listed
+from src.base.console import listed, plural
 from src.compare import sentences
 from src.compare.comparison import Comparison, Run
 from src.compare.sentences import Sentence
-from src.compare.words import capital, number, plural
+from src.compare.words import capital, number
 
 
 class Answer(NamedTuple):

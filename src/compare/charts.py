@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from src.base.console import duration, listed
+from src.base.console import duration, listed, plural
 from src.compare import curves
 from src.compare.comparison import Comparison, Run
-from src.compare.words import capital, number, plural
+from src.compare.words import capital, number
 from src.evaluate.schema import ContextRange
 from src.record.journal import LOSS_WINDOW
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from src.base.console import plural
 from src.compare import sounds
 from src.compare.comparison import Comparison
 from src.compare.listening import NOISE, SONG
 from src.compare.sounds import Sound
-from src.compare.words import percent, plural
+from src.compare.words import percent
 
 LARGEST_BYTES = 7_000_000
 """Of all sound; a page of 10 MB has room for it, its pictures and its numbers."""

@@ -16,9 +16,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from src.base.console import plural
 from src.base.errors import Problem
 from src.compare.sentences import Claim, Sentence
-from src.compare.words import capital, plural, signless_zero, spread
+from src.compare.words import capital, signless_zero, spread
 from src.evaluate.schema import ALL, Difference
 
 LARGEST_BYTES = 5_000_000

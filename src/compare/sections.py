@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from src.compare import sentences, strips
+from src.compare import network, sentences, strips
 from src.compare.clipviews import ClipView, Views
 from src.compare.comparison import Comparison, Run
 from src.compare.listening import Listening
@@ -97,7 +97,7 @@ def findings(comparison: Comparison, run: Run) -> Iterator[Sentence]:
     """The sentences of the section on prediction."""
     if run.evaluation is not None:
         last = comparison.steps[-1]
-        for said in (*sentences.gained_by_genre(run.evaluation, last), *sentences.findings(run.evaluation, last)):
+        for said in (*sentences.gained_by_genre(run.evaluation, last), *network.findings(run.evaluation, last)):
             yield said.of(run.name)
 
 

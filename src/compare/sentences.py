@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from src.base.console import listed
-from src.compare.words import bits, capital, number, over, percent, plural, spread
+from src.base.console import listed, plural
+from src.compare.words import bits, capital, number, over, percent, spread
 from src.evaluate import catalogue
 from src.evaluate.measure import Measure
-from src.evaluate.schema import ALL, BITS, Calibration, Closed, Detection, Difference, Evaluation, SongBits, Verdict
+from src.evaluate.schema import ALL, BITS, Closed, Difference, Evaluation, SongBits, Verdict
 from src.evaluate.seeds import Seeds
 
 LINEAR = "an adaptive linear predictor, which has learned nothing"
@@ -26,8 +26,6 @@ NEARER: dict[str, dict[Verdict, str]] = {
 }
 MOST_LUCK = 3
 """A change of more than so many standard deviations over training seeds is not the luck of one."""
-DOUBT_BITS = 0.05
-"""A network whose expectation is no farther than this from what it needs doubts about right."""
 
 
 @dataclass(frozen=True)
@@ -171,20 +169,20 @@ def gained_by_genre(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
             "too few": "there are too few songs to compare the network with the linear predictor in",
         }  # fmt: skip
         claims = tuple(Claim(BITS, genre, "linear", _step(step), verdict) for genre, verdict in by_genre.items())
-        yield Sentence(f"At step {step:,} {_by_verdict(by_genre, words, evaluation)}.", claims)
+        yield Sentence(f"At step {step:,} {by_verdict(by_genre, words, evaluation)}.", claims)
     if markov is not None and markov.difference.value is not None:
         yield _against(markov, step, "markov", f"the floor, {MARKOV}")
 
 
 def _against(found: Difference, step: int, baseline: str, label: str) -> Sentence:
-    text = f"On songs it never heard, the network of step {step:,} needs {_fewer(found, 'than ' + label)}."
+    text = f"On songs it never heard, the network of step {step:,} needs {fewer(found, 'than ' + label)}."
     return Sentence(text, (Claim(BITS, ALL, baseline, _step(step), found.verdict),))
 
 
-def _fewer(found: Difference, than: str) -> str:
+def fewer(found: Difference, than: str) -> str:
     """0.30 bits fewer for each sample than …, with the interval and what it is over, as far as the verdict goes."""
     value = found.difference.value or 0.0
-    amount, within = bits(abs(value)), _within(found.difference)
+    amount, within = bits(abs(value)), in_brackets(found.difference)
     more = "fewer" if value < 0 else "more"
     if found.verdict in ("better", "worse"):
         paired = "" if found.favourable is None else f"; fewer in {found.favourable} of {found.difference.n}"
@@ -194,7 +192,7 @@ def _fewer(found: Difference, than: str) -> str:
     return f"{amount} bits {more} for each sample {than}; {over(found.difference)}: too few to say more"
 
 
-def _within(difference: Measure) -> str:
+def in_brackets(difference: Measure) -> str:
     """The interval of bits more or fewer in one direction, whatever its middle: 0.36 more to 0.33 fewer, 4 songs."""
     lo, hi = difference.lo, difference.hi
     if lo is not None and hi is not None and lo < 0 < hi:
@@ -228,7 +226,7 @@ def beside(
     mine, theirs = (f"step {step:,} of {name}" for name in names)
     claims = tuple(Claim(BITS, genre, theirs, mine, row.verdict) for genre, row in found.items())
     overall = found.pop(ALL, next(iter(found.values())))
-    text = f"On the same held-out songs, {mine} needs {_fewer(overall, f'than {theirs}')}"
+    text = f"On the same held-out songs, {mine} needs {fewer(overall, f'than {theirs}')}"
     words: dict[Verdict, str] = {
         "better": "fewer in",
         "worse": "more in",
@@ -236,7 +234,7 @@ def beside(
         "too few": "too few songs to tell in",
     }
     by_genre = {genre: row.verdict for genre, row in found.items()}
-    yield Sentence(f"{text}. {capital(_by_verdict(by_genre, words, one))}.", claims)
+    yield Sentence(f"{text}. {capital(by_verdict(by_genre, words, one))}.", claims)
 
 
 def _apart(evaluation: Evaluation, first: int, last: int) -> str:
@@ -286,7 +284,7 @@ def plateau(evaluation: Evaluation, compared: Sequence[int]) -> Iterator[Sentenc
         }[change.verdict]  # fmt: skip
         claim = Claim(BITS, ALL, _step(second), _step(last), change.verdict)
         found = Difference(difference=change.change, verdict=change.verdict, favourable=change.favourable)
-        needs = _fewer(found, f"than step {second:,}")
+        needs = fewer(found, f"than step {second:,}")
         apart = "" if change.verdict in ("better", "worse") else _apart(evaluation, second, last)
         yield Sentence(f"{begin}: step {last:,}{absent[last]} needs {needs}.{apart}", (claim,))
     verdicts = _sound_verdicts(evaluation, second, last)
@@ -358,7 +356,7 @@ def change(evaluation: Evaluation, name: str, first: int, last: int) -> Sentence
         both = "or in any single genre" if over_all == "unclear" else "and in every genre"
         said = [f"{words[over_all]} over all {both}"]
     elif verdicts:
-        said.append(_by_verdict(verdicts, {verdict: f"{word} in" for verdict, word in words.items()}, evaluation))
+        said.append(by_verdict(verdicts, {verdict: f"{word} in" for verdict, word in words.items()}, evaluation))
     return Sentence(f"Step {first:,} to {last:,}: {'; '.join(said)}.", claims)
 
 
@@ -370,78 +368,7 @@ def side(row: Closed) -> str:
     return f"beyond music, {share}" if row.side == "beyond" and share != "100 %" else share
 
 
-def findings(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
-    """What else the last step's measures say: genre, training songs, its own doubt, copies."""
-    table = evaluation.conditioning.get(step)
-    if table is not None and ALL in table.gain and len(evaluation.genres) > 1:
-        needs = _fewer(table.gain[ALL], "than told another")
-        claim = Claim(BITS, ALL, "another genre", "its genre", table.gain[ALL].verdict)
-        yield Sentence(f"Told the song's genre, the network of step {step:,} needs {needs}.", (claim,))
-    gaps = evaluation.generalisation.get(step, {})
-    by_genre = {genre: gaps[genre].gap.verdict for genre in evaluation.genres if genre in gaps}
-    if by_genre:
-        words: dict[Verdict, str] = {
-            "better": "held-out songs need fewer bits than training songs in",
-            "worse": "held-out songs need more bits than training songs in",
-            "unclear": "there is no clear gap between held-out and training songs in",
-            "too few": "there are too few songs to compare held-out with training songs in",
-        }
-        claims = tuple(Claim(BITS, genre, "training", "held-out", verdict) for genre, verdict in by_genre.items())
-        gap = _by_verdict(by_genre, words, evaluation)
-        yield Sentence(f"At step {step:,}, counted from what the linear predictor needs, {gap}.", claims)
-    if (doubt := evaluation.calibration.get(step, {}).get(ALL)) is not None and doubt.excess.value is not None:
-        yield _doubt(doubt)
-    yield from _copying(evaluation, step)
-
-
-def _doubt(found: Calibration) -> Sentence:
-    """Whether what the network expects to need is what it needs: about right only if the whole interval is near 0."""
-    excess = found.excess
-    says = {
-        "overconfident": "It is surer of itself than it should be",
-        "underconfident": "It is less sure of itself than it could be",
-        "unclear": "Whether its own doubt is right cannot be told",
-        "too few": "There are too few songs to judge its own doubt",
-    }[found.says]
-    if excess.lo is not None and excess.hi is not None and max(-excess.lo, excess.hi) <= DOUBT_BITS:
-        says = f"Its own doubt is about right, to within {DOUBT_BITS} bits"
-    value, expected, needed = excess.value or 0.0, found.entropy.value or 0.0, found.cost.value or 0.0
-    apart = f"{bits(abs(value))} {'fewer' if value < 0 else 'more'}; {_within(excess)}"
-    return Sentence(
-        f"{says}: it expects to need {bits(expected)} bits for a sample and needs {bits(needed)} ({apart})."
-    )
-
-
-def _copying(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
-    rows = {genre: row for genre, row in evaluation.copying.get(step, {}).items() if row.beyond_held_out is not None}
-    hints = [f"{genre} ({row.longest_s:.1f} s)" for genre, row in rows.items() if row.beyond_held_out]
-    if hints:
-        what = "its clips share longer stretches with training songs than held-out songs do"
-        yield Sentence(f"It may copy: {what}, in {listed(hints)}.")
-    elif rows:
-        yield Sentence(f"No clip of step {step:,} shares a longer stretch with a training song than held-out songs do.")
-    if evaluation.detection is not None and rows:
-        yield Sentence(detection(evaluation.detection))
-
-
-def detection(found: Detection) -> str:
-    """One sentence: what the search for copies can find."""
-    changes = (
-        ("made up to {} dB quieter", found.level_db, found.lowest_level_db),
-        ("mixed with white noise at least {} dB below them", found.noise_db, found.lowest_noise_db),
-        ("played up to {} % faster", found.speed_percent, found.highest_speed_percent),
-    )
-    finds = [text.format(f"{abs(limit):g}") for text, _, limit in changes if limit is not None]
-    fails = [text.format(f"{abs(row[0].at):g}") for text, row, limit in changes if limit is None]
-    said = [f"it found nine of ten or more of those that were {', or '.join(finds)}"] if finds else []
-    said += [f"it found fewer than nine of ten of those that were {', or '.join(fails)}"] if fails else []
-    return (
-        f"The search for copies was tried on {found.planted} stretches of {found.duration_s:g} s of training songs, "
-        f"hidden for it to find: {', and '.join(said)}."
-    )
-
-
-def _by_verdict(verdicts: Mapping[str, Verdict], words: Mapping[Verdict, str], evaluation: Evaluation) -> str:
+def by_verdict(verdicts: Mapping[str, Verdict], words: Mapping[Verdict, str], evaluation: Evaluation) -> str:
     """fewer in a and b; no clear difference in c: the genres of each verdict together."""
     found = {verdict: _where(verdicts, verdict) for verdict in words}
     every: dict[Verdict, str] = {"better": "every genre", "worse": "every genre"}

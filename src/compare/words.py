@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+from src.base.console import plural
 from src.evaluate import catalogue
 from src.evaluate.measure import Measure
 
@@ -68,11 +69,6 @@ def of_measure(name: str) -> Callable[[float], str]:
 def percent(share: float) -> str:
     """57 %."""
     return f"{100 * share:.0f} %"
-
-
-def plural(count: int, noun: str) -> str:
-    """1 song, 2 songs."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def capital(text: str) -> str:

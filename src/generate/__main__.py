@@ -53,7 +53,8 @@ def main(
     share = Share.of_environment()
     run_files = runs.named(run) if run else layout.current()
     params = layout.studied(run_files, config.load(profile=profile, device=device))
-    chosen = options.parse_steps([*(steps or []), *(more or [])]) or params.compared_steps
+    known = checkpoint.steps(run_files.checkpoints)
+    chosen = options.parse_steps([*(steps or []), *(more or [])], known) or params.compared_steps
     if params.device == "mps":
         console.say("Sampling does not run on Apple's GPU; it runs on the CPU.")
     held_out = ClipSet.open(Path("data/clips")) if params.profile.generate.primer_s > 0 else None

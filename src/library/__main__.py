@@ -162,16 +162,16 @@ def record_own(name: str) -> None:
     if not any(DEMO.iterdir()):
         (DEMO / NOTHING).touch()
     known = _known()
-    if record != known:
-        files.write_json(RECORD, record)
     # The folder's name may be private; what is printed ends up in logs.
-    told = _say_again if record == known else console.say
-    told(f"Your library has {count:,} files: {_change(known, record)}.")
+    if record == known:
+        _say_again(f"Your library has {count:,} files: unchanged.")
+        return
+    files.write_json(RECORD, record)
+    console.say(f"Your library has {count:,} files: {_change(known, record)}.")
 
 
 def _change(known: dict[str, Any], record: dict[str, Any]) -> str:
-    if record == known:
-        return "unchanged"
+    """How a library is another one than the one that was known."""
     if (known.get("kind"), known.get("path")) != (record["kind"], record["path"]):
         return "recorded"
     more = record["files"] - int(known["files"])

@@ -13,6 +13,7 @@ from typing import Any
 
 from src import config
 from src.base import provenance
+from src.base.console import plural
 from src.base.errors import Problem
 from src.config import Params
 from src.record import layout, metrics
@@ -105,14 +106,9 @@ def own_songs(root: Path, fingerprint: str) -> str:
             for path in (root / "data/library.json", layout.training_folder(root, fingerprint) / "run.json")
         )
         songs = sum(run["songs"].values())
-        return counted(songs, "song") if library["kind"] == "own" and songs else ""
+        return plural(songs, "song") if library["kind"] == "own" and songs else ""
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""  # a clone without data, or a run from before run.json
-
-
-def counted(number: int, word: str) -> str:
-    """1 song, 6 songs."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def committed(root: Path, profile: str) -> Params | None:
@@ -140,7 +136,7 @@ def differences(params: Params, base: Params) -> list[str]:
     ]
     if params.genres != base.genres:
         same_number = len(params.genres) == len(base.genres)
-        told.append("other genres" if same_number else counted(len(params.genres), "genre"))
+        told.append("other genres" if same_number else plural(len(params.genres), "genre"))
     return told
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from src.base import files
+from src.base.console import plural
 from src.base.errors import Problem
 from src.config import Params
 from src.record import browsing, journal, layout, shipping
@@ -50,7 +51,7 @@ class Trained(BaseModel):
         if self.clips != other.clips:
             songs = sum(self.songs.values())
             same_number = songs in (0, sum(other.songs.values()))  # 0: written before they were counted
-            said.append("other clips" if same_number else browsing.counted(songs, "song"))
+            said.append("other clips" if same_number else plural(songs, "song"))
         return said + (["other code"] if self.code != other.code else [])
 
 

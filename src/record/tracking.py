@@ -82,7 +82,7 @@ class Store:
     @property
     def page(self) -> str:
         """Where its runs are to be looked at: on its server, or with `make ui`."""
-        base = self.uri.rstrip("/") if self.uri.startswith("http") else f"http://127.0.0.1:{port()}"
+        base = self.uri.rstrip("/") if self.uri.startswith("http") else f"http://127.0.0.1:{_port()}"
         return browsing.page(base, self._experiment)
 
     def run(
@@ -270,15 +270,20 @@ def log_evaluation(
     store.registry.points(run_id, model, [(name, value, time_ms, step) for name, value in sorted(values.items())])
 
 
-def port(*, must_be_free: bool = False) -> int:
-    """Where `make ui` listens. Raises SystemExit with a sentence if it must be free and is not."""
-    number = int(os.environ.get("MLFLOW_PORT", "5000"))
-    with socket.socket() as probe:
-        if must_be_free and probe.connect_ex(("127.0.0.1", number)) == 0:
-            raise SystemExit(
-                f"error: something listens on port {number} already. Name another: MLFLOW_PORT=5001 make ui"
-            )
-    return number
+def announce() -> None:
+    """Say where the runs are to be looked at. Raises SystemExit if `make ui` should serve them and cannot listen."""
+    store = Store()
+    if not store.uri.startswith("http"):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", _port())) == 0:
+                way_out = "Name another: MLFLOW_PORT=5001 make ui"
+                raise SystemExit(f"error: something listens on port {_port()} already. {way_out}")
+    print("The runs, in 10 to 20 seconds:", store.page)
+
+
+def _port() -> int:
+    """Where `make ui` listens; MLflow reads the same variable."""
+    return int(os.environ.get("MLFLOW_PORT", "5000"))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from src.base import console
 from src.base.console import few, listed
-from src.record import journal, layout, runs
+from src.record import browsing, journal, layout, runs
 from src.record.runs import Trained
 from src.record.tracking import flatten
 from src.train.run import Run, identity
@@ -85,7 +85,7 @@ def _songs(before: dict[str, int], now: dict[str, int]) -> str:
 def _named(value: dict[str, Any]) -> dict[str, Any]:
     """Parameters by name, as params.yaml and the profile have them; but for the number of genres, which follows."""
     rest = {name: item for name, item in value.items() if name not in ("clips", "code")}
-    return {name: item for name, item in flatten(rest).items() if name != "model.global_condition_cardinality"}
+    return {name: item for name, item in flatten(rest).items() if name != f"model.{browsing.FOLLOWS}"}
 
 
 def _shown(value: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.compare import gathering, page, sentences, strips, terminal
+from src.compare import gathering, network, page, sentences, strips, terminal
 from src.compare.comparison import Comparison
 from src.compare.sentences import Claim, Sentence
 from src.evaluate.measure import Measure
@@ -314,7 +314,7 @@ def test_a_doubt_is_right_only_within_its_margin(lo: float | None, hi: float | N
     row = evaluation.calibration[15000][ALL]
     row = row.model_copy(update={"excess": Measure(value, "bits", 4, "songs", lo, hi), "says": says})
     changed = evaluation.model_copy(update={"calibration": {15000: {ALL: row}}})
-    (said,) = [one.text for one in sentences.findings(changed, 15000) if "it expects to need" in one.text]
+    (said,) = [one.text for one in network.findings(changed, 15000) if "it expects to need" in one.text]
     assert said.startswith(begins)
     if begins.startswith("Whether"):
         assert said.endswith(" (0.36 more; 0.73 more to 0.01 fewer, 4 songs).")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src.audio import fingerprint
-from src.compare import sentences
+from src.compare import network
 from src.evaluate import copying, spectra
 from src.evaluate.copying import Match, Planted
 from src.wavenet import mulaw
@@ -95,15 +95,15 @@ def test_the_limits_of_the_search_are_those_of_the_planted_copies() -> None:
     other = [Planted(melody(9, 3), 5.0, SONG)] * 3  # not of this song: nothing may be "found"
     nothing = copying.detection(other, RATE_HZ, lambda audio: audio)
     assert (nothing.lowest_level_db, nothing.lowest_noise_db, nothing.highest_speed_percent) == (None, None, None)
-    said = sentences.detection(found)
+    said = network.detection(found)
     assert "5 stretches of 3 s of training songs" in said
     assert f": it found nine of ten or more of those that were made up to {-found.lowest_level_db:g} dB quieter" in said
     assert f"white noise at least {found.lowest_noise_db:g} dB below them" in said
     assert said.endswith(f"or played up to {found.highest_speed_percent:g} % faster.")
-    none = sentences.detection(nothing)
+    none = network.detection(nothing)
     assert ": it found fewer than nine of ten of those that were made up to 0 dB quieter, or mixed with" in none
     assert none.endswith("white noise at least 30 dB below them, or played up to 0.5 % faster.")
-    some = sentences.detection(found.model_copy(update={"highest_speed_percent": None}))
+    some = network.detection(found.model_copy(update={"highest_speed_percent": None}))
     assert some.endswith(", and it found fewer than nine of ten of those that were played up to 0.5 % faster.")
 
 
