@@ -4,11 +4,23 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from src.record import journal
-from tests.conftest import PATIENCE_S, StudyFolder
+from tests.conftest import PATIENCE_S, ROOT, StudyFolder
+
+SABOTAGE = ROOT / "tests" / "chaos" / "sabotage"
+
+
+def sabotaged(**orders: object) -> dict[str, str]:
+    """Environment of a training in which something goes wrong (sabotage/sitecustomize.py): `sabotaged(slow_s=0.05)`."""
+    return {"PYTHONPATH": f"{SABOTAGE}{os.pathsep}{ROOT}"} | {
+        f"CHAOS_{name.upper()}": str(value) for name, value in orders.items()
+    }
 
 
 def training_folder(study: StudyFolder) -> Path:
@@ -46,15 +58,40 @@ def newest_step(study: StudyFolder) -> int:
     return int(found[-1]) if found else 0
 
 
-def wait_for_step(study: StudyFolder, step: int) -> None:
-    """Wait until the journal has `step`."""
+def wait_until(true: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
+    """Wait until `true` returns what is true. AssertionError: the process ended before, or patience did."""
     deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        for path in (study.root / "work" / "train").glob(f"*/{journal.NAME}"):
-            if f'"step": {step},'.encode() in path.read_bytes():
-                return
+    while not true():
+        if process is not None and process.poll() is not None:
+            assert true(), f"it ended before: {process.communicate()[0]}"
+            return
+        assert time.monotonic() < deadline, "it was waited for in vain"
         time.sleep(0.01)
-    raise AssertionError(f"step {step} was not reached")
+
+
+def wait_for_step(study: StudyFolder, step: int, process: subprocess.Popen[str] | None = None) -> None:
+    """Wait until the journal has `step`; a process that can no longer write it is not waited for."""
+    journals = study.root / "work" / "train"
+    line = f'"step": {step},'.encode()
+    wait_until(lambda: any(line in path.read_bytes() for path in journals.glob(f"*/{journal.NAME}")), process)
+
+
+@contextlib.contextmanager
+def held(
+    study: StudyFolder, step: int, start: Callable[..., subprocess.Popen[str]] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A training that has done `step` and does no more until the block ends or a signal asks it to stop.
+
+    So a test acts in the middle of a run on any machine, however slow the test and however quick the run.
+    start: what starts it, with an environment; `study.start("src.train")` by default.
+    """
+    gate = study.root / f"gate-{step}"
+    process = (start or partial(study.start, "src.train"))(**sabotaged(hold=f"{step}:{gate}"))
+    try:
+        wait_for_step(study, step, process)
+        yield process
+    finally:
+        gate.touch()
 
 
 def children(pid: int) -> list[int]:

@@ -38,7 +38,7 @@ def eyebrow(comparison: Comparison) -> str:
 
 
 def answers(comparison: Comparison) -> list[Answer]:
-    """The three questions; one that nothing answers says so. Of two runs tested on the same songs a fourth."""
+    """The three questions; one that nothing answers says so. Of two runs that can be, what differs is asked first."""
     asked: dict[str, Callable[[Run], Iterator[Sentence]]] = {
         "What was compared?": lambda run: _compared(run, comparison.steps),
         "What changed?": lambda run: _changed(run, comparison.steps),
@@ -46,10 +46,10 @@ def answers(comparison: Comparison) -> list[Answer]:
     }
     none = (Sentence("No measure answers this: what is missing is said below."),)
     runs = comparison.runs
-    return [
+    return _beside(comparison) + [
         Answer(question, tuple(said for run in runs for said in _of(run, list(ask(run)), len(runs))) or none)
         for question, ask in asked.items()
-    ] + _beside(comparison)
+    ]
 
 
 def _of(run: Run, said: list[Sentence], runs: int) -> tuple[Sentence, ...]:
@@ -62,16 +62,27 @@ def _of(run: Run, said: list[Sentence], runs: int) -> tuple[Sentence, ...]:
 
 
 def _beside(comparison: Comparison) -> list[Answer]:
-    """Which of two runs predicts better, on the songs that both held out."""
+    """What two runs differ in, and which predicts better on the songs that both held out."""
     if len(comparison.runs) != 2:
         return []
     one, other = comparison.runs
-    if one.evaluation is None or other.evaluation is None:
-        return []
-    names = (one.label, other.label)
-    same = bool(one.digest) and one.digest == other.digest
-    said = tuple(sentences.beside(one.evaluation, other.evaluation, comparison.steps[-1], names, same_clips=same))
-    return [Answer("Which of the two predicts better?", said)] if said else []
+    found = []
+    if one.trained and other.trained:
+        ours, theirs = one.trained.differences(other.trained), other.trained.differences(one.trained)
+        both = [each for each in ours if each in theirs]  # "other clips" is said of either
+        parts = [
+            f"{run.label} has {listed(own)}"
+            for run, said in ((one, ours), (other, theirs))
+            if (own := [each for each in said if each not in both])
+        ]
+        parts += [f"they have {listed(both)}"] if both else []
+        found.append(Answer("What do the two differ in?", (Sentence(f"{capital('; '.join(parts))}."),)))
+    if one.evaluation is not None and other.evaluation is not None:
+        names = (one.label, other.label)
+        same = bool(one.digest) and one.digest == other.digest
+        said = tuple(sentences.beside(one.evaluation, other.evaluation, comparison.steps[-1], names, same_clips=same))
+        found += [Answer("Which of the two predicts better?", said)] if said else []
+    return found
 
 
 def _compared(run: Run, wanted: Sequence[int]) -> Iterator[Sentence]:

@@ -7,6 +7,7 @@ from src.compare.sounds import Sound
 from src.evaluate.schema import Evaluation
 from src.evaluate.seeds import Seeds
 from src.record import journal
+from src.record.runs import Trained
 from src.wavenet.shape import WaveNetConfig
 
 MADE_WITH = {
@@ -79,13 +80,13 @@ class Run:
     notes: tuple[str, ...] = ()
     seeds: Seeds | None = None
     """What trainings with other seeds say, if there are any."""
-    title: str = ""
-    """What it is called where it has a name besides: DVC's for an experiment."""
+    trained: Trained | None = None
+    """What it was trained with, if that was here."""
 
     @property
     def label(self) -> str:
         """The run as the page names it."""
-        return "this study" if self.name == "current" else self.title or self.name
+        return "this study" if self.name == "current" else (self.trained and self.trained.experiment) or self.name
 
     def median_loss(self, step: int) -> float | None:
         """Median loss of the last steps up to this one, in nats per sample."""

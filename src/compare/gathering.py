@@ -103,6 +103,7 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
             generated[step] = replace(generated[step], seconds=seconds)
     counts, digest = _counts(paths, notes)
     trained = runs.about(paths.training) if paths.own and paths.training else None
+    view = view.until(trained.params.profile.train.steps) if trained else view
     digest = trained.clips if trained else digest
     fingerprint, network = _identity(paths, view, notes)
     others = None
@@ -110,7 +111,6 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
         others = seeds.read(paths.metrics, fingerprint)
     return Run(
         name=paths.name,
-        title=(trained and trained.experiment) or "",
         fingerprint=fingerprint,
         checkpoints=tuple(checkpoint.steps(paths.checkpoints)),
         generated=generated,
@@ -123,6 +123,7 @@ def read_run(paths: RunFiles, *, with_primer: bool = False) -> Run:
         median_losses=_median_losses(paths, notes),
         notes=tuple(dict.fromkeys(notes)),
         seeds=others,
+        trained=trained,
     )
 
 

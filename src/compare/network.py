@@ -77,8 +77,9 @@ def detection(found: Detection) -> str:
     )
     finds = [text.format(f"{abs(limit):g}") for text, _, limit in changes if limit is not None]
     fails = [text.format(f"{abs(row[0].at):g}") for text, row, limit in changes if limit is None]
-    said = [f"it found nine of ten or more of those that were {', or '.join(finds)}"] if finds else []
-    said += [f"it found fewer than nine of ten of those that were {', or '.join(fails)}"] if fails else []
+    enough, less = ("all", "not all") if found.planted < 10 else ("nine of ten or more", "fewer than nine of ten")
+    said = [f"it found {enough} of those that were {', or '.join(finds)}"] if finds else []
+    said += [f"it found {less} of those that were {', or '.join(fails)}"] if fails else []
     return (
         f"The search for copies was tried on {found.planted} stretches of {found.duration_s:g} s of training songs, "
         f"hidden for it to find: {', and '.join(said)}."

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from src.compare import strips
 from src.compare.comparison import Comparison, Run
-from src.compare.words import percent
+from src.compare.sentences import side
 from src.evaluate import catalogue
-from src.evaluate.schema import ALL
+from src.evaluate.schema import ALL, Closed
 
 WIDTH = 80
 MOST_STEPS = 6
@@ -51,10 +51,14 @@ def sound(comparison: Comparison, run: Run) -> Table:
     closed = run.evaluation.closed if run.evaluation else {}
     for entry in catalogue.ENTRIES:
         rows = [closed.get(step, {}).get(ALL, {}).get(entry.name) for step in steps]
-        shares = [row.share.value if row else None for row in rows]
-        if any(share is not None for share in shares):
-            table.add_row(entry.label, *("–" if share is None else percent(share) for share in shares))
+        if any(row is not None and row.share.value is not None for row in rows):
+            table.add_row(entry.label, *map(_place, rows))
     return table
+
+
+def _place(row: Closed | None) -> str:
+    """How near to music; off the way from noise it is said in words, one below the other."""
+    return "–" if row is None or row.share.value is None else side(row).replace("beyond ", "beyond\n")
 
 
 def _table(title: str, comparison: Comparison, run: Run, heads: tuple[str, ...]) -> Table:

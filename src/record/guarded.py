@@ -46,7 +46,7 @@ def guarded(doing: str) -> Iterator[None]:
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         said = without_credentials(first)[:300]
-        raise TrackingError(f"MLflow could not be used ({doing}): {said}") from error
+        raise TrackingError(f"MLflow could not be used ({doing}): {said.rstrip('.')}.") from error
 
 
 class Bounded:

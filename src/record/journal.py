@@ -17,7 +17,7 @@ import statistics
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -149,6 +149,13 @@ class View:
         """The loss at a step, in nats per sample: a single step's says more of its batch. None if none is known."""
         losses = self.latest_losses(step)
         return statistics.median(losses.values()) if losses else None
+
+    def until(self, step: int) -> "View":
+        """The same as if the training had been asked to end at this step: it may have gone farther before."""
+        steps = {number: row for number, row in self.steps.items() if number <= step}
+        validations = {number: row for number, row in self.validations.items() if number <= step}
+        attempts = {number: each for number, each in self.attempts.items() if each.start_step < step}
+        return replace(self, attempts=attempts, steps=steps, validations=validations)
 
 
 def read(path: Path) -> View:

@@ -39,9 +39,11 @@ def outlook(run: Run) -> str:
     )
     # Three numbers of four bytes for each weight; the compared ones also in checkpoints/ and in DVC's cache.
     kept = len(run.params.kept_steps | run.params.audit_steps) + settings.keep_last + 2 * len(run.params.compared_steps)
+    last = max(run.params.compared_steps)
+    beyond = f" The last step that is compared is {last:,}: train.steps may be as low." if last < settings.steps else ""
     return (
         f"Training to step {settings.steps:,} on {songs:,} songs ({', '.join(run.params.genres)}), "
-        f"{len(clips) - songs:,} more held out. {long}{kept * 12 * weights / 1e6:,.0f} MB of checkpoints."
+        f"{len(clips) - songs:,} more held out. {long}{kept * 12 * weights / 1e6:,.0f} MB of checkpoints.{beyond}"
     )
 
 

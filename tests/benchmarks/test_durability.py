@@ -4,9 +4,7 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from src.clips.clipset import ClipSet
 from src.config import Params
 from src.record.journal import Step
 from tests.conftest import PATIENCE_S, StudyFolder
+from tests.processes import children, wait_until
 
 
 @pytest.fixture
@@ -144,19 +143,14 @@ def test_nothing_that_was_started_stays(tmp_path: Path) -> None:
 def test_a_stopped_benchmark_leaves_nothing(study: StudyFolder, tmp_path: Path) -> None:
     (tmp_path / "place").mkdir()
     process = study.start("benchmarks", "overhead", "--profile", "tiny", TMPDIR=str(tmp_path / "place"))
-    until = time.monotonic() + 30
-    while not (children := _children(process)) and time.monotonic() < until:
-        time.sleep(0.02)
+    wait_until(lambda: children(process.pid), process)
+    started = children(process.pid)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 128 + signal.SIGTERM, said
-    assert children
-    assert [session(child) for child in children] == [[]] * len(children)
+    assert started
+    assert [session(child) for child in started] == [[]] * len(started)
     assert list((tmp_path / "place").iterdir()) == []
-
-
-def _children(process: subprocess.Popen[str]) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 def test_pace_leaves_the_beginning_of_a_phase_out() -> None:

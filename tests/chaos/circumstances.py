@@ -5,8 +5,8 @@ import sqlite3
 import time
 
 from src.record import journal
-from tests.chaos.harness import Chaos, Outcome, sabotaged
-from tests.processes import book, children, kill, kill_family, step_lines, wait_for_step
+from tests.chaos.harness import Chaos, Outcome
+from tests.processes import book, children, kill, kill_family, sabotaged, step_lines, wait_for_step
 
 
 def asked_to_stop(chaos: Chaos) -> Outcome:

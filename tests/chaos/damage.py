@@ -10,8 +10,8 @@ from pathlib import Path
 
 from src.config import step_name
 from src.record import checkpoint
-from tests.chaos.harness import Chaos, Outcome, sabotaged
-from tests.processes import kill_family, step_lines, training_folder, wait_for_step
+from tests.chaos.harness import Chaos, Outcome
+from tests.processes import kill_family, sabotaged, step_lines, training_folder, wait_for_step
 from tests.record.test_checkpoint import forge, header, sign
 
 EXPLODED = "exploded"

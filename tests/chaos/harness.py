@@ -1,6 +1,5 @@
 """Trainings to break, and the undisturbed one that each is compared with, byte for byte."""
 
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -13,8 +12,6 @@ from pathlib import Path
 from src.record import journal, metrics
 from tests.conftest import GENRES, ROOT, StudyFolder, change_yaml, make_study, write_clips
 from tests.processes import book
-
-SABOTAGE = Path(__file__).parent / "sabotage"
 
 
 @dataclass(frozen=True)
@@ -158,13 +155,6 @@ def nested_runs(database: Path) -> dict[str, str]:
     return {
         number: cause if statuses.get(cause, "KILLED") == status else f"{cause}, but {status}"
         for number, cause, status in rows
-    }
-
-
-def sabotaged(**orders: object) -> dict[str, str]:
-    """Environment of a training in which something goes wrong (sabotage/sitecustomize.py): `sabotaged(slow_s=0.05)`."""
-    return {"PYTHONPATH": f"{SABOTAGE}{os.pathsep}{ROOT}"} | {
-        f"CHAOS_{name.upper()}": str(value) for name, value in orders.items()
     }
 
 

@@ -6,9 +6,19 @@ import time
 
 from src.base import files
 from src.record import journal
-from tests.chaos.harness import Chaos, Outcome, sabotaged
+from tests.chaos.harness import Chaos, Outcome
 from tests.conftest import StudyFolder
-from tests.processes import book, children, command_line, kill, kill_family, newest_step, step_lines, training_folder
+from tests.processes import (
+    book,
+    children,
+    command_line,
+    kill,
+    kill_family,
+    newest_step,
+    sabotaged,
+    step_lines,
+    training_folder,
+)
 
 LONGEST_S = 9000.0
 LONGEST_WAIT_S = 25.0

@@ -5,10 +5,10 @@ import math
 import time
 
 from src.record import journal
-from tests.chaos.harness import Chaos, Outcome, sabotaged
+from tests.chaos.harness import Chaos, Outcome
 from tests.conftest import PATIENCE_S, StudyFolder
 from tests.hosts import Host, Process, kill_all, two_hosts
-from tests.processes import book, step_lines
+from tests.processes import book, sabotaged, step_lines
 
 
 def lost_and_found(chaos: Chaos) -> Outcome:

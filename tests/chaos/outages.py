@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.mlflow_server import Server
-from tests.chaos.harness import Chaos, Outcome, sabotaged
-from tests.processes import step_lines, wait_for_step
+from tests.chaos.harness import Chaos, Outcome
+from tests.processes import sabotaged, step_lines, wait_for_step
 
 ADVICE = "sends the rest"
 

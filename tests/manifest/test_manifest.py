@@ -4,10 +4,8 @@ import json
 import os
 import random
 import signal
-import time
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
 import pytest
 import soundfile
 
@@ -15,6 +13,7 @@ from src.manifest import rows
 from tests import here
 from tests.conftest import GENRES, PATIENCE_S, StudyFolder
 from tests.manifest.conftest import manifest
+from tests.processes import children, wait_until
 from tests.sounds import encode, tag, tagged, write
 
 
@@ -175,8 +174,7 @@ def test_an_interrupted_scan_leaves_the_manifest_whole(full: StudyFolder, stop: 
     for number in range(200):
         (full.root / f"music/{number}.flac").write_bytes(data + random.Random(number).randbytes(20))
     process = full.start("src.manifest")
-    while process.poll() is None and not psutil.Process(process.pid).children():
-        time.sleep(0.02)  # until its workers show that it has begun
+    wait_until(lambda: children(process.pid), process)  # its workers show that it has begun
     os.kill(process.pid, stop)
     output, _ = process.communicate(timeout=PATIENCE_S)
     if process.returncode != 0:

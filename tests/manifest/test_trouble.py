@@ -4,13 +4,11 @@ import errno
 import io
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
 import pytest
 
 from src.audio.decode import ffmpeg_executable
@@ -21,6 +19,7 @@ from src.manifest import cache, facts, scan
 from tests import here
 from tests.conftest import PATIENCE_S, StudyFolder
 from tests.manifest.conftest import manifest
+from tests.processes import children, command_line, wait_until
 from tests.sounds import encode, tag, tagged, write
 
 AWAY = "12 of 12 files could not be read (12 gone while it was read), so no manifest was written."
@@ -43,13 +42,9 @@ def once_walked(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], object]) 
     monkeypatch.setattr(scan, "walk", walked)
 
 
-def go(library: Path, back_after_s: float | None = None) -> None:
-    """Rename a library, as a cable that is pulled, and back if it is to come back."""
-    away = library.with_name("away").absolute()
-    there = library.absolute()
-    there.rename(away)
-    if back_after_s is not None:
-        threading.Timer(back_after_s, away.rename, [there]).start()
+def go(library: Path) -> None:
+    """Rename a library, as a cable that is pulled."""
+    library.rename(library.with_name("away"))
 
 
 def test_a_library_that_is_away_for_a_moment_is_read_whole(full: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,11 +81,12 @@ def test_a_running_scan_survives_that_its_library_goes_away(full: StudyFolder) -
     for number in range(60):
         tag(write(full.root / f"music/more/{number}.flac", 1000 + number))
     process = full.start("src.manifest")
-    while not any("pool_worker" in " ".join(child.cmdline()) for child in psutil.Process(process.pid).children()):
-        time.sleep(0.02)
+    wait_until(lambda: any(b"pool_worker" in command_line(child) for child in children(process.pid)), process)
     for _ in range(3):
         time.sleep(0.3)
-        go(full.root / "music", back_after_s=0.25)
+        go(full.root / "music")
+        time.sleep(0.25)
+        (full.root / "away").rename(full.root / "music")
     output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     assert "70 of 72 files kept, 2 skipped." in output

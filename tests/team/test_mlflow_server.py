@@ -5,9 +5,9 @@ import re
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,8 @@ from benchmarks.mlflow_server import Server
 from benchmarks.postgres import Postgres
 from src.record import checkpoint, journal, metrics, shipping
 from src.record.tracking import Store, TrackingError
-from tests.chaos.harness import sabotaged
 from tests.conftest import PATIENCE_S, ROOT, StudyFolder, make_study, write_clips
-from tests.processes import book, hashes, training_folder, wait_for_step
+from tests.processes import book, hashes, held, sabotaged, training_folder, wait_for_step, wait_until
 
 pytestmark = pytest.mark.skipif(
     postgres.PROGRAMS is None and "WAVENET_REQUIRE_POSTGRESQL" not in os.environ,
@@ -66,15 +65,13 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         Server(folder / "server", database.uri, auth=True, PGPASSWORD=database.password, **settings) as server,
     ):
         # The trainer waits 0.05 s at every step, so that the servers are away for a part of the training.
-        training = study.start("src.train", **sabotaged(slow_s=0.05), **account, MLFLOW_TRACKING_URI=server.uri)
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until and not shipped(study):
-            time.sleep(0.1)
-        before = shipped(study)
-        assert 0 < before < STEPS
+        words = sabotaged(slow_s=0.05) | account | {"MLFLOW_TRACKING_URI": server.uri}
+        with held(study, 100, partial(study.start, "src.train", **words)) as training:
+            wait_until(lambda: shipped(study), training)
+            assert shipped(study) <= 100
         with server.killed():
             database.kill()
-            wait_for_step(study, min(before + 60, STEPS))
+            wait_for_step(study, 160, training)
             database.start()
         printed, _ = training.communicate(timeout=PATIENCE_S)
         assert training.returncode == 0, printed

@@ -6,6 +6,7 @@ And two machines, the first to come of which has no journal of a run that it kno
 import os
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -18,7 +19,7 @@ from src.train import __main__ as train
 from src.train.run import Run
 from tests.conftest import PATIENCE_S, StudyFolder
 from tests.hosts import Host, Process, hosts, kill_all, outputs, torchrun
-from tests.processes import book, children, losses, training_folder, wait_for_step
+from tests.processes import book, children, held, losses, training_folder
 
 __all__ = ["hosts"]
 
@@ -26,10 +27,8 @@ __all__ = ["hosts"]
 @pytest.mark.slow
 def test_two_processes_train_the_same_run(study_with_clips: StudyFolder, undisturbed: StudyFolder) -> None:
     study = study_with_clips
-    process = torchrun(study, "src.train", "--max-restarts", "3")
-    wait_for_step(study, 8)
-    killed = children(process.pid)[-1]
-    os.kill(killed, signal.SIGKILL)
+    with held(study, 8, partial(torchrun, study, "src.train", "--max-restarts", "3")) as process:
+        os.kill(children(process.pid)[-1], signal.SIGKILL)
     output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     found = losses(study)

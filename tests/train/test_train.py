@@ -5,15 +5,25 @@ import os
 import shutil
 import signal
 import sqlite3
-import time
 from pathlib import Path
 
+import pytest
+
 from src.base import files
-from src.record import journal, metrics
+from src.compare import gathering
+from src.record import journal, layout, metrics
 from src.record.tracking import Store
-from tests.chaos.harness import sabotaged
 from tests.conftest import PATIENCE_S, StudyFolder
-from tests.processes import book, children, hashes, kill_family, losses, training_folder, wait_for_step
+from tests.processes import (
+    book,
+    children,
+    hashes,
+    held,
+    kill_family,
+    losses,
+    training_folder,
+    wait_until,
+)
 
 
 def test_it_trains_and_keeps_the_compared_steps(undisturbed: StudyFolder) -> None:
@@ -32,10 +42,9 @@ def test_killed_at_random_steps_it_ends_in_the_same_bytes(
     study = study_with_clips
     study.change("params/tiny.yaml", train__checkpoint_every=4)
     for kill_at in (1, 7, 8, 19):
-        process = study.start("src.train")
-        wait_for_step(study, kill_at)
-        kill_family(process.pid)
-        process.wait()
+        with held(study, kill_at) as process:
+            kill_family(process.pid)
+            process.wait()
     done = study.run("src.train")
     assert done.returncode == 0, done.stdout
     assert hashes(study.root / "checkpoints") == hashes(undisturbed.root / "checkpoints")
@@ -43,10 +52,9 @@ def test_killed_at_random_steps_it_ends_in_the_same_bytes(
 
 
 def test_the_supervisor_restarts_a_killed_training(study_with_clips: StudyFolder, undisturbed: StudyFolder) -> None:
-    process = study_with_clips.start("src.train")
-    wait_for_step(study_with_clips, 6)
-    (child,) = children(process.pid)
-    os.kill(child, signal.SIGKILL)
+    with held(study_with_clips, 6) as process:
+        (child,) = children(process.pid)
+        os.kill(child, signal.SIGKILL)
     output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     assert "killed (SIGKILL)" in output
@@ -60,23 +68,16 @@ def test_the_supervisor_restarts_a_killed_training(study_with_clips: StudyFolder
 
 
 def test_a_second_training_is_refused_while_the_first_lives(study_with_clips: StudyFolder) -> None:
-    study_with_clips.change("params/tiny.yaml", train__steps=100_000)
-    first = study_with_clips.start("src.train")
-    try:
-        wait_for_step(study_with_clips, 2)
+    with held(study_with_clips, 2) as first:
         second = study_with_clips.run("src.train")
         assert second.returncode == 1
         assert f"is already running (process {first.pid} on" in second.stdout
         assert "Traceback" not in second.stdout
         # The lock outlives the supervisor as long as the child trains, and falls with it.
         (child,) = children(first.pid)
-    finally:
         first.kill()
         first.wait()
-    deadline = time.monotonic() + PATIENCE_S
-    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not Path(f"/proc/{child}").exists(), "the training outlived its supervisor"
+        wait_until(lambda: not Path(f"/proc/{child}").exists())
 
 
 def test_a_damaged_checkpoint_is_made_again_and_said(undisturbed: StudyFolder, tmp_path: Path) -> None:
@@ -104,15 +105,28 @@ def test_more_steps_continue_the_run(undisturbed: StudyFolder, tmp_path: Path) -
     assert len(losses(study)) == 34
 
 
+def test_fewer_steps_show_no_later_ones(
+    undisturbed: StudyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(undisturbed.root, root)
+    study = StudyFolder(root)
+    study.change("params.yaml", steps=[2, 10])
+    study.change("params/tiny.yaml", train__steps=10)
+    assert study.run("src.train").returncode == 0
+    assert len(losses(study)) == 30  # none is thrown away
+    monkeypatch.chdir(root)
+    shown = gathering.read_run(layout.current()).view
+    assert [*shown.steps] == list(range(1, 11))
+    assert max(shown.validations) <= 10
+
+
 def test_another_run_that_died_unseen_is_closed_in_mlflow(study_with_clips: StudyFolder) -> None:
     study = study_with_clips
-    process = study.start("src.train", **sabotaged(slow_s=0.5))
-    wait_for_step(study, 3)
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until and not (training_folder(study) / "shipped.json").exists():
-        time.sleep(0.1)
-    kill_family(process.pid)
-    process.communicate()
+    with held(study, 3) as process:
+        wait_until((training_folder(study) / "shipped.json").exists, process)
+        kill_family(process.pid)
+        process.communicate()
     study.change("params/tiny.yaml", train__learning_rate=0.5)
     done = study.run("src.train")
     assert done.returncode == 0, done.stdout

@@ -2,14 +2,13 @@
 
 import re
 import signal
-import time
 
 import pytest
 
 from src.record import journal
-from tests.chaos.harness import enlarge, sabotaged, small_disk
+from tests.chaos.harness import enlarge, small_disk
 from tests.conftest import PATIENCE_S, StudyFolder
-from tests.processes import book, children, hashes, kill, step_lines, wait_for_step
+from tests.processes import book, children, hashes, held, kill, sabotaged, step_lines, wait_until
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(study_with_clips: StudyFolder) -> None:
@@ -60,13 +59,9 @@ def test_a_step_that_always_fails_stops_for_good_and_a_mended_run_goes_on(
 
 def test_want_of_memory_is_tried_again_with_pauses_and_says_what_to_lower(study_with_clips: StudyFolder) -> None:
     process = study_with_clips.start("src.train", **sabotaged(fail="9:MemoryError"))
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline and step_lines(study_with_clips) < 8:
-        time.sleep(0.05)
-    attempts: dict[int, journal.Attempt] = {}
-    while time.monotonic() < deadline and len(attempts) < 2:
-        attempts = journal.read(book(study_with_clips)).attempts
-        time.sleep(0.1)
+    wait_until(lambda: step_lines(study_with_clips) >= 8, process)
+    wait_until(lambda: len(journal.read(book(study_with_clips)).attempts) == 2, process)
+    attempts = journal.read(book(study_with_clips)).attempts
     kill(process.pid, signum=signal.SIGTERM)
     printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143
@@ -76,10 +71,9 @@ def test_want_of_memory_is_tried_again_with_pauses_and_says_what_to_lower(study_
 
 def test_parameters_changed_meanwhile_are_not_mixed_in(study_with_clips: StudyFolder) -> None:
     study = study_with_clips
-    process = study.start("src.train", **sabotaged(slow_s=0.1))
-    wait_for_step(study, 3)
-    study.change("params/tiny.yaml", train__learning_rate=0.5)
-    kill(*children(process.pid))
+    with held(study, 3) as process:
+        study.change("params/tiny.yaml", train__learning_rate=0.5)
+        kill(*children(process.pid))
     printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "changed while run" in printed

@@ -3,21 +3,19 @@
 import re
 import signal
 import subprocess
-import time
+from collections.abc import Callable
 
 import pytest
 
 from src.record import journal
-from tests.chaos.harness import sabotaged
 from tests.conftest import PATIENCE_S, StudyFolder
-from tests.processes import book, children, hashes, kill, wait_for_step
+from tests.processes import book, children, hashes, held, kill, wait_for_step, wait_until
 
 
 def test_sigterm_saves_the_step_and_leaves(study_with_clips: StudyFolder, undisturbed: StudyFolder) -> None:
-    process = study_with_clips.start("src.train")
-    wait_for_step(study_with_clips, 3)
-    process.terminate()
-    output, _ = process.communicate(timeout=PATIENCE_S)
+    with held(study_with_clips, 3) as process:
+        process.terminate()
+        output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, output
     assert output.count("Interrupted") == 1, "one process says it, for both"
     stopped_at = re.search(r"Stopped after step (\d+), which is saved", output)
@@ -29,8 +27,7 @@ def test_sigterm_saves_the_step_and_leaves(study_with_clips: StudyFolder, undist
 
 def test_a_signal_while_the_trainer_loads_ends_it_without_another_attempt(study_with_clips: StudyFolder) -> None:
     process = study_with_clips.start("src.train")
-    while not children(process.pid):
-        time.sleep(0.01)
+    wait_until(lambda: children(process.pid), process)
     kill(process.pid, signum=signal.SIGINT)
     printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, printed
@@ -57,22 +54,20 @@ def test_a_long_step_is_given_up_when_asked(study_with_clips: StudyFolder) -> No
 
 
 def test_one_request_that_reaches_both_processes_is_one_request(study_with_clips: StudyFolder) -> None:
-    process = study_with_clips.start("src.train", **sabotaged(slow_s=0.05))
-    wait_for_step(study_with_clips, 6)
-    kill(process.pid, *children(process.pid), signum=signal.SIGTERM)  # as a service manager does
-    printed, _ = process.communicate(timeout=PATIENCE_S)
+    with held(study_with_clips, 6) as process:
+        kill(process.pid, *children(process.pid), signum=signal.SIGTERM)  # as a service manager does
+        printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, printed
     assert re.search(r"Stopped after step \d+, which is saved", printed), printed
 
 
 def test_a_lost_terminal_saves_and_leaves(study_with_clips: StudyFolder, undisturbed: StudyFolder) -> None:
     study = study_with_clips
-    process = started_with(study, hangups=signal.SIG_DFL)
-    wait_for_step(study, 6)
-    assert process.stdout is not None
-    process.stdout.close()  # nobody reads what it prints any more
-    kill(process.pid, signum=signal.SIGHUP)
-    assert process.wait(timeout=PATIENCE_S) == 129
+    with held(study, 6, start_with(study, hangups=signal.SIG_DFL)) as process:
+        assert process.stdout is not None
+        process.stdout.close()  # nobody reads what it prints any more
+        kill(process.pid, signum=signal.SIGHUP)
+        assert process.wait(timeout=PATIENCE_S) == 129
     view = journal.read(book(study))
     assert view.attempts[1].cause == "interrupted"
     assert study.run("src.train").returncode == 0
@@ -81,18 +76,21 @@ def test_a_lost_terminal_saves_and_leaves(study_with_clips: StudyFolder, undistu
 
 
 def test_under_nohup_a_lost_terminal_is_nothing(study_with_clips: StudyFolder) -> None:
-    process = started_with(study_with_clips, hangups=signal.SIG_IGN)
-    wait_for_step(study_with_clips, 6)
-    kill(process.pid, signum=signal.SIGHUP)
+    with held(study_with_clips, 6, start_with(study_with_clips, hangups=signal.SIG_IGN)) as process:
+        kill(process.pid, signum=signal.SIGHUP)
     printed, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, printed
     assert list(journal.read(book(study_with_clips)).attempts) == [1]
 
 
-def started_with(study: StudyFolder, hangups: signal.Handlers) -> subprocess.Popen[str]:
-    """A slow training; SIGHUP is ignored, as nohup does, or not. These tests may themselves run under nohup."""
-    before = signal.signal(signal.SIGHUP, hangups)
-    try:
-        return study.start("src.train", **sabotaged(slow_s=0.05))
-    finally:
-        signal.signal(signal.SIGHUP, before)
+def start_with(study: StudyFolder, hangups: signal.Handlers) -> Callable[..., subprocess.Popen[str]]:
+    """Start a training where SIGHUP is ignored, as nohup does, or not. These tests may themselves run under nohup."""
+
+    def start(**environment: str) -> subprocess.Popen[str]:
+        before = signal.signal(signal.SIGHUP, hangups)
+        try:
+            return study.start("src.train", **environment)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+    return start

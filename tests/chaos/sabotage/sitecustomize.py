@@ -1,6 +1,7 @@
 """What goes wrong inside a training's processes, by order of the environment. Python imports this by itself.
 
 CHAOS_SLOW_S=0.05            each step takes so much longer
+CHAOS_HOLD=6:/gate           after step 6 no step is written until that file exists or a signal is handled
 CHAOS_FAIL=37:MemoryError    step 37 fails: MemoryError, ValueError or SIGSEGV
 CHAOS_KILL_AT=12             SIGKILL of trainer and supervisor just before the trainer's 12th operation on checkpoints
 CHAOS_CLOCK_S=-3600          the clock is wrong by so much
@@ -9,6 +10,7 @@ CHAOS_HOST, CHAOS_MACHINE    other names of this machine: the one that people gi
 
 import builtins
 import os
+import select
 import signal
 import socket
 import sys
@@ -19,14 +21,22 @@ from typing import Any
 _write, _fsync, _time_ns = os.write, os.fsync, time.time_ns
 
 slow_s = float(os.environ.get("CHAOS_SLOW_S", "0"))
+hold_after, _, gate = os.environ.get("CHAOS_HOLD", "").partition(":")
 fail_at, _, failure = os.environ.get("CHAOS_FAIL", "").partition(":")
 kill_at = int(os.environ.get("CHAOS_KILL_AT", "0"))
 operations = 0
+if hold_after:
+    asked, _told = os.pipe()
+    os.set_blocking(_told, False)
+    signal.set_wakeup_fd(_told, warn_on_full_buffer=False)
 
 
 def write(descriptor: int, content: bytes) -> int:
     """Where the trainer writes a step into its journal, the step is slow or fails."""
     if content.startswith(b'{"kind": "step"'):
+        if hold_after and f'"step": {int(hold_after) + 1},'.encode() in content:
+            while not Path(gate).exists() and not select.select([asked], [], [], 0.02)[0]:
+                pass
         time.sleep(slow_s)
         if fail_at and f'"step": {fail_at},'.encode() in content:
             if failure == "SIGSEGV":
