@@ -29,7 +29,8 @@ import soundfile
 from rich.table import Table
 
 from src import config
-from src.audio.decode import ffmpeg_executable, open_sound
+from src.audio import ffmpeg
+from src.audio.decode import open_sound
 from src.audio.downmix import Downmix
 from src.base import console, pool
 from src.clips import cut
@@ -116,7 +117,7 @@ def _as_in_2019(path: Path, root: Path, params: ClipsParams) -> None:
     with warnings.catch_warnings(action="ignore"):
         import pydub  # here, because it looks for an ffmpeg in the path and warns that there is none
 
-    pydub.AudioSegment.converter = ffmpeg_executable()
+    pydub.AudioSegment.converter = ffmpeg.executable()
     if path.suffix == ".flac":
         whole = pydub.AudioSegment.from_file(str(path), codec="flac")
     else:

@@ -30,6 +30,12 @@ settings.load_profile("any machine")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _away_from_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A test sees no study that somebody has made in this checkout, and leaves nothing in it."""
+    os.chdir(tmp_path_factory.mktemp("away"))
+
+
 @dataclass(frozen=True)
 class StudyFolder:
     """A folder with params.yaml and params/, in which stages can be run as a user runs them."""

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from src.audio.decode import ffmpeg_executable
+from src.audio.ffmpeg import executable
 
 RATE_HZ = 16_000
 
@@ -46,13 +46,13 @@ def encode(path: Path, seed: int, *options: str, duration_s: float = 3.2, rate_h
     path.parent.mkdir(parents=True, exist_ok=True)
     wave = io.BytesIO()
     soundfile.write(wave, notes(seed, duration_s, rate_hz, 2), rate_hz, format="WAV")
-    ffmpeg(wave.getvalue(), "-i", "pipe:0", *options, str(path))
+    run_ffmpeg(wave.getvalue(), "-i", "pipe:0", *options, str(path))
     return path
 
 
-def ffmpeg(data: bytes, *arguments: str) -> None:
+def run_ffmpeg(data: bytes, *arguments: str) -> None:
     """Run ffmpeg quietly."""
-    subprocess.run([ffmpeg_executable(), "-y", "-v", "error", *arguments], input=data, check=True, capture_output=True)
+    subprocess.run([executable(), "-y", "-v", "error", *arguments], input=data, check=True, capture_output=True)
 
 
 def tagged(genre: str | None = "Rock", date: str | None = "1999") -> list[str]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from src.audio.decode import Samples, Undecodable
+from src.audio.sound import Samples, Undecodable
 
 LEAST_OF_SUM = 0.25
 """Least power of the mix, compared with channels that have nothing to do with each other: 6 dB below is cancelling."""

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import soundfile
 
-from src.audio.decode import Undecodable, open_sound, versions
+from src.audio.decode import open_sound, versions
 from src.audio.downmix import Downmix, without_loss
+from src.audio.sound import Undecodable
 from src.base import code, console, files, pool
 from src.base.console import counted
 from src.base.errors import Problem, reason_of

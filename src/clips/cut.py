@@ -11,8 +11,8 @@ import soxr
 from numpy.typing import NDArray
 
 from src.audio import loudness
-from src.audio.decode import Samples, Sound, Undecodable
 from src.audio.downmix import Downmix
+from src.audio.sound import Samples, Sound, Undecodable
 from src.config import ClipsParams
 
 WINDOW_S = 0.02

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from src.base.console import listed, plural
-from src.compare import sentences
+from src.compare import sentences, two_runs
 from src.compare.comparison import Comparison, Run
 from src.compare.sentences import Sentence
 from src.compare.words import capital, number
@@ -44,9 +44,13 @@ def answers(comparison: Comparison) -> list[Answer]:
         "What changed?": lambda run: _changed(run, comparison.steps),
         "How far is it still from music?": lambda run: _left(run, comparison.steps),
     }
+    of_both = {}
+    if len(comparison.runs) == 2:
+        of_both["What do the two differ in?"] = tuple(two_runs.differ(*comparison.runs))
+        of_both["Which of the two predicts better?"] = tuple(two_runs.better(*comparison.runs, comparison.steps[-1]))
     none = (Sentence("No measure answers this: what is missing is said below."),)
     runs = comparison.runs
-    return _beside(comparison) + [
+    return [Answer(question, said) for question, said in of_both.items() if said] + [
         Answer(question, tuple(said for run in runs for said in _of(run, list(ask(run)), len(runs))) or none)
         for question, ask in asked.items()
     ]
@@ -59,30 +63,6 @@ def _of(run: Run, said: list[Sentence], runs: int) -> tuple[Sentence, ...]:
     label = capital(run.label) if run.name == "current" else run.label
     text = " ".join(one.text for one in said)
     return (Sentence(f"{label}: {text}", tuple(claim for one in said for claim in one.claims), run.name),)
-
-
-def _beside(comparison: Comparison) -> list[Answer]:
-    """What two runs differ in, and which predicts better on the songs that both held out."""
-    if len(comparison.runs) != 2:
-        return []
-    one, other = comparison.runs
-    found = []
-    if one.trained and other.trained:
-        ours, theirs = one.trained.differences(other.trained), other.trained.differences(one.trained)
-        both = [each for each in ours if each in theirs]  # "other clips" is said of either
-        parts = [
-            f"{run.label} has {listed(own)}"
-            for run, said in ((one, ours), (other, theirs))
-            if (own := [each for each in said if each not in both])
-        ]
-        parts += [f"they have {listed(both)}"] if both else []
-        found.append(Answer("What do the two differ in?", (Sentence(f"{capital('; '.join(parts))}."),)))
-    if one.evaluation is not None and other.evaluation is not None:
-        names = (one.label, other.label)
-        same = bool(one.digest) and one.digest == other.digest
-        said = tuple(sentences.beside(one.evaluation, other.evaluation, comparison.steps[-1], names, same_clips=same))
-        found += [Answer("Which of the two predicts better?", said)] if said else []
-    return found
 
 
 def _compared(run: Run, wanted: Sequence[int]) -> Iterator[Sentence]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from src.base.console import listed, plural
-from src.compare.words import bits, capital, number, over, percent, spread
+from src.compare.words import bits, number, over, percent, spread
 from src.evaluate import catalogue
 from src.evaluate.measure import Measure
-from src.evaluate.schema import ALL, BITS, Closed, Difference, Evaluation, SongBits, Verdict
+from src.evaluate.schema import ALL, BITS, Closed, Difference, Evaluation, Verdict
 from src.evaluate.seeds import Seeds
 
 LINEAR = "an adaptive linear predictor, which has learned nothing"
@@ -200,43 +200,6 @@ def in_brackets(difference: Measure) -> str:
     return spread(difference, bits, -1 if (difference.value or 0.0) < 0 else 1)
 
 
-def beside(
-    one: Evaluation, other: Evaluation, step: int, names: tuple[str, str], *, same_clips: bool
-) -> Iterator[Sentence]:
-    """The bits of two runs on the songs that both held out, song by song; nothing if there is none, or no such step.
-
-    same_clips: whether they have all clips in common, so that their songs stand in the same order. Counted from the
-    linear predictor on the same samples: networks that see farther back score other samples of a song.
-    """
-    rows = {
-        genre: [
-            (mine.network[step] - mine.linear) - (theirs.network[step] - theirs.linear)
-            for mine, theirs in _pairs(songs, other.songs.get(genre, ()), same_clips=same_clips)
-            if step in mine.network and step in theirs.network
-        ]
-        for genre, songs in one.songs.items()
-    }
-    rows = {genre: values for genre, values in rows.items() if values}
-    if not rows:
-        return
-    from src.evaluate import intervals  # scipy takes a while to load
-
-    whole = {ALL: [value for values in rows.values() for value in values]} if len(rows) > 1 else {}
-    found = intervals.differences(rows | whole, -1, "bits")
-    mine, theirs = (f"step {step:,} of {name}" for name in names)
-    claims = tuple(Claim(BITS, genre, theirs, mine, row.verdict) for genre, row in found.items())
-    overall = found.pop(ALL, next(iter(found.values())))
-    text = f"On the same held-out songs, {mine} needs {fewer(overall, f'than {theirs}')}"
-    words: dict[Verdict, str] = {
-        "better": "fewer in",
-        "worse": "more in",
-        "unclear": "no clear difference in",
-        "too few": "too few songs to tell in",
-    }
-    by_genre = {genre: row.verdict for genre, row in found.items()}
-    yield Sentence(f"{text}. {capital(by_verdict(by_genre, words, one))}.", claims)
-
-
 def _apart(evaluation: Evaluation, first: int, last: int) -> str:
     """Where every song of a genre went one way and every song of another the other: the mean of all hides it."""
     ways: dict[str, list[str]] = {"fewer": [], "more": []}
@@ -248,20 +211,6 @@ def _apart(evaluation: Evaluation, first: int, last: int) -> str:
     if not all(ways.values()):
         return ""
     return f" Genres part here: every song needs fewer bits of {listed(ways['fewer'])}, more of {listed(ways['more'])}."
-
-
-def _pairs(
-    ours: Sequence[SongBits], theirs: Sequence[SongBits], *, same_clips: bool
-) -> Iterable[tuple[SongBits, SongBits]]:
-    """Songs that are the same in two runs.
-
-    Nothing names a song. But the linear predictor has learned nothing, and needs as many bits for the same samples in
-    any run: by that a song is known again.
-    """
-    if same_clips:
-        return zip(ours, theirs, strict=False)
-    known = {(song.samples, song.linear): song for song in theirs}
-    return [(song, known[song.samples, song.linear]) for song in ours if (song.samples, song.linear) in known]
 
 
 def plateau(evaluation: Evaluation, compared: Sequence[int]) -> Iterator[Sentence]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.audio.decode import Undecodable, open_sound
+from src.audio.decode import open_sound
+from src.audio.sound import Undecodable
 from src.base.errors import Problem, Unread
 
 LONGEST_S = 3600

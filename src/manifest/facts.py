@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from src.audio import decode, fingerprint, formats, payload
-from src.audio.decode import Samples, Undecodable
 from src.audio.downmix import Downmix, without_loss
 from src.audio.fingerprint import Words
+from src.audio.sound import Samples, Undecodable
 from src.base.errors import Unread
 from src.manifest import tags
 

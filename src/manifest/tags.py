@@ -26,7 +26,7 @@ import mutagen.oggspeex
 import mutagen.oggvorbis
 from mutagen.id3 import TextFrame
 
-from src.audio.decode import metadata
+from src.audio import ffmpeg
 from src.audio.formats import chunks, id3_size
 from src.manifest import genres
 
@@ -219,7 +219,7 @@ def _dsf(file: BinaryIO) -> _Texts:
 
 
 def _by_ffmpeg(file: BinaryIO) -> _Texts:
-    return _pairs(metadata(file))
+    return _pairs(ffmpeg.metadata(file))
 
 
 def _riff(file: BinaryIO) -> _Texts:

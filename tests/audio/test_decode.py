@@ -19,10 +19,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.audio import decode
-from src.audio.decode import Undecodable, open_sound
+from src.audio import decode, ffmpeg
+from src.audio.decode import open_sound
+from src.audio.sound import Undecodable
 from src.base.errors import Unread
-from tests.sounds import encode, ffmpeg, id3v1, id3v2, notes, tag, write
+from tests.sounds import encode, id3v1, id3v2, notes, run_ffmpeg, tag, write
 
 
 def seconds(path: Path, form: str) -> float:
@@ -93,7 +94,7 @@ def test_an_mp3_without_a_header_for_its_length_is_read_to_its_end(tmp_path: Pat
     wave = io.BytesIO()
     soundfile.write(wave, song.clip(-1, 1), 44_100, format="WAV")
     path = tmp_path / "vbr.mp3"
-    ffmpeg(wave.getvalue(), "-i", "pipe:0", "-q:a", "2", "-write_xing", "0", str(path))
+    run_ffmpeg(wave.getvalue(), "-i", "pipe:0", "-q:a", "2", "-write_xing", "0", str(path))
     with soundfile.SoundFile(path) as file:
         assert file.frames < 15 * 44_100  # what libsndfile takes for the end
     assert seconds(path, "mp3") == pytest.approx(20.0, abs=0.1)
@@ -148,7 +149,7 @@ def test_what_was_written_to_a_pipe_is_read_to_its_end(tmp_path: Path, suffix: s
     form = {"mka": "matroska", "ogg": "opus"}.get(suffix, suffix)
     muxer = {"mka": "matroska"}.get(suffix, suffix)
     more = ["-c:a", "libopus"] if suffix in ("ogg", "mka") else []
-    command = [decode.ffmpeg_executable(), "-v", "error", "-i", str(whole), *more, "-f", muxer, "-"]
+    command = [ffmpeg.executable(), "-v", "error", "-i", str(whole), *more, "-f", muxer, "-"]
     made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     if made.returncode:
         pytest.skip(f"ffmpeg does not write {suffix} to a pipe")
@@ -271,7 +272,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
         path = tmp_path / "ffmpeg"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
-        monkeypatch.setattr(decode, "ffmpeg_executable", lambda: str(path))
+        monkeypatch.setattr(ffmpeg, "executable", lambda: str(path))
 
     return put
 
@@ -302,7 +303,7 @@ def test_a_decoder_that_is_stopped_says_nothing_about_the_file(
 
 def test_complaints_about_pictures_and_films_do_not_count(tmp_path: Path, fake: Callable[[str], None]) -> None:
     path = encode(tmp_path / "a.m4a", 1)
-    real = decode.ffmpeg_executable()
+    real = ffmpeg.executable()
     about = ["[mjpeg @ 0x1] overread 8", "    Last message repeated 3 times", "[h264 @ 0x2] no frame!"]
     many = "i=0; while [ $i -lt 3000 ]; do echo '[png @ 0x3] chunk too big' >&2; i=$((i+1)); done"
     complaints = "; ".join(f"echo '{line}' >&2" for line in about)
@@ -315,7 +316,7 @@ def test_complaints_about_pictures_and_films_do_not_count(tmp_path: Path, fake: 
 
 def test_a_decoder_that_is_killed_in_the_middle(tmp_path: Path, fake: Callable[[str], None]) -> None:
     path = encode(tmp_path / "a.m4a", 1)
-    real = decode.ffmpeg_executable()
+    real = ffmpeg.executable()
     fake(f'"{real}" "$@" | head -c 300000; kill -9 $$')
     with pytest.raises(Unread, match="its decoder was stopped"):
         seconds(path, "m4a")
@@ -333,7 +334,7 @@ def test_an_ffmpeg_that_is_not_there_says_nothing_about_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = encode(tmp_path / "a.m4a", 1)
-    monkeypatch.setattr(decode, "ffmpeg_executable", lambda: str(tmp_path / "none"))
+    monkeypatch.setattr(ffmpeg, "executable", lambda: str(tmp_path / "none"))
     with pytest.raises(Unread, match=r"ffmpeg cannot be started \(FileNotFoundError\)"):
         seconds(path, "m4a")
 

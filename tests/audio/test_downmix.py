@@ -8,8 +8,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from src.audio.decode import Samples, Undecodable, open_sound
+from src.audio.decode import open_sound
 from src.audio.downmix import Downmix, mixed, without_loss
+from src.audio.sound import Samples, Undecodable
 from src.clips import cut
 from src.config import ClipsParams
 from src.manifest import facts

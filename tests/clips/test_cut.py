@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from src.audio import decode, loudness
-from src.audio.decode import Samples, Sound, Undecodable
 from src.audio.downmix import Downmix
+from src.audio.sound import Samples, Sound, Undecodable
 from src.clips import cut
 from src.config import ClipsParams
 from tests import sounds
@@ -122,7 +122,7 @@ def test_a_clip_from_each_format_sounds_the_same(tmp_path: Path) -> None:
     clips = {}
     for name, form in (("a.flac", "flac"), ("a.mp3", "mp3"), ("a.ogg", "vorbis"), ("a.m4a", "m4a"), ("a.opus", "opus")):
         if name != "a.wav":
-            sounds.ffmpeg(
+            sounds.run_ffmpeg(
                 b"",
                 "-i",
                 str(tmp_path / "a.wav"),

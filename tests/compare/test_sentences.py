@@ -3,16 +3,21 @@
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from src.compare import gathering, network, page, sentences, strips, terminal
-from src.compare.comparison import Comparison
+from src import config
+from src.compare import gathering, network, page, sentences, strips, terminal, two_runs
+from src.compare.comparison import Comparison, Run
 from src.compare.sentences import Claim, Sentence
 from src.evaluate.measure import Measure
 from src.evaluate.schema import ALL, BITS, Difference, Evaluation, Verdict
 from src.record import layout
+from src.record.runs import Trained
 from tests.compare import evaluations, tiny_run
+from tests.conftest import ROOT
 
 STEPS = (20, 5020, 10020, 15000)
 TURNED: dict[Verdict, Verdict] = {"better": "worse", "worse": "better", "unclear": "unclear", "too few": "too few"}
@@ -370,7 +375,7 @@ def test_the_terminal_fits_80_columns_and_cuts_nothing(compared: Comparison, tmp
 
 def test_two_runs_are_compared_song_by_song() -> None:
     one, other = evaluations.made(1, (20, 300)), evaluations.made(1, (20, 300), learned=0.8)
-    (said,) = sentences.beside(one, other, 300, ("this study", "wide"), same_clips=True)
+    (said,) = two_runs.beside(one, other, 300, ("this study", "wide"), same_clips=True)
     assert said.text.startswith("On the same held-out songs, step 300 of this study needs ")
     assert " bits fewer for each sample than step 300 of wide (" in said.text
     assert "fewer in 20 of 20" in said.text
@@ -381,24 +386,39 @@ def test_two_runs_are_compared_song_by_song() -> None:
     ]
     assert f" {-sum(by_hand) / len(by_hand):.2f} bits fewer" in said.text
     assert {claim.verdict for claim in said.claims if claim.genre == "all"} == {"better"}
-    (turned,) = sentences.beside(other, one, 300, ("wide", "this study"), same_clips=True)
+    (turned,) = two_runs.beside(other, one, 300, ("wide", "this study"), same_clips=True)
     assert "bits more for each sample than step 300 of this study" in turned.text
-    (same,) = sentences.beside(one, one, 300, ("a", "b"), same_clips=True)
+    (same,) = two_runs.beside(one, one, 300, ("a", "b"), same_clips=True)
     assert "neither clearly fewer nor clearly more" in same.text
-    assert list(sentences.beside(one, other, 7, ("a", "b"), same_clips=True)) == []
+    assert list(two_runs.beside(one, other, 7, ("a", "b"), same_clips=True)) == []
 
 
 def test_songs_that_two_runs_have_in_common_are_known_by_the_linear_predictor() -> None:
     one, other = evaluations.made(1, (20, 300)), evaluations.made(1, (20, 300), learned=0.8)
     fewer = {genre: songs[::-1][: 3 if genre == "rock" else 9] for genre, songs in other.songs.items()}
-    (said,) = sentences.beside(one, other.model_copy(update={"songs": fewer}), 300, ("a", "b"), same_clips=False)
+    (said,) = two_runs.beside(one, other.model_copy(update={"songs": fewer}), 300, ("a", "b"), same_clips=False)
     pairs = [(a, b) for genre, songs in fewer.items() for b in songs for a in one.songs[genre] if a.linear == b.linear]
     mean = sum((a.network[300] - a.linear) - (b.network[300] - b.linear) for a, b in pairs) / len(pairs)
     assert f" {-mean:.2f} bits fewer" in said.text
     assert f"{len(pairs)} songs" in said.text
     others = {genre: [song.model_copy(update={"linear": 9.0}) for song in songs] for genre, songs in fewer.items()}
     strangers = other.model_copy(update={"songs": others})
-    assert not list(sentences.beside(one, strangers, 300, ("a", "b"), same_clips=False))
+    assert not list(two_runs.beside(one, strangers, 300, ("a", "b"), same_clips=False))
+
+
+def test_what_two_runs_differ_in_is_said_of_both() -> None:
+    params = config.load(ROOT, profile="demo")
+    train = params.profile.train.model_copy(update={"learning_rate": 0.25})
+    changed = params.model_copy(update={"profile": params.profile.model_copy(update={"train": train})})
+
+    def run(label: str, params: config.Params, clips: str) -> Run:
+        return cast(Run, SimpleNamespace(label=label, trained=Trained(clips=clips, code="0", params=params)))
+
+    one, other = run("this study", params, "0"), run("wide", changed, "1")
+    (said,) = two_runs.differ(one, other)
+    rate = params.profile.train.learning_rate
+    assert said.text == f"This study has lr {rate:g}; wide has lr 0.25; they have other clips."
+    assert [*two_runs.differ(one, cast(Run, SimpleNamespace(label="2019", trained=None)))] == []
 
 
 def test_a_plateau_of_genres_that_part_says_so() -> None:

@@ -42,7 +42,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 )
 def test_a_copy_is_found(songs: list[Path], tmp_path: Path, name: str, options: list[str]) -> None:
     # Through 16-bit WAV again, because soundfile reads it whatever the codec.
-    sounds.ffmpeg(b"", "-i", str(songs[1]), *options, str(tmp_path / name))
+    sounds.run_ffmpeg(b"", "-i", str(songs[1]), *options, str(tmp_path / name))
     prints = [*(words_of(path) for path in songs), words_of(tmp_path / name)]
     assert duplicates.groups(prints) == [[1, 5]]
 

@@ -256,7 +256,7 @@ def _wma_drm(path: Path) -> None:
 
 @odd("film.mp4", "no audio in it", *ROCK)
 def _film(path: Path) -> None:
-    sounds.ffmpeg(b"", "-f", "lavfi", "-i", "color=s=32x32:d=1", *tagged(), str(path))
+    sounds.run_ffmpeg(b"", "-f", "lavfi", "-i", "color=s=32x32:d=1", *tagged(), str(path))
 
 
 # Not music ----------------------------------------------------------------------------------------------------------

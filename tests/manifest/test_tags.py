@@ -90,7 +90,7 @@ def test_what_mutagen_does_not_read_ffmpeg_does(tmp_path: Path, suffix: str, for
 
 def test_a_film_in_matroska_is_no_music(tmp_path: Path) -> None:
     path = tmp_path / "film.mkv"
-    sounds.ffmpeg(b"", "-f", "lavfi", "-i", "color=s=32x32:d=1", "-f", "lavfi", "-i", "sine=d=1", str(path))
+    sounds.run_ffmpeg(b"", "-f", "lavfi", "-i", "color=s=32x32:d=1", "-f", "lavfi", "-i", "sine=d=1", str(path))
     with path.open("rb") as file:
         assert formats.format_of(file) == (None, "a video (Matroska)")
 

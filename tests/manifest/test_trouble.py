@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from src.audio.decode import ffmpeg_executable
+from src.audio import ffmpeg
 from src.base import console, pool, walk
 from src.base.errors import Problem, Unread
 from src.base.walk import Seen
@@ -96,7 +96,7 @@ def test_a_running_scan_survives_that_its_library_goes_away(full: StudyFolder) -
 def unsteady(full: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], Path]:
     """An ffmpeg that ends by a signal so many times before it works, and a song that it is needed for."""
     encode(full.root / "music/killed.m4a", 55, *tagged())
-    real = ffmpeg_executable()
+    real = ffmpeg.executable()
 
     def make(times: int, how: str) -> Path:
         left = full.root / "left"
