@@ -1,9 +1,11 @@
 """A small study on disk: parameters of a tiny scale and clips that take no time to learn."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,14 +105,38 @@ def study_with_clips(study: StudyFolder) -> StudyFolder:
     return study
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that all processes of a test run share, made by the first of them that asks. Nobody changes it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     """A finished training that nothing interrupted."""
-    study = make_study(tmp_path_factory.mktemp("undisturbed") / "study")
-    write_clips(study.root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
-    done = study.run("src.train")
-    assert done.returncode == 0, done.stdout
-    return study
+
+    def make(folder: Path) -> None:
+        study = make_study(folder / "study")
+        write_clips(study.root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
+        done = study.run("src.train")
+        assert done.returncode == 0, done.stdout
+
+    return StudyFolder(made_once(tmp_path_factory, "undisturbed", make) / "study")
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a library of planted words and, in `study`, a clone after `dvc repro` on it."""
+    from tests import planted  # it stands on this module
+
+    return made_once(tmp_path_factory, "planted", planted.make_study)
 
 
 def write_clips(folder: Path, clips_per_genre: int, duration_s: float) -> None:

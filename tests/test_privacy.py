@@ -2,66 +2,28 @@
 
 import csv
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
-import mutagen
-import mutagen.id3
 import pytest
 
 from src.record import checkpoint
-from tests import clone, sounds
 from tests.clone import in_clone
-from tests.conftest import GENRES
-
-PLANT = "Zyx" + "qv"
-"""Begins every planted word; nothing of ours has it, this file in one piece neither."""
+from tests.planted import PLANT, PRINTED, STUDIED
 
 ACCOUNT = {"MLFLOW_TRACKING_USERNAME": f"{PLANT}Name", "MLFLOW_TRACKING_PASSWORD": f"{PLANT}Word"}
 ADDRESS = f"http://{PLANT}Name:{PLANT}Word@127.0.0.1:9"
 """Of a server that is not there: its address is in every message."""
-STUDIED = tuple(genre for genre in GENRES if genre != "hardcore")
-"""One genre of params.yaml has no song: it is left out from end to end."""
-
-FRAMES = ("TIT2", "TPE1", "TALB", "TCOM", "TENC", "TCOP", "TPUB", "TSRC", "TIT1", "TPE2", "TEXT", "TOPE")
-COMMENTS = ("title", "artist", "album", "composer", "copyright", "isrc", "organization", "description", "contact")
-
-
-def plant(library: Path) -> None:
-    """Three songs for each genre but one, whose names and tags all carry the planted word, and skipped files."""
-    for number, genre in enumerate(STUDIED):
-        for song in range(3):
-            folder = library / f"{PLANT}Artist{number}" / f"{PLANT}Album {song}"
-            suffix = ("mp3", "flac", "ogg")[song]
-            path = sounds.write(
-                folder / f"{PLANT}Song {genre} {song}.{suffix}", seed=10 * number + song, duration_s=3.6
-            )
-            sounds.tag(path, f"{genre} {PLANT}Subgenre", "1999")
-            file = mutagen.File(path)
-            if isinstance(file.tags, mutagen.id3.ID3):
-                for frame in FRAMES:
-                    file.tags.add(getattr(mutagen.id3, frame)(encoding=3, text=[f"{PLANT}{frame}"]))
-                file.tags.add(mutagen.id3.COMM(encoding=3, lang="eng", desc=f"{PLANT}d", text=[f"{PLANT}Comment"]))
-                file.tags.add(mutagen.id3.USLT(encoding=3, lang="eng", desc="", text=f"{PLANT}Lyrics"))
-                file.tags.add(mutagen.id3.TXXX(encoding=3, desc=f"{PLANT}Own", text=[f"{PLANT}Value"]))
-                file.tags.add(mutagen.id3.WXXX(encoding=3, desc="", url=f"http://{PLANT}.example"))
-            else:
-                for comment in COMMENTS:
-                    file.tags[comment] = [f"{PLANT}{comment}"]
-            file.save()
-    (library / f"{PLANT}Notes.mp3").write_text(f"{PLANT} is no music")
-    (library / f"{PLANT}Broken.flac").write_bytes(b"fLaC" + bytes(200))
-    sounds.write(library / f"{PLANT}Short.wav", seed=99, duration_s=0.5)
 
 
 @pytest.fixture(scope="module")
-def after_a_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def after_a_study(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A clone after the whole study on the planted library, and everything that was printed."""
-    folder = tmp_path_factory.mktemp("private")
+    folder = tmp_path_factory.mktemp("private") / "copy"
+    shutil.copytree(planted, folder, symlinks=True)
     library, study = folder / f"{PLANT}Library", folder / "study"
-    plant(library)
-    clone.make(study)
-    printed = ""
+    printed = (folder / PRINTED).read_text()
     for command in (
         ("python", "-m", "src.library"),
         ("dvc", "repro"),

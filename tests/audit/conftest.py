@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -31,25 +30,28 @@ from src.train import __main__ as training
 from src.train.attempt import train
 from src.train.run import Run
 from src.train.workers import Workers
-from tests.conftest import GENRES, ROOT, StudyFolder, make_study, write_clips
+from tests.conftest import GENRES, ROOT, StudyFolder, made_once, make_study, write_clips
 
 BUNDLED = ("params.yaml", "params", "dvc.yaml", "dvc.lock", "checkpoints", "generations", "metrics", "reports")
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyFolder]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     """A finished study in a checkout; its tests copy it before they change it."""
-    study = make_study(tmp_path_factory.mktemp("audited") / "study")
-    study.change("params/tiny.yaml", train__keep_for_audit=3)
-    write_clips(study.root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
-    before = os.environ.pop("MLFLOW_TRACKING_URI", None)
-    with chdir(study.root):
-        _run_stages(config.load())
-        shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
-        write_lock(study.root)
-    yield study
-    if before is not None:
-        os.environ["MLFLOW_TRACKING_URI"] = before
+
+    def make(folder: Path) -> None:
+        study = make_study(folder / "study")
+        study.change("params/tiny.yaml", train__keep_for_audit=3)
+        write_clips(study.root / "data" / "clips", clips_per_genre=3, duration_s=3.0)
+        before = os.environ.pop("MLFLOW_TRACKING_URI", None)
+        with chdir(study.root):
+            _run_stages(config.load())
+            shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
+            write_lock(study.root)
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
+
+    return StudyFolder(made_once(tmp_path_factory, "audited", make) / "study")
 
 
 def _run_stages(params: config.Params) -> None:

@@ -1,21 +1,16 @@
 """A finished study of somebody's own music, whose names are all planted words, and bundles of it."""
 
 import contextlib
-import fcntl
 import io
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from src.base.errors import Problem
 from src.bundle.__main__ import app
-from tests import clone
-from tests.clone import in_clone
-from tests.test_privacy import PLANT, plant
+from tests.conftest import made_once
 
 
 def bundle(study: Path, *arguments: str) -> str:
@@ -35,38 +30,17 @@ def refusal(study: Path, *arguments: str) -> str:
     return str(problem.value)
 
 
-@contextlib.contextmanager
-def made_once(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """A folder that all processes of a test run share, held by one of them."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-
-
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(planted: Path) -> Path:
     """A clone after `dvc repro` on a planted library. Not to be changed: see `study`."""
-    with made_once(tmp_path_factory, "published") as folder:
-        if not (folder / "finished").exists():
-            plant(folder / f"{PLANT}Library")
-            clone.make(folder / "study")
-            library = str(folder / f"{PLANT}Library")
-            in_clone(folder / "study", "python", "-m", "src.library", MUSIC_LIBRARY=library)
-            in_clone(folder / "study", "dvc", "repro", MUSIC_LIBRARY=library)
-            (folder / "finished").touch()
-        return folder / "study"
+    return planted / "study"
 
 
 @pytest.fixture(scope="session")
 def published(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of the finished study, unsigned."""
-    with made_once(tmp_path_factory, "published"):
-        if not (finished / "bundle.zip").exists():
-            bundle(finished)
-        return finished / "bundle"
+    made_once(tmp_path_factory, "published", lambda _: bundle(finished))
+    return finished / "bundle"
 
 
 @pytest.fixture

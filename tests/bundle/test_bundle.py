@@ -26,7 +26,7 @@ from src.generate import generations
 from src.record import journal
 from tests.bundle.conftest import bundle, refusal
 from tests.conftest import ROOT, change_yaml
-from tests.test_privacy import PLANT
+from tests.planted import PLANT
 
 STEPS = (2, 10, 30)
 

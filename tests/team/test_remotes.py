@@ -13,10 +13,10 @@ import pytest
 from tests import sounds
 from tests.bundle.conftest import finished  # noqa: F401 - a fixture
 from tests.clone import in_clone
+from tests.planted import PLANT
 from tests.team import servers
 from tests.team.page import commands
 from tests.team.servers import Storage
-from tests.test_privacy import PLANT
 
 RESULTS = ("checkpoints", "generations", "metrics")
 LINES = commands("One store for data and results")
