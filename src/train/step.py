@@ -43,7 +43,8 @@ class Training:
         """rows: of each batch, that this process computes (all of them). reduce: averages over the processes."""
         settings = params.profile.train
         torch.set_num_threads(settings.threads)
-        torch.use_deterministic_algorithms(True)
+        # use_deterministic_algorithms sets the same, and loads a compiler that is not used here: 2 s at each start.
+        torch.set_deterministic_debug_mode("error")
         self._settings = settings
         self._update = TrainingStep(
             state.model,

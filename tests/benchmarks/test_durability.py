@@ -29,7 +29,7 @@ def here(study: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(study.root)
     threads = torch.get_num_threads()
     yield study.root
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     torch.set_num_threads(threads)
 
 

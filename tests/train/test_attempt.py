@@ -40,7 +40,7 @@ def run(study_with_clips: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> Itera
     opened.folder.mkdir(parents=True)
     threads = torch.get_num_threads()
     yield opened
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     torch.set_num_threads(threads)
 
 

@@ -123,12 +123,12 @@ def test_a_training_asks_torch_for_algorithms_that_give_the_same_digits_each_tim
 ) -> None:
     constant_clips(tmp_path / "clips")
     params = with_train(config.load(study.root), sample_size=200)
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     try:
         step.Training(params, ClipSet.open(tmp_path / "clips"), first_state(params))
         assert torch.are_deterministic_algorithms_enabled()
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.set_deterministic_debug_mode("default")
 
 
 def test_the_draws_of_a_seed_are_these_on_every_machine() -> None:
