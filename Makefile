@@ -59,8 +59,8 @@ pull: .venv/made
 	@for name in $$($(BIN)/python -m dvc list . data --dvc-only); do [ -e "data/$$name" ] || echo "Not published, so not here: data/$$name"; done
 
 # A module's tests share what they set up, so a process takes whole modules. They wait for programs half of their time, so
-# there are two for each core. Those with servers, remotes and experiments take minutes: a target of their own.
-PYTEST = $(BIN)/python -m pytest --numprocesses $(shell $(PYTHON) -c 'import os; print(min(8, 2 * os.cpu_count()))') --dist loadscope
+# there are two for each core. Those with servers, remotes, hosts and experiments take minutes: a target of their own.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(shell $(PYTHON) -c 'import os; print(min(8, 2 * os.cpu_count()))') --dist loadscope --no-loadscope-reorder
 test: .venv/made
 	$(PYTEST) --ignore tests/team
 

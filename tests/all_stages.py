@@ -1,7 +1,7 @@
 """Every stage as one of several processes, one after the other: a second of torch's loading instead of five.
 
 In: the folder of a study that has checkpoints; trained-together/ in it, with the same parameters and clips. Started by
-torchrun (tests/test_torchrun.py).
+torchrun (tests/team/test_torchrun.py).
 """
 
 import contextlib

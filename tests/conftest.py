@@ -28,8 +28,17 @@ PATIENCE_S = 1800
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+# No library and no MLflow of the tester's.
+for _name in ("MUSIC_LIBRARY", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(_name, None)
 # Two threads per process would fight over the cores that the tests run on.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with slow tests first, in any order else: what takes longest must not begin when all others are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,9 +54,8 @@ class StudyFolder:
     root: Path
 
     def environment(self, **more: str) -> dict[str, str]:
-        """The environment of a stage: this checkout's code, MLflow in this folder, no library of the tester's."""
-        kept = {key: value for key, value in os.environ.items() if key not in ("MUSIC_LIBRARY", "MLFLOW_TRACKING_URI")}
-        return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "TERM": "dumb"} | more
+        """The environment of a stage: this checkout's code."""
+        return os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "TERM": "dumb"} | more
 
     def start(self, module: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start `python -m <module>` here."""

@@ -16,6 +16,8 @@ from tests import clone
 from tests.clone import STEPS, in_clone
 from tests.conftest import GENRES
 
+pytestmark = pytest.mark.slow
+
 PRIVATE = ("data", "checkpoints", "generations", "reports", "work", "mlruns/mlflow.db", "mlruns/artifacts", "metrics")
 
 

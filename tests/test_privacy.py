@@ -12,6 +12,8 @@ from src.record import checkpoint
 from tests.clone import in_clone
 from tests.planted import PLANT, PRINTED, STUDIED
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = {"MLFLOW_TRACKING_USERNAME": f"{PLANT}Name", "MLFLOW_TRACKING_PASSWORD": f"{PLANT}Word"}
 ADDRESS = f"http://{PLANT}Name:{PLANT}Word@127.0.0.1:9"
 """Of a server that is not there: its address is in every message."""

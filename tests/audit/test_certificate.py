@@ -18,6 +18,8 @@ from src.audit.check import Check
 from src.audit.study import Study
 from tests.conftest import StudyFolder
 
+pytestmark = pytest.mark.slow
+
 SEED = 5
 
 

@@ -28,6 +28,8 @@ from tests.bundle.conftest import bundle, refusal
 from tests.conftest import ROOT, change_yaml
 from tests.planted import PLANT
 
+pytestmark = pytest.mark.slow
+
 STEPS = (2, 10, 30)
 
 

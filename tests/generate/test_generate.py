@@ -17,6 +17,7 @@ from src.generate import clips, generations
 from src.record import checkpoint
 from src.wavenet import mulaw
 from src.wavenet.network import initialise
+from tests import here
 from tests.conftest import GENRES, RATE_HZ, StudyFolder, write_clips
 
 STEP = 30
@@ -36,7 +37,7 @@ def trained(study: StudyFolder) -> StudyFolder:
 def generated(study: StudyFolder, **settings: Any) -> tuple[generations.Generation, dict[str, NDArray[np.int16]]]:
     """Run the stage; what it says of the generation, and the samples of each file."""
     study.change("params/tiny.yaml", **{f"generate__{name}": value for name, value in settings.items()})
-    done = study.run("src.generate", "--steps", str(STEP))
+    done = here.run(study, "src.generate", "--steps", str(STEP))
     assert done.returncode == 0, done.stdout
     folder = study.root / "generations" / f"step-{STEP}"
     about = generations.load(folder)
@@ -71,7 +72,7 @@ def test_all_compared_checkpoints_are_made_by_one_command(trained: StudyFolder) 
     kept = checkpoint.load(trained.root / "checkpoints" / f"step-{STEP}")
     for step in steps:
         checkpoint.save(trained.root / "checkpoints" / f"step-{step}", replace(kept, step=step))
-    done = trained.run("src.generate")
+    done = here.run(trained, "src.generate")
     assert done.returncode == 0, done.stdout
     made = {folder.name for folder in (trained.root / "generations").iterdir()}
     assert made == {f"step-{step}" for step in {*steps, STEP}}
@@ -120,7 +121,7 @@ def test_a_clip_goes_on_from_a_held_out_song_of_its_genre(study_with_clips: Stud
 def test_a_primer_without_clips_or_longer_than_every_song_is_one_sentence(trained: StudyFolder) -> None:
     trained.change("params/tiny.yaml", generate__primer_s=10, clips__duration_s=10, manifest__minimum_duration_s=10)
     for sentence in ("clips.csv does not exist", "No held-out song of classical has the 10 s"):
-        done = trained.run("src.generate", "--steps", str(STEP))
+        done = here.run(trained, "src.generate", "--steps", str(STEP))
         assert done.returncode != 0
         assert sentence in done.stdout
         assert "python -m src.clips" in done.stdout

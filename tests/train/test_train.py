@@ -25,6 +25,8 @@ from tests.processes import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_trains_and_keeps_the_compared_steps(undisturbed: StudyFolder) -> None:
     names = sorted(path.name for path in (undisturbed.root / "checkpoints").iterdir())

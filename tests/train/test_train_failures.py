@@ -10,6 +10,8 @@ from tests.chaos.harness import enlarge, small_disk
 from tests.conftest import PATIENCE_S, StudyFolder
 from tests.processes import book, children, hashes, held, kill, sabotaged, step_lines, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(study_with_clips: StudyFolder) -> None:
     study_with_clips.change("params/tiny.yaml", train__learning_rate=1e30, train__optimizer="sgd")
