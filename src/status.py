@@ -224,4 +224,4 @@ def _validation(status: Status) -> str:
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(app, "")
