@@ -11,6 +11,7 @@ metrics/plots/ for DVC. Commands:
     python -m src.compare --webmushra
 """
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from src.compare.comparison import Comparison
 from src.evaluate.schema import BITS
 from src.record import layout, tracking
 from src.record.layout import RunFiles
-from src.record.runs import named, trained_with
+from src.record.runs import EXPERIMENT, named, trained_with
 
 app = console.command_app("Contrast checkpoints: a table in the terminal and a page with sound in reports/.")
 
@@ -80,7 +81,7 @@ def main(
     own = runs[0].name == "current" and not against and set(chosen) == set(params.compared_steps)
     if metrics or (metrics is None and own):
         write_metrics(compared, runs[0].metrics)
-    console.say(f"The page: {folder / 'index.html'}")
+    console.say(where(folder, compared.run.fingerprint))
     if mushra:
         config_file = webmushra.write(folder.with_name(f"webmushra-{folder.name}"), compared)
         console.say(f"The listening test for webMUSHRA: {config_file}")
@@ -90,6 +91,14 @@ def main(
         # What its description says is the study's result; a side comparison is a page among its artifacts.
         whole = not against and set(chosen) == set(default_steps(params.compared_steps, runs[0]))
         log(compared, trained_with(runs[0], params), folder, describes=whole)
+
+
+def where(folder: Path, fingerprint: str) -> str:
+    """Where the page is: in the copy of a checkout that DVC runs an experiment in, not for long (see `stage`)."""
+    if "/.dvc/tmp/exps/" in Path.cwd().as_posix():
+        name = os.environ.get(EXPERIMENT) or fingerprint
+        return f"This page goes when the experiment ends. Make it in the checkout: python -m src.compare --run {name}"
+    return f"The page: {folder / 'index.html'}"
 
 
 def default_steps(wanted: Sequence[int], run: RunFiles) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from src.base import files
 from src.base.errors import Problem
+from tests.conftest import ROOT
 
 
 def test_failure_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
@@ -63,7 +64,8 @@ def test_the_lock_refuses_a_second_process_and_dies_with_the_first(tmp_path: Pat
         "import sys, pathlib\nfrom src.base import files\n"
         f"with files.exclusive(pathlib.Path({str(lock)!r}), what='A'):\n    print('held', flush=True); sys.stdin.read()"
     )
-    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", code]
+    holder = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"

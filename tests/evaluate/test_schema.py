@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from src.base.errors import Problem
 from src.evaluate import schema
 from src.evaluate.measure import Measure
+from tests.conftest import ROOT
 
 
 def m(value: float | None, lo: float | None = None, hi: float | None = None, **more: Any) -> dict[str, Any]:
@@ -229,4 +230,4 @@ def test_any_content_is_read_or_is_a_problem(
 
 def test_reading_loads_neither_torch_nor_scipy() -> None:
     code = "import sys, src.evaluate.schema; sys.exit(bool({'torch', 'scipy', 'numpy'} & sys.modules.keys()))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -13,6 +13,7 @@ from src.evaluate import seeds
 from src.evaluate.schema import ALL, BITS, Evaluation
 from src.record import layout
 from tests.compare import evaluations
+from tests.conftest import ROOT
 
 STEPS = (20, 300, 1000)
 
@@ -90,7 +91,7 @@ def test_a_seed_s_run_is_the_study_s_own_beside_it(tmp_path: Path) -> None:
     assert place.own
     assert place.training is None
     assert not layout.imported("study-2019", tmp_path).own
-    params = config.load()
+    params = config.load(ROOT)
     trained = {name: layout.trained_with(name, params) for name in ("current", "seed-2020", "study-2019")}
     assert [each and each.study.seed for each in trained.values()] == [params.study.seed, 2020, None]
     assert layout.current(tmp_path).own

@@ -82,7 +82,7 @@ def test_generating_with_an_imported_run_adds_audio_and_no_parameter(
 )
 def test_whatever_an_address_leads_to_is_one_sentence(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setattr(guarded, "LONGEST_CALL_S", 5.0)  # MLflow would ask a database again for a minute
+    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)  # it would ask a database again for a minute
     with pytest.raises(TrackingError, match="MLflow could not be used") as refused:
         Store()
     assert "\n" not in str(refused.value)
@@ -134,7 +134,7 @@ def slow_server(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_a_server_that_takes_an_hour_is_given_up(slow_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", slow_server)
     monkeypatch.setattr(guarded, "LONGEST_CALL_S", 2.0)
-    with pytest.raises(TrackingError, match="no answer to get_experiment_by_name within 2 s"):
+    with pytest.raises(TrackingError, match=r"no answer to \w+ within 2 s"):
         Store()
 
 

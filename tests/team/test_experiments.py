@@ -78,7 +78,11 @@ def test_an_experiment_in_a_copy_that_is_killed_goes_on(checkout: Path) -> None:
     run = kill_in_the_middle(checkout, *command)
     reached = journals(checkout)[run].last_step
     assert 300 <= reached < 2000
-    dvc(checkout, *command)
+    printed = dvc(checkout, *command[:-1], "compare")
+    # The page that it makes stays in the copy; what it says to do instead works.
+    said = re.search(r"python -m (src\.compare) --run (\S+)", printed)
+    assert said is not None
+    assert "The page: reports/" in in_clone(checkout, sys.executable, "-m", said[1], "--run", said[2])
     view = journals(checkout)[run]
     assert [attempt.cause for attempt in view.attempts.values()][-1] == "finished"
     assert view.attempts[2].start_step >= reached // 50 * 50 - 50
