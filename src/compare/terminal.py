@@ -57,8 +57,10 @@ def sound(comparison: Comparison, run: Run) -> Table:
 
 
 def _place(row: Closed | None) -> str:
-    """How near to music; off the way from noise it is said in words, one below the other."""
-    return "–" if row is None or row.share.value is None else side(row).replace("beyond ", "beyond\n")
+    """How near to music; farther than noise is "< 0 %", and past music is said in words, one below the other."""
+    if row is None or row.share.value is None:
+        return "–"
+    return "< 0 %" if row.side == "wrong way" else side(row).replace("beyond ", "beyond\n")
 
 
 def _table(title: str, comparison: Comparison, run: Run, heads: tuple[str, ...]) -> Table:

@@ -13,7 +13,7 @@ from src.compare import gathering, network, page, sentences, strips, terminal, t
 from src.compare.comparison import Comparison, Run
 from src.compare.sentences import Claim, Sentence
 from src.evaluate.measure import Measure
-from src.evaluate.schema import ALL, BITS, Difference, Evaluation, Verdict
+from src.evaluate.schema import ALL, BITS, Closed, Difference, Evaluation, Verdict
 from src.record import layout
 from src.record.runs import Trained
 from tests.compare import evaluations, tiny_run
@@ -135,7 +135,7 @@ def test_a_sentence_that_judges_by_itself_is_found(compared: Comparison, monkeyp
     right = sentences._sound_verdicts
 
     def own(*words: object) -> dict[str, Verdict]:
-        return {name: TURNED[verdict] for name, verdict in right(*words).items()}  # type: ignore[arg-type]
+        return {name: TURNED[verdict] for name, verdict in right(*words).items()}
 
     monkeypatch.setattr(sentences, "_sound_verdicts", own)
     evaluation = evaluations.made(1, STEPS)
@@ -439,3 +439,15 @@ def test_a_plateau_of_genres_that_part_says_so() -> None:
     assert "more of hip" in said
     assert "metal (" in next(sentences.plateau(parted(0), (20, 300))).text
     assert "part here" not in next(sentences.plateau(whole, (20, 300))).text
+
+
+def test_the_terminal_says_what_is_off_the_way_from_noise_to_music() -> None:
+    evaluation = evaluations.made(1, (20, 300))
+    placed = []
+    for share, side in ((0.4, "short"), (0.0, "wrong way"), (0.87, "beyond"), (1.0, "beyond")):
+        row = Closed(share=Measure(share, "share", 5, "genres"), side=side)
+        closed = {300: {ALL: {"rms": row}}}
+        run = SimpleNamespace(evaluation=evaluation.model_copy(update={"closed": closed}), name="current", label="")
+        compared = cast(Comparison, SimpleNamespace(steps=(300,), name=lambda _: ""))
+        placed.append(next(iter(terminal.sound(compared, cast(Run, run)).columns[1].cells)))
+    assert placed == ["40 %", "< 0 %", "beyond\nmusic, 87 %", "100 %"]
