@@ -135,7 +135,7 @@ def test_a_sentence_that_judges_by_itself_is_found(compared: Comparison, monkeyp
     right = sentences._sound_verdicts
 
     def own(*words: object) -> dict[str, Verdict]:
-        return {name: TURNED[verdict] for name, verdict in right(*words).items()}
+        return {name: TURNED[verdict] for name, verdict in right(*words).items()}  # type: ignore[arg-type]
 
     monkeypatch.setattr(sentences, "_sound_verdicts", own)
     evaluation = evaluations.made(1, STEPS)
