@@ -10,13 +10,14 @@ from rich.table import Table
 
 from src.compare import strips
 from src.compare.comparison import Comparison, Run
-from src.compare.sentences import side
+from src.compare.words import percent
 from src.evaluate import catalogue
 from src.evaluate.schema import ALL, Closed
 
 WIDTH = 80
 MOST_STEPS = 6
 """Columns of steps that have room."""
+PAST = "+ went past music, and is as near to it from the other side"
 
 
 def tables(comparison: Comparison) -> list[Table]:
@@ -53,14 +54,17 @@ def sound(comparison: Comparison, run: Run) -> Table:
         rows = [closed.get(step, {}).get(ALL, {}).get(entry.name) for step in steps]
         if any(row is not None and row.share.value is not None for row in rows):
             table.add_row(entry.label, *map(_place, rows))
+            if any(row is not None and row.side == "beyond" for row in rows):
+                table.caption, table.caption_justify = PAST, "left"
     return table
 
 
 def _place(row: Closed | None) -> str:
-    """How near to music; farther than noise is "< 0 %", and past music is said in words, one below the other."""
+    """How near to music, and on which side where that is not the one of noise."""
     if row is None or row.share.value is None:
-        return "–"
-    return "< 0 %" if row.side == "wrong way" else side(row).replace("beyond ", "beyond\n")
+        return "–  "
+    share = "< 0 %" if row.side == "wrong way" else percent(row.share.value)
+    return f"{share} +" if row.side == "beyond" else f"{share}  "  # the signs stand below each other
 
 
 def _table(title: str, comparison: Comparison, run: Run, heads: tuple[str, ...]) -> Table:

@@ -443,11 +443,14 @@ def test_a_plateau_of_genres_that_part_says_so() -> None:
 
 def test_the_terminal_says_what_is_off_the_way_from_noise_to_music() -> None:
     evaluation = evaluations.made(1, (20, 300))
-    placed = []
-    for share, side in ((0.4, "short"), (0.0, "wrong way"), (0.87, "beyond"), (1.0, "beyond")):
+    placed, captions = [], []
+    for share, side in ((0.4, "short"), (0.0, "wrong way"), (0.87, "beyond")):
         row = Closed(share=Measure(share, "share", 5, "genres"), side=side)
         closed = {300: {ALL: {"rms": row}}}
         run = SimpleNamespace(evaluation=evaluation.model_copy(update={"closed": closed}), name="current", label="")
         compared = cast(Comparison, SimpleNamespace(steps=(300,), name=lambda _: ""))
-        placed.append(next(iter(terminal.sound(compared, cast(Run, run)).columns[1].cells)))
-    assert placed == ["40 %", "< 0 %", "beyond\nmusic, 87 %", "100 %"]
+        table = terminal.sound(compared, cast(Run, run))
+        placed.append(next(iter(table.columns[1].cells)))
+        captions.append(table.caption)
+    assert placed == ["40 %  ", "< 0 %  ", "87 % +"]
+    assert captions == [None, None, terminal.PAST]
