@@ -38,19 +38,19 @@ def eyebrow(comparison: Comparison) -> str:
 
 
 def answers(comparison: Comparison) -> list[Answer]:
-    """The three questions; one that nothing answers says so. Of two runs that can be, what differs is asked first."""
+    """The three questions; one that nothing answers says so. Of two runs, what differs is asked first."""
     asked: dict[str, Callable[[Run], Iterator[Sentence]]] = {
         "What was compared?": lambda run: _compared(run, comparison.steps),
         "What changed?": lambda run: _changed(run, comparison.steps),
         "How far is it still from music?": lambda run: _left(run, comparison.steps),
     }
-    of_both = {}
+    of_both: tuple[Sentence, ...] = ()
     if len(comparison.runs) == 2:
-        of_both["What do the two differ in?"] = tuple(two_runs.differ(*comparison.runs))
-        of_both["Which of the two predicts better?"] = tuple(two_runs.better(*comparison.runs, comparison.steps[-1]))
+        of_both = (*two_runs.differ(*comparison.runs), *two_runs.better(*comparison.runs, comparison.steps[-1]))
+    first = [Answer("How do the two differ?", of_both)] if of_both else []
     none = (Sentence("No measure answers this: what is missing is said below."),)
     runs = comparison.runs
-    return [Answer(question, said) for question, said in of_both.items() if said] + [
+    return first + [
         Answer(question, tuple(said for run in runs for said in _of(run, list(ask(run)), len(runs))) or none)
         for question, ask in asked.items()
     ]
