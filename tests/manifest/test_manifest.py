@@ -174,7 +174,7 @@ def test_an_interrupted_scan_leaves_the_manifest_whole(full: StudyFolder, stop: 
     for number in range(200):
         (full.root / f"music/{number}.flac").write_bytes(data + random.Random(number).randbytes(20))
     process = full.start("src.manifest")
-    wait_until(lambda: children(process.pid), process)  # its workers show that it has begun
+    wait_until(lambda: children(process.pid) or process.poll() is not None)  # its workers show that it has begun
     os.kill(process.pid, stop)
     output, _ = process.communicate(timeout=PATIENCE_S)
     if process.returncode != 0:

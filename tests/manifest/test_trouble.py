@@ -81,7 +81,11 @@ def test_a_running_scan_survives_that_its_library_goes_away(full: StudyFolder) -
     for number in range(60):
         tag(write(full.root / f"music/more/{number}.flac", 1000 + number))
     process = full.start("src.manifest")
-    wait_until(lambda: any(b"pool_worker" in command_line(child) for child in children(process.pid)), process)
+    wait_until(
+        lambda: (
+            process.poll() is not None or any(b"pool_worker" in command_line(child) for child in children(process.pid))
+        )
+    )
     for _ in range(3):
         time.sleep(0.3)
         go(full.root / "music")
