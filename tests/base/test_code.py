@@ -32,6 +32,12 @@ def printed(checkout: Path, program: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.fixture(scope="module")
+def known() -> str:
+    """The fingerprint of this code."""
+    return printed(ROOT, FINGERPRINT)
+
+
 def edit(checkout: Path, file: str, before: str, after: str) -> None:
     path = checkout / file
     text = path.read_text()
@@ -55,8 +61,9 @@ def edit(checkout: Path, file: str, before: str, after: str) -> None:
         ("src/wavenet/optimizers.py", "torch._foreach_sqrt(second)", "torch._foreach_abs(second)"),
     ],
 )
-def test_a_line_that_decides_a_number_makes_a_new_run(checkout: Path, file: str, before: str, after: str) -> None:
-    known = printed(checkout, FINGERPRINT)
+def test_a_line_that_decides_a_number_makes_a_new_run(
+    checkout: Path, known: str, file: str, before: str, after: str
+) -> None:
     edit(checkout, file, before, after)
     assert printed(checkout, FINGERPRINT) != known
 
@@ -71,8 +78,9 @@ def test_a_line_that_decides_a_number_makes_a_new_run(checkout: Path, file: str,
         ("src/wavenet/sampler.py", '"""Generation', '"""The generation'),
     ],
 )
-def test_a_comment_or_the_console_makes_no_new_run(checkout: Path, file: str, before: str, after: str) -> None:
-    known = printed(checkout, FINGERPRINT)
+def test_a_comment_or_the_console_makes_no_new_run(
+    checkout: Path, known: str, file: str, before: str, after: str
+) -> None:
     edit(checkout, file, before, after)
     assert printed(checkout, FINGERPRINT) == known
 
@@ -87,7 +95,7 @@ def test_a_comment_or_the_console_makes_no_new_run(checkout: Path, file: str, be
     ],
 )
 def test_what_is_remembered_belongs_to_the_code_that_found_it_out(checkout: Path, file: str, position: int) -> None:
-    known = printed(checkout, DIGESTS).split()
+    known = printed(ROOT, DIGESTS).split()
     (checkout / file).write_text((checkout / file).read_text() + "\n\nNEW = 1\n")
     changed = [old != new for old, new in zip(known, printed(checkout, DIGESTS).split(), strict=True)]
     assert changed == [number == position for number in range(3)]
