@@ -86,6 +86,11 @@ def test_clips_of_a_genre_that_params_do_not_name_are_refused(first: str, study_
 def test_the_outlook_counts_songs_time_and_disk(first: str, study_with_clips: StudyFolder) -> None:
     said = newcomer.outlook(Run.open(config.load(device="cpu")))
     assert said.startswith("Training to step 30 on 10 songs (classical, hardcore, hip, metal, rock), 5 more held out.")
+    assert "compared" not in said
+    study_with_clips.change("params.yaml", steps=[2, 10])
+    shorter = newcomer.outlook(Run.open(config.load(device="cpu")))
+    assert shorter.endswith("The last step that is compared is 10: train.steps may be as low.")
+    study_with_clips.change("params.yaml", steps=[2, 10, 30])
     assert "About 0.2 s on 1 fast cores, twice that on slow ones; 1 MB of checkpoints." in said
     shutil.copy(ROOT / "params/demo.yaml", "params/demo.yaml")
     study_with_clips.change("params/demo.yaml", train__sample_size=2000)
