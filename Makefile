@@ -50,7 +50,9 @@ setup: .venv/made
 
 repro: .venv/made
 	@[ -e .git ] || { echo "error: this folder is not a git checkout, which DVC needs. Run first: git init" >&2; exit 1; }
-	$(BIN)/python -m dvc repro
+	@# DVC and make put lines of their own below the one that says why.
+	@echo "$(BIN)/python -m dvc repro"
+	@$(BIN)/python -m dvc repro || { echo 'The reason stands above, where a line begins with "error:".' >&2; exit 1; }
 	@$(BIN)/python -m src.reproduced
 
 # Plain `dvc pull` gets the same and ends with an error, because its owner's songs are not there.
