@@ -18,6 +18,10 @@ def in_clone(folder: Path, *command: str, check: bool = True, **more: str) -> st
     }
     environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "COLUMNS": "160"} | more
     environment.pop("PYTHONPATH", None)
+    if (
+        command[0] == "dvc"
+    ):  # as the Makefile does: the program names the folder that it was made in, which may be moved
+        command = (sys.executable, "-m", *command)
     done = subprocess.run(
         command,
         cwd=folder,
