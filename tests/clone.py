@@ -20,7 +20,7 @@ def in_clone(folder: Path, *command: str, check: bool = True, **more: str) -> st
     environment.pop("PYTHONPATH", None)
     if (
         command[0] == "dvc"
-    ):  # as the Makefile does: the program names the folder that it was made in, which may be moved
+    ):  # as in the Makefile: the program names the folder that it was made in
         command = (sys.executable, "-m", *command)
     done = subprocess.run(
         command,
