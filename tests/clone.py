@@ -18,9 +18,7 @@ def in_clone(folder: Path, *command: str, check: bool = True, **more: str) -> st
     }
     environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "COLUMNS": "160"} | more
     environment.pop("PYTHONPATH", None)
-    if (
-        command[0] == "dvc"
-    ):  # as in the Makefile: the program names the folder that it was made in
+    if command[0] == "dvc":  # as in the Makefile: the program names the folder that it was made in
         command = (sys.executable, "-m", *command)
     done = subprocess.run(
         command,
