@@ -6,7 +6,7 @@ In: the measures (`evaluate/schema.py`). Out: sentences for the page. Pure.
 from collections.abc import Iterator
 
 from src.base.console import listed
-from src.compare.sentences import Claim, Sentence, by_verdict, fewer, in_brackets
+from src.compare.sentences import Claim, Sentence, fewer, in_brackets, of_genres
 from src.compare.words import bits
 from src.evaluate.schema import ALL, BITS, Calibration, Detection, Evaluation, Verdict
 
@@ -30,9 +30,8 @@ def findings(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
             "unclear": "there is no clear gap between held-out and training songs in",
             "too few": "there are too few songs to compare held-out with training songs in",
         }
-        claims = tuple(Claim(BITS, genre, "training", "held-out", verdict) for genre, verdict in by_genre.items())
-        gap = by_verdict(by_genre, words, evaluation)
-        yield Sentence(f"At step {step:,}, counted from what the linear predictor needs, {gap}.", claims)
+        begin = f"At step {step:,}, counted from what the linear predictor needs,"
+        yield of_genres(begin, by_genre, words, evaluation, "training", "held-out")
     if (doubt := evaluation.calibration.get(step, {}).get(ALL)) is not None and doubt.excess.value is not None:
         yield _doubt(doubt)
     yield from _copying(evaluation, step)

@@ -168,8 +168,7 @@ def gained_by_genre(evaluation: Evaluation, step: int) -> Iterator[Sentence]:
             "unclear": "there is no clear difference between the network and the linear predictor in",
             "too few": "there are too few songs to compare the network with the linear predictor in",
         }  # fmt: skip
-        claims = tuple(Claim(BITS, genre, "linear", _step(step), verdict) for genre, verdict in by_genre.items())
-        yield Sentence(f"At step {step:,} {by_verdict(by_genre, words, evaluation)}.", claims)
+        yield of_genres(f"At step {step:,}", by_genre, words, evaluation, "linear", _step(step))
     if markov is not None and markov.difference.value is not None:
         yield _against(markov, step, "markov", f"the floor, {MARKOV}")
 
@@ -315,6 +314,19 @@ def side(row: Closed) -> str:
     if row.side == "wrong way":
         return "beyond noise"
     return f"beyond music, {share}" if row.side == "beyond" and share != "100 %" else share
+
+
+def of_genres(
+    begin: str,
+    verdicts: Mapping[str, Verdict],
+    words: Mapping[Verdict, str],
+    evaluation: Evaluation,
+    before: str,
+    after: str,
+) -> Sentence:
+    """A sentence that says of each genre whether `after` needs fewer bits than `before`."""
+    claims = tuple(Claim(BITS, genre, before, after, verdict) for genre, verdict in verdicts.items())
+    return Sentence(f"{begin} {by_verdict(verdicts, words, evaluation)}.", claims)
 
 
 def by_verdict(verdicts: Mapping[str, Verdict], words: Mapping[Verdict, str], evaluation: Evaluation) -> str:

@@ -155,7 +155,8 @@ class View:
         steps = {number: row for number, row in self.steps.items() if number <= step}
         validations = {number: row for number, row in self.validations.items() if number <= step}
         attempts = {number: each for number, each in self.attempts.items() if each.start_step < step}
-        return replace(self, attempts=attempts, steps=steps, validations=validations)
+        replays = {number: count for number, count in self.replays.items() if number in attempts}
+        return replace(self, attempts=attempts, steps=steps, validations=validations, replays=replays)
 
 
 def read(path: Path) -> View:

@@ -97,12 +97,12 @@ def finished(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 
 
-def test_no_changed_byte_goes_unnoticed_and_every_journal_can_be_repaired(tmp_path: Path) -> None:
+def test_no_changed_bit_goes_unnoticed_and_every_journal_can_be_repaired(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     whole = b"".join(finished(path))
-    for place in range(len(whole)):
+    for bit in range(8 * len(whole)):
         changed = bytearray(whole)
-        changed[place] ^= 1 << place % 8
+        changed[bit // 8] ^= 1 << bit % 8
         path.write_bytes(changed)
         with pytest.raises(Problem, match=r"damaged at byte \d+"):
             journal.read(path)

@@ -134,7 +134,7 @@ def slow_server(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_a_server_that_takes_an_hour_is_given_up(slow_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", slow_server)
     monkeypatch.setattr(guarded, "LONGEST_CALL_S", 2.0)
-    with pytest.raises(TrackingError, match=r"no answer to \w+ within 2 s"):
+    with pytest.raises(TrackingError, match="no answer to get_experiment_by_name within 2 s"):
         Store()
 
 
